@@ -1,0 +1,72 @@
+# Everything runs in .venv, which every target makes by itself: a killed install is taken up again,
+# because the stamp is touched only at the very end.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCKS := requirements/torch.txt requirements/dev.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+BENCHMARKS := $(wildcard benchmarks/bench_*.py benchmarks/*/bench_*.py)
+CODE := $(wildcard src tests benchmarks examples)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help install demo test test-all check check-format check-lint check-types check-walls format bench lock wheel clean
+
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# torch goes first and alone: the exact pin is what selects the CPU build where one is offered.
+# The lock names every transitive package, so nothing is left to resolve.
+$(STAMP): $(LOCKS) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "veridical needs Python 3.11 or newer; set PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --quiet -r requirements/torch.txt
+	$(PIP) install --quiet --no-deps -r requirements/dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+install: $(STAMP) ## make the pinned environment in .venv
+
+demo: $(STAMP) ## code sample photographs and write a page to look at: build/demo
+	$(BIN)/veridical demo --out build/demo
+
+test: $(STAMP) ## run the tests that need neither long nor a GPU (ARGS="-k name" for some)
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
+
+test-all: $(STAMP) ## run every test that this machine can run
+	$(BIN)/python -m pytest $(ARGS)
+
+check: check-format check-lint check-types check-walls ## check format, lint, types and walls (-k: all faults at once)
+
+check-format: $(STAMP)
+	$(BIN)/ruff format --check $(CODE)
+
+check-lint: $(STAMP)
+	$(BIN)/ruff check $(CODE)
+
+check-types: $(STAMP)
+	$(BIN)/pyrefly check --progress-bar=no
+
+check-walls: $(STAMP)
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP) ## format the code and repair what the linter can repair
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+bench: $(STAMP) ## measure speed: import time, then every benchmarks/bench_*.py
+	$(BIN)/python benchmarks/import_time.py
+	$(if $(BENCHMARKS),$(BIN)/python -m pytest --benchmark-only $(BENCHMARKS) $(ARGS))
+
+lock: ## pin the newest versions that pyproject.toml allows: requirements/dev.txt
+	requirements/lock.sh $(PYTHON)
+
+wheel: $(STAMP) ## build the wheel: dist/
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## remove what the targets made, the environment included
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks

@@ -1,0 +1,55 @@
+"""Perception-aware lossy compression: one file, one encoder, a realism knob at decode time.
+
+>>> import veridical
+>>> data = veridical.encode("photo.png", bpp=0.25)            # an ordinary AVIF file
+>>> picture = veridical.decode(data, realism=0.7)             # a Pillow picture
+
+The heavy libraries are imported on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Calibration",
+    "Codec",
+    "FileInfo",
+    "VeridicalError",
+    "__version__",
+    "decode",
+    "encode",
+    "info",
+]
+
+if TYPE_CHECKING:
+    from veridical.codec import Codec
+    from veridical.errors import VeridicalError
+    from veridical.interpolate import Calibration
+    from veridical.photo.decode import FileInfo, decode, info
+    from veridical.photo.encode import encode
+
+_HOME = {
+    "Calibration": "veridical.interpolate",
+    "Codec": "veridical.codec",
+    "FileInfo": "veridical.photo.decode",
+    "VeridicalError": "veridical.errors",
+    "decode": "veridical.photo.decode",
+    "encode": "veridical.photo.encode",
+    "info": "veridical.photo.decode",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'veridical' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

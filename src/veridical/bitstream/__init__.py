@@ -1,0 +1,1 @@
+"""From indices to bytes and back: integer tables, entropy coder, container."""

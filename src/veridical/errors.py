@@ -1,0 +1,90 @@
+"""Every exception the package raises on purpose.
+
+One tree, one file: a caller who catches :class:`VeridicalError` catches everything that is the
+fault of the input or the settings; anything else that escapes is a defect of the package. Every
+message states the cause and the remedy. The command line turns a :class:`VeridicalError` into one
+line on standard error and exit code 2.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadWeights",
+    "DamagedFile",
+    "InvalidSetting",
+    "MissingDependency",
+    "MissingFile",
+    "NotAnImage",
+    "NotConverged",
+    "OutputExists",
+    "PictureTooLarge",
+    "TargetUnreachable",
+    "TrainingData",
+    "UnsupportedFormat",
+    "UnwritableOutput",
+    "VeridicalError",
+]
+
+
+class VeridicalError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class InvalidSetting(VeridicalError, ValueError):
+    """A parameter is outside its domain (realism 1.2, a negative perception, zero steps)."""
+
+
+class MissingFile(VeridicalError, FileNotFoundError):
+    """An input file does not exist or cannot be read."""
+
+
+class NotAnImage(VeridicalError, ValueError):
+    """The bytes are not a picture in any format that Pillow knows."""
+
+
+class UnsupportedFormat(VeridicalError, ValueError):
+    """A picture, but in a format or mode that the requested operation does not cover."""
+
+
+class DamagedFile(VeridicalError, ValueError):
+    """The file starts as a picture but is truncated or its content contradicts itself."""
+
+
+class PictureTooLarge(VeridicalError, ValueError):
+    """The picture has more pixels than the limit against decompression bombs allows."""
+
+
+class TargetUnreachable(VeridicalError, ValueError):
+    """No quality setting reaches the requested size or rate."""
+
+
+class OutputExists(VeridicalError, FileExistsError):
+    """The output file exists and overwriting was not asked for."""
+
+
+class UnwritableOutput(VeridicalError, OSError):
+    """The output cannot be written (no such folder, no permission, disc full, unknown suffix)."""
+
+
+class BadWeights(VeridicalError, RuntimeError):
+    """A weights file is missing, is not safetensors, or its digest is not the recorded one."""
+
+
+class MissingDependency(VeridicalError, ImportError):
+    """An optional package is needed; the message names the extra that installs it."""
+
+
+class TrainingData(VeridicalError, ValueError):
+    """A training folder holds no usable picture, or a prepared set does not fit its recipe."""
+
+
+class NotConverged(VeridicalError, RuntimeError):
+    """An iterative method stopped before its certificate; the best bracket is attached.
+
+    Attributes:
+        best: the best certified result so far (for example a ``Bound``), or ``None``.
+    """
+
+    def __init__(self, message: str, best: object | None = None) -> None:
+        super().__init__(message)
+        self.best = best

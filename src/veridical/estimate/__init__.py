@@ -1,0 +1,1 @@
+"""Estimators: from a decoded index to the least-squares reconstruction."""

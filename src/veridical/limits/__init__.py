@@ -1,0 +1,1 @@
+"""What no code can beat: closed forms and a certified solver."""

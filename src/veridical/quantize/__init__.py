@@ -1,0 +1,1 @@
+"""Quantizers: from a source sample to an integer index and back."""

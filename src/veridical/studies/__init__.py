@@ -1,0 +1,1 @@
+"""Figures and tables: run, save records, draw; prediction beside measurement."""

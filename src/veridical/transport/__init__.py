@@ -1,0 +1,1 @@
+"""Couplings, maps and Wasserstein distances between laws and sample sets."""
