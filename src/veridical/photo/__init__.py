@@ -1,0 +1,1 @@
+"""The photo codec: networks, integer prior, tiling, shipped weights, .vdc files."""

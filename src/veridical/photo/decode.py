@@ -1,0 +1,180 @@
+"""From a coded file to a picture at any realism, and what it will cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from veridical.codec import resolve_realism
+from veridical.interpolate import Calibration, check_perception, check_realism
+from veridical.photo.model import load_model
+from veridical.photo.noise import NoiseField
+from veridical.photo.reader import DEFAULT_MAX_PIXELS, CodedPicture, Source, open_coded
+from veridical.photo.restore import (
+    DEFAULT_STEPS,
+    DEFAULT_TILE,
+    check_steps,
+    photo_codec,
+    restore,
+)
+
+__all__ = ["FileInfo", "decode", "decode_picture", "info"]
+
+
+def decode(
+    source: Source,
+    *,
+    realism: float | None = None,
+    perception: float | None = None,
+    seed: int = 0,
+    steps: int = DEFAULT_STEPS,
+    device: str = "auto",
+    tile: int = DEFAULT_TILE,
+    weights: str | PathLike[str] | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    notice: Callable[[str], None] = lambda message: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Image.Image:
+    """Decode an AVIF, WebP or JPEG file at any realism.
+
+    Args:
+        source: Path or bytes of the file.
+        realism: 0 gives the least error, 1 (the default) the most natural picture, values between
+            the optimal tradeoff.
+        perception: Instead of a realism: squared Wasserstein-2 distance to the law of photographs
+            to be met, per channel sample on the [0, 1] scale; 0 is realism 1.
+        seed: Private randomness of the generator; the same seed gives the same picture.
+        steps: Steps of the generator's flow.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        tile: Side of the tiles in pixels, a multiple of 16; bounds the memory.
+        weights: Own weights file instead of the shipped one.
+        max_pixels: Limit against decompression bombs.
+        notice: Called with a sentence when something was converted.
+        progress: Called with (tiles done, tiles in all).
+
+    Returns:
+        Pillow picture of mode L, LA, RGB or RGBA, with ICC profile, Exif and XMP in ``info``.
+
+    Raises:
+        VeridicalError: Any of ``errors``; the message says the cause and the remedy.
+
+    Source: [T] Prop. 3 with an everyday codec as the perception-oblivious encoder.
+    """
+    if realism is not None:
+        check_realism(realism)
+    if perception is not None:
+        check_perception(perception)
+    NoiseField(seed)
+    picture = open_coded(source, max_pixels=max_pixels, notice=notice)
+    return decode_picture(
+        picture, realism=realism, perception=perception, seed=seed, steps=steps, device=device,
+        tile=tile, weights=weights, notice=notice, progress=progress,
+    )  # fmt: skip
+
+
+def decode_picture(
+    picture: CodedPicture,
+    *,
+    realism: float | None = None,
+    perception: float | None = None,
+    seed: int = 0,
+    steps: int = DEFAULT_STEPS,
+    device: str = "auto",
+    tile: int = DEFAULT_TILE,
+    weights: str | PathLike[str] | None = None,
+    notice: Callable[[str], None] = lambda message: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Image.Image:
+    """As :func:`decode`, for a file that is open already (several settings of one file)."""
+    if picture.condition is None:
+        notice("the file is lossless: every realism is the picture itself")
+        return picture.to_image(picture.pixels)
+    model = load_model(None if weights is None else Path(weights), device)
+    codec = photo_codec(model, steps=steps)
+    price = model.prices.calibration(picture.condition, steps)
+    a = resolve_realism(price, realism, perception)
+    colour = restore(
+        picture.pixels,
+        picture.condition,
+        codec,
+        realism=a,
+        noise=NoiseField(seed),
+        tile=tile,
+        progress=progress,
+    )
+    if picture.grey:
+        colour = np.repeat(_rounded_mean(colour)[:, :, None], 3, axis=2)
+    return picture.to_image(colour)
+
+
+def _rounded_mean(colour: np.ndarray) -> np.ndarray:
+    total = colour[:, :, 0].astype(np.uint16)
+    total += colour[:, :, 1]
+    total += colour[:, :, 2]
+    return ((total + 1) // 3).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What a coded file is and what decoding it will cost.
+
+    Attributes:
+        format, width, height, n_bytes, bits_per_pixel: Of the file.
+        quantizer: 0 (finest) to 1 (coarsest) within the format, or None.
+        grey, alpha, lossless: Of the picture.
+        price: Predicted error and transport cost; zeros for a lossless file.
+    """
+
+    format: str
+    width: int
+    height: int
+    n_bytes: int
+    bits_per_pixel: float
+    quantizer: float | None
+    grey: bool
+    alpha: bool
+    lossless: bool
+    price: Calibration
+
+    def predicted_psnr_db(self, realism: float) -> float:
+        """Predicted PSNR in dB at a realism; infinite for a lossless file."""
+        d = self.price.distortion_at(realism)
+        return math.inf if d == 0 else -10 * math.log10(d)
+
+
+def info(
+    source: Source,
+    *,
+    steps: int = DEFAULT_STEPS,
+    weights: str | PathLike[str] | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> FileInfo:
+    """Read a file and predict its price at every setting, without decoding it at any realism.
+
+    Raises:
+        VeridicalError: Any of ``errors``.
+    """
+    picture = open_coded(source, max_pixels=max_pixels)
+    condition = picture.condition
+    price = Calibration(0.0, 0.0)
+    if condition is not None:
+        model = load_model(None if weights is None else Path(weights))
+        price = model.prices.calibration(condition, check_steps(steps))
+    return FileInfo(
+        format=picture.format,
+        width=picture.width,
+        height=picture.height,
+        n_bytes=picture.n_bytes,
+        bits_per_pixel=picture.bits_per_pixel,
+        quantizer=None if condition is None else condition.quantizer,
+        grey=picture.grey,
+        alpha=picture.alpha is not None,
+        lossless=condition is None,
+        price=price,
+    )

@@ -1,0 +1,429 @@
+"""What an everyday file says about its own quantization, read from its headers alone.
+
+The estimator and the generator may condition only on what the decoder has: the decoded picture,
+the format, the size of the coded payload, and the quantizer that the encoder wrote down. Pillow
+shows the quantizer for JPEG; for WebP and AVIF it stands in the first bytes of the coded frame:
+
+* WebP lossy: the VP8 frame header (RFC 6386, sections 9.2 to 9.6), coded with VP8's boolean coder.
+* AVIF: ``base_q_idx`` of the AV1 frame header (AV1 specification, sections 5.5, 5.9, 5.9.12),
+  found through the ``pitm``, ``iloc`` and ``iinf`` boxes (ISO/IEC 14496-12).
+
+A reader that meets something it does not cover (a tiled grid, an unusual header) returns ``None``
+for the quantizer and never fails: the networks know a state "quantizer unknown".
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+
+__all__ = ["CodedPayload", "read_avif", "read_jpeg", "read_webp"]
+
+
+@dataclass(frozen=True)
+class CodedPayload:
+    """The part of a file that codes the colour picture.
+
+    Attributes:
+        n_bytes: Bytes of the coded colour picture, without metadata and alpha.
+        quantizer: The quantizer on a scale from 0 (finest) to 1 (coarsest) within its format,
+            logarithmic in the step for JPEG and in the codec's own index for WebP and AVIF;
+            ``None`` if the headers do not tell.
+        chroma_full: Whether colour is coded at full resolution (4:4:4).
+        lossless: Whether the format's lossless mode was used.
+    """
+
+    n_bytes: int
+    quantizer: float | None
+    chroma_full: bool = False
+    lossless: bool = False
+
+
+class _Bits:
+    """Most-significant-bit-first reader; reading past the end raises IndexError."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.pos = data, 0
+
+    def f(self, n: int) -> int:
+        value = 0
+        for _ in range(n):
+            value = value << 1 | self.data[self.pos >> 3] >> (7 - (self.pos & 7)) & 1
+            self.pos += 1
+        return value
+
+
+# --------------------------------------------------------------------------------------- JPEG
+
+
+def read_jpeg(data: bytes) -> CodedPayload:
+    """Payload of a JPEG file: scan data, luma quantization table and chroma sampling.
+
+    The quantizer is ``log2(mean luma step) / 8`` for 8-bit tables.
+    """
+    pos, n_meta, step, full = 2, 0, None, False
+    while pos + 4 <= len(data) and data[pos] == 0xFF:
+        marker = data[pos + 1]
+        if marker == 0xFF:
+            pos += 1
+            continue
+        if marker in (0x01, 0xD8) or 0xD0 <= marker <= 0xD7:
+            pos += 2
+            continue
+        length = struct.unpack(">H", data[pos + 2 : pos + 4])[0]
+        body = data[pos + 4 : pos + 2 + length]
+        if marker >= 0xE0:
+            n_meta += length + 2
+        elif marker == 0xDB:
+            step = _first_luma_step(body) or step
+        elif marker in (0xC0, 0xC1, 0xC2) and len(body) >= 6:
+            n_components = body[5]
+            samplings = [body[7 + 3 * i] for i in range(n_components) if 7 + 3 * i < len(body)]
+            full = len(set(samplings)) == 1
+        elif marker == 0xDA:
+            break
+        pos += 2 + length
+    quantizer = None
+    if step is not None:
+        quantizer = min(1.0, max(0.0, math.log2(max(step, 1.0)) / 8))
+    return CodedPayload(max(1, len(data) - n_meta), quantizer, chroma_full=full)
+
+
+def _first_luma_step(body: bytes) -> float | None:
+    pos = 0
+    while pos < len(body):
+        wide, ident = body[pos] >> 4, body[pos] & 15
+        n = 128 if wide else 64
+        table = body[pos + 1 : pos + 1 + n]
+        if len(table) < n:
+            return None
+        if ident == 0:
+            values = struct.unpack(">64H", table) if wide else tuple(table)
+            return sum(values) / 64
+        pos += 1 + n
+    return None
+
+
+# --------------------------------------------------------------------------------------- WebP
+
+
+def read_webp(data: bytes) -> CodedPayload:
+    """Payload of a WebP file; the quantizer is VP8's mean segment index over 127."""
+    pos = 12
+    while pos + 8 <= len(data):
+        name, size = data[pos : pos + 4], struct.unpack("<I", data[pos + 4 : pos + 8])[0]
+        body = data[pos + 8 : pos + 8 + size]
+        if name == b"VP8L":
+            return CodedPayload(max(1, size), None, chroma_full=True, lossless=True)
+        if name == b"VP8 ":
+            try:
+                quantizer = _vp8_quantizer(body)
+            except IndexError:
+                quantizer = None
+            return CodedPayload(max(1, size), quantizer)
+        if name == b"ANMF":  # an animation: its first frame is what Pillow opens
+            pos += 8 + 16
+            continue
+        pos += 8 + size + (size & 1)
+    return CodedPayload(max(1, len(data)), None)
+
+
+class _BoolDecoder:
+    """VP8's boolean entropy decoder at probability 1/2 (RFC 6386, section 7.3)."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.pos = data, 2
+        self.value = data[0] << 8 | data[1]
+        self.range, self.count = 255, 0
+
+    def bit(self) -> int:
+        split = 1 + (((self.range - 1) * 128) >> 8)
+        if self.value >= split << 8:
+            self.range -= split
+            self.value -= split << 8
+            out = 1
+        else:
+            self.range = split
+            out = 0
+        while self.range < 128:
+            self.value <<= 1
+            self.range <<= 1
+            self.count += 1
+            if self.count == 8:
+                self.count = 0
+                self.value |= self.data[self.pos] if self.pos < len(self.data) else 0
+                self.pos += 1
+        return out
+
+    def literal(self, n: int) -> int:
+        value = 0
+        for _ in range(n):
+            value = value << 1 | self.bit()
+        return value
+
+    def optional_signed(self, n: int) -> int:
+        if not self.bit():
+            return 0
+        value = self.literal(n)
+        return -value if self.bit() else value
+
+
+def _vp8_quantizer(frame: bytes) -> float | None:
+    if frame[0] & 1 or frame[3:6] != b"\x9d\x01\x2a":
+        return None
+    d = _BoolDecoder(frame[10:])
+    d.literal(2)  # colour space, clamping type
+    segments, absolute = [0, 0, 0, 0], False
+    if d.bit():  # segmentation_enabled
+        update_map, update_data = d.bit(), d.bit()
+        if update_data:
+            absolute = bool(d.bit())
+            segments = [d.optional_signed(7) for _ in range(4)]
+            for _ in range(4):
+                d.optional_signed(6)
+        if update_map:
+            for _ in range(3):
+                if d.bit():
+                    d.literal(8)
+    d.literal(1 + 6 + 3)  # filter type, level, sharpness
+    if d.bit() and d.bit():  # loop filter deltas present and updated
+        for _ in range(8):
+            d.optional_signed(6)
+    d.literal(2)  # number of coefficient partitions
+    base = d.literal(7)
+    indices = segments if absolute else [base + s for s in segments]
+    return min(1.0, max(0.0, sum(indices) / 4 / 127))
+
+
+# --------------------------------------------------------------------------------------- AVIF
+
+
+def read_avif(data: bytes) -> CodedPayload:
+    """Payload of an AVIF file; the quantizer is AV1's ``base_q_idx`` over 255."""
+    try:
+        item = _avif_colour_item(data)
+    except (IndexError, KeyError, struct.error, ValueError):
+        item = None
+    if item is None:
+        return CodedPayload(max(1, len(data)), None)
+    coded, full = item
+    try:
+        index = _av1_base_q_idx(coded)
+    except (IndexError, ValueError):
+        index = None
+    quantizer = None if index is None else index / 255
+    return CodedPayload(max(1, len(coded)), quantizer, chroma_full=full)
+
+
+def _boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
+    out = []
+    while start + 8 <= end:
+        size, name = struct.unpack(">I4s", data[start : start + 8])
+        head = 8
+        if size == 1:
+            size, head = struct.unpack(">Q", data[start + 8 : start + 16])[0], 16
+        elif size == 0:
+            size = end - start
+        if size < head or start + size > end:
+            break
+        out.append((name, start + head, start + size))
+        start += size
+    return out
+
+
+def _uint(data: bytes, pos: int, n: int) -> int:
+    if pos + n > len(data):
+        raise IndexError
+    return int.from_bytes(data[pos : pos + n], "big")
+
+
+def _avif_colour_item(data: bytes) -> tuple[bytes, bool] | None:
+    meta = next((b for b in _boxes(data, 0, len(data)) if b[0] == b"meta"), None)
+    if meta is None:
+        return None
+    inner = {name: (s, e) for name, s, e in _boxes(data, meta[1] + 4, meta[2])}
+    pitm, iloc = inner[b"pitm"][0], inner[b"iloc"]
+    primary = _uint(data, pitm + 4, 4 if data[pitm] else 2)
+    spans = _iloc_spans(data, *iloc).get(primary)
+    if not spans:
+        return None
+    coded = b"".join(data[s : s + n] for s, n in spans)
+    full = False
+    for name, s, e in _boxes(data, *inner.get(b"iprp", (0, 0))):
+        if name == b"ipco":
+            av1c = next((b for b in _boxes(data, s, e) if b[0] == b"av1C"), None)
+            if av1c is not None:
+                flags = data[av1c[1] + 2]
+                full = not (flags >> 3 & 1 or flags >> 2 & 1)
+    return coded, full
+
+
+def _iloc_spans(data: bytes, pos: int, end: int) -> dict[int, list[tuple[int, int]]]:
+    version = data[pos]
+    sizes = _uint(data, pos + 4, 2)
+    n_offset, n_length, n_base, n_index = (sizes >> s & 15 for s in (12, 8, 4, 0))
+    pos += 6
+    wide = 4 if version == 2 else 2
+    count, pos = _uint(data, pos, wide), pos + wide
+    spans: dict[int, list[tuple[int, int]]] = {}
+    for _ in range(min(count, 4096)):
+        ident, pos = _uint(data, pos, wide), pos + wide
+        if version:
+            if _uint(data, pos, 2) & 15:  # data inside another box: not covered
+                return {}
+            pos += 2
+        pos += 2
+        base, pos = _uint(data, pos, n_base), pos + n_base
+        extents, pos = _uint(data, pos, 2), pos + 2
+        for _ in range(extents):
+            pos += n_index if version else 0
+            offset, pos = _uint(data, pos, n_offset), pos + n_offset
+            length, pos = _uint(data, pos, n_length), pos + n_length
+            spans.setdefault(ident, []).append((base + offset, length))
+        if pos > end:
+            raise IndexError
+    return spans
+
+
+def _av1_base_q_idx(coded: bytes) -> int | None:
+    pos, sequence = 0, None
+    while pos < len(coded):
+        header = coded[pos]
+        kind, extension, has_size = header >> 3 & 15, header >> 2 & 1, header >> 1 & 1
+        pos += 1 + extension
+        size = len(coded) - pos
+        if has_size:
+            size = shift = 0
+            while True:
+                byte = coded[pos]
+                pos += 1
+                size |= (byte & 127) << shift
+                shift += 7
+                if not byte & 128:
+                    break
+        if kind == 1:
+            sequence = _sequence_header(_Bits(coded[pos : pos + size]))
+        elif kind in (3, 6) and sequence is not None:
+            return _frame_header(_Bits(coded[pos : pos + size]), sequence)
+        pos += size
+    return None
+
+
+@dataclass(frozen=True)
+class _Sequence:
+    width: int
+    height: int
+    superblock_128: bool
+    reduced: bool
+    force_screen: int
+    force_integer_mv: int
+    frame_id_bits: int
+    order_hint_bits: int
+    superres: bool
+    width_bits: int
+    height_bits: int
+
+
+def _sequence_header(b: _Bits) -> _Sequence | None:
+    b.f(3 + 1)  # profile, still_picture
+    reduced = b.f(1)
+    if reduced:
+        b.f(5)
+    else:
+        if b.f(1):  # timing information: not covered
+            return None
+        delay = b.f(1)
+        for _ in range(b.f(5) + 1):
+            b.f(12)
+            if b.f(5) > 7:
+                b.f(1)
+            if delay and b.f(1):
+                b.f(4)
+    width_bits, height_bits = b.f(4) + 1, b.f(4) + 1
+    width, height = b.f(width_bits) + 1, b.f(height_bits) + 1
+    frame_id_bits = 0
+    if not reduced and b.f(1):
+        frame_id_bits = b.f(4) + 2
+        frame_id_bits += b.f(3) + 1
+    superblock_128 = bool(b.f(1))
+    b.f(2)  # filter_intra, intra_edge_filter
+    force_screen = force_integer_mv = 2
+    order_hint_bits = 0
+    if not reduced:
+        b.f(4)
+        order_hint = b.f(1)
+        if order_hint:
+            b.f(2)
+        force_screen = 2 if b.f(1) else b.f(1)
+        if force_screen:
+            force_integer_mv = 2 if b.f(1) else b.f(1)
+        if order_hint:
+            order_hint_bits = b.f(3) + 1
+    superres = bool(b.f(1))
+    return _Sequence(
+        width,
+        height,
+        superblock_128,
+        bool(reduced),
+        force_screen,
+        force_integer_mv,
+        frame_id_bits,
+        order_hint_bits,
+        superres,
+        width_bits,
+        height_bits,
+    )
+
+
+def _frame_header(b: _Bits, s: _Sequence) -> int | None:
+    # Only a shown key frame is a still picture; anything else is not covered.
+    if not s.reduced and (b.f(1) or b.f(2) != 0 or not b.f(1)):
+        return None
+    disable_cdf_update = b.f(1)
+    screen = b.f(1) if s.force_screen == 2 else s.force_screen
+    if screen and s.force_integer_mv == 2:
+        b.f(1)
+    b.f(s.frame_id_bits)
+    override = 0 if s.reduced else b.f(1)
+    b.f(s.order_hint_bits)
+    width, height = s.width, s.height
+    if override:
+        width, height = b.f(s.width_bits) + 1, b.f(s.height_bits) + 1
+    upscaled = width
+    if s.superres and b.f(1):
+        denominator = b.f(3) + 9
+        width = (upscaled * 8 + denominator // 2) // denominator
+    if b.f(1):
+        b.f(32)
+    if screen and upscaled == width:
+        b.f(1)
+    if not s.reduced and not disable_cdf_update:
+        b.f(1)
+    return b.f(8) if _skip_tile_info(b, width, height, superblock_128=s.superblock_128) else None
+
+
+def _tile_log2(block: int, target: int) -> int:
+    k = 0
+    while block << k < target:
+        k += 1
+    return k
+
+
+def _skip_tile_info(b: _Bits, width: int, height: int, *, superblock_128: bool) -> bool:
+    shift = 5 if superblock_128 else 4
+    cols = (2 * ((width + 7) >> 3) + (1 << shift) - 1) >> shift
+    rows = (2 * ((height + 7) >> 3) + (1 << shift) - 1) >> shift
+    max_width, max_area = 4096 >> (shift + 2), 4096 * 2304 >> 2 * (shift + 2)
+    log2_cols = min_cols = _tile_log2(max_width, cols)
+    min_tiles = max(min_cols, _tile_log2(max_area, rows * cols))
+    if not b.f(1):  # non-uniform tiles: not covered
+        return False
+    while log2_cols < _tile_log2(1, min(cols, 64)) and b.f(1):
+        log2_cols += 1
+    log2_rows = max(min_tiles - log2_cols, 0)
+    while log2_rows < _tile_log2(1, min(rows, 64)) and b.f(1):
+        log2_rows += 1
+    if log2_cols or log2_rows:
+        b.f(log2_cols + log2_rows + 2)
+    return True

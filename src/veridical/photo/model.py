@@ -1,0 +1,180 @@
+"""Shipped and own weights: one safetensors file, a card beside it, and a digest that must agree.
+
+``NAME.safetensors`` holds the tensors of both networks, in half precision, prefixed ``estimator.``
+and ``flow.``, with sizes, residual scale and price list as JSON in its header. ``NAME.json`` is
+the card: the digest of the file and the recipe that made it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from veridical.errors import BadWeights, InvalidSetting
+from veridical.photo.condition import ResidualScale
+from veridical.photo.network import NetworkConfig, RestorationNetwork, laid_out
+from veridical.photo.price import PriceList
+
+__all__ = ["DEFAULT_WEIGHTS", "PhotoModel", "load_model", "resolve_device", "save_weights"]
+
+DEFAULT_WEIGHTS = Path(__file__).parent / "weights" / "everyday.safetensors"
+
+_LAYOUT = 1
+
+
+@dataclass(frozen=True)
+class PhotoModel:
+    """Networks, units and prices of one weights file.
+
+    Attributes:
+        estimator, flow: Networks, ready to run.
+        scale: Residual scale.
+        prices: Price list.
+        digest: SHA-256 of the weights file.
+        device: Where the networks are.
+    """
+
+    estimator: RestorationNetwork
+    flow: RestorationNetwork
+    scale: ResidualScale
+    prices: PriceList
+    digest: str
+    device: torch.device
+
+
+def resolve_device(name: str) -> torch.device:
+    """A device from "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        InvalidSetting: Unknown, or not present on this machine.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise InvalidSetting(f"device must be auto, cpu, cuda or cuda:N, got {name!r}")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InvalidSetting("this machine shows no CUDA device; use --device cpu")
+    if (
+        device.index is not None
+        and device.type == "cuda"
+        and device.index >= torch.cuda.device_count()
+    ):
+        raise InvalidSetting(
+            f"there is no {name}; this machine has {torch.cuda.device_count()} CUDA devices"
+        )
+    return device
+
+
+def save_weights(
+    path: Path,
+    estimator: RestorationNetwork,
+    flow: RestorationNetwork,
+    scale: ResidualScale,
+    prices: PriceList,
+    recipe: dict[str, Any],
+) -> None:
+    """Write a weights file and its card, each complete or not at all."""
+    from safetensors.torch import save_file
+
+    header = {
+        "layout": _LAYOUT,
+        "estimator": asdict(estimator.config),
+        "flow": asdict(flow.config),
+        "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
+        "prices": {
+            "steps": prices.steps,
+            "mmse": prices.mmse.tolist(),
+            "cost": prices.cost.tolist(),
+        },
+    }
+    tensors = {
+        f"{name}.{key}": value.detach().cpu().half().contiguous()
+        for name, network in (("estimator", estimator), ("flow", flow))
+        for key, value in network.state_dict().items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, metadata={"veridical": json.dumps(header)})
+    temporary.replace(path)
+    card = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **recipe}
+    temporary.write_text(json.dumps(card, indent=2) + "\n")
+    temporary.replace(path.with_suffix(".json"))
+
+
+@functools.lru_cache(maxsize=4)
+def load_model(path: Path | None = None, device: str = "cpu") -> PhotoModel:
+    """Load a weights file; repeated calls return the same object.
+
+    Args:
+        path: A weights file with its card beside it; None for the shipped ones.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        BadWeights: Missing, damaged, of another layout, or not the file that its card describes.
+        InvalidSetting: The device is unknown or not present.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    where = resolve_device(device)
+    path = DEFAULT_WEIGHTS if path is None else Path(path)
+    remedy = (
+        "reinstall the package"
+        if path == DEFAULT_WEIGHTS
+        else "copy it again together with its .json card, or train it again"
+    )
+    try:
+        data = path.read_bytes()
+        card = json.loads(path.with_suffix(".json").read_text())
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != card["sha256"]:
+            raise BadWeights(
+                f"{path} is not the file that its card describes (SHA-256 {digest[:12]}, "
+                f"card {str(card['sha256'])[:12]}); {remedy}"
+            )
+        with safe_open(path, framework="pt") as file:
+            header = json.loads(file.metadata()["veridical"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        if header["layout"] != _LAYOUT:
+            raise BadWeights(
+                f"{path} has layout {header['layout']}, this version reads {_LAYOUT}; {remedy}"
+            )
+        networks = [_network(header[name], tensors, name, where) for name in ("estimator", "flow")]
+        p = header["prices"]
+        return PhotoModel(
+            *networks,
+            scale=ResidualScale(*(np.array(t) for t in header["scale"])),
+            prices=PriceList(tuple(p["steps"]), np.array(p["mmse"]), np.array(p["cost"])),
+            digest=digest,
+            device=where,
+        )
+    except OSError as cause:
+        raise BadWeights(f"cannot read the weights {cause.filename or path}; {remedy}") from cause
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as cause:
+        if isinstance(cause, BadWeights):
+            raise
+        raise BadWeights(f"{path} or its card is damaged ({cause!r}); {remedy}") from cause
+
+
+def _network(
+    config: dict[str, Any], tensors: dict[str, torch.Tensor], name: str, device: torch.device
+) -> RestorationNetwork:
+    network = RestorationNetwork(NetworkConfig.of(config))
+    mine = {
+        k.removeprefix(f"{name}."): v.float()
+        for k, v in tensors.items()
+        if k.startswith(f"{name}.")
+    }
+    network.load_state_dict(mine)
+    network = network.eval().requires_grad_(False)
+    return laid_out(network.to(device))

@@ -1,0 +1,73 @@
+"""A self-contained page whose slider is the realism knob.
+
+A browser that lays one picture over another with opacity ``a`` computes ``(1 - a) x_mmse + a
+x_real``: the cross-fade *is* the interpolation ([T] Prop. 3), up to rounding to eight bits.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from PIL import Image
+
+from veridical.interpolate import Calibration
+
+__all__ = ["PageFile", "page"]
+
+
+@dataclass(frozen=True)
+class PageFile:
+    """One coded file on the page.
+
+    Attributes:
+        title: What the chooser shows.
+        x_mmse, x_real, ordinary: Pictures at realism 0 and 1, and of the ordinary decoder.
+        price: Predicted price.
+        header, rows: A table of text below the picture.
+    """
+
+    title: str
+    x_mmse: Image.Image
+    x_real: Image.Image
+    ordinary: Image.Image
+    price: Calibration
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def _url(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def page(original: Image.Image, coded: Sequence[PageFile]) -> str:
+    """The page as one string of HTML, with no reference to anything outside it.
+
+    Args:
+        original: The picture before coding.
+        coded: At least one coded file.
+    """
+    data = {
+        "original": _url(original),
+        "files": [
+            {
+                "title": f.title,
+                "x_mmse": _url(f.x_mmse),
+                "x_real": _url(f.x_real),
+                "ordinary": _url(f.ordinary),
+                "mmse": f.price.mmse,
+                "transport_cost": f.price.transport_cost,
+                "header": list(f.header),
+                "rows": [list(r) for r in f.rows],
+            }
+            for f in coded
+        ],
+    }
+    template = files("veridical.photo").joinpath("page.html").read_text(encoding="utf-8")
+    return template.replace("/*DATA*/null", json.dumps(data).replace("</", "<\\/"))

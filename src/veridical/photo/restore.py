@@ -1,0 +1,226 @@
+"""Estimator and generator for everyday photographs, tile by tile, as parts of the one ``Codec``.
+
+```
+ CodedPicture ─ tiles ─┬─ PhotoEstimator.estimate(tile) ──── x_mmse ─┬─ blend ─ core of the tile
+                       └─ PhotoGenerator.generate(x_mmse, noise, tile)┘
+```
+Memory is bounded by the tile, not the picture. Neighbouring tiles overlap by a margin wider than
+what the networks look at in practice, noise depends on position only, and only the core of each
+tile is kept; so a picture in tiles is the picture as a whole, up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from veridical.codec import Codec
+from veridical.errors import InvalidSetting
+from veridical.generate.flow import integrate_on_arcs
+from veridical.interpolate import Calibration
+from veridical.photo.condition import Condition
+from veridical.photo.encode import EverydayEncoder
+from veridical.photo.model import PhotoModel
+from veridical.photo.network import GRID, estimate, unwhiten, velocity
+from veridical.photo.noise import NoiseField
+
+__all__ = [
+    "DEFAULT_STEPS",
+    "DEFAULT_TILE",
+    "MARGIN",
+    "PhotoEstimator",
+    "PhotoGenerator",
+    "Tile",
+    "check_steps",
+    "photo_codec",
+    "restore",
+]
+
+DEFAULT_STEPS = 4
+DEFAULT_TILE = 768
+MARGIN = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A window of a decoded picture with what the file tells about it.
+
+    Attributes:
+        pixels: Decoded colours, uint8 of shape (height, width, 3).
+        top, left: Position in the picture, multiples of 16.
+        condition: What the file tells.
+    """
+
+    pixels: np.ndarray
+    top: int
+    left: int
+    condition: Condition
+
+
+def _padded(x: torch.Tensor) -> torch.Tensor:
+    height, width = x.shape[-2:]
+    bottom, right = -height % GRID, -width % GRID
+    if not bottom and not right:
+        return x
+    return torch.nn.functional.pad(x, (0, right, 0, bottom), mode="replicate")
+
+
+def check_steps(steps: int) -> int:
+    """The number of steps.
+
+    Raises:
+        InvalidSetting: Not an integer from 1 to 1000.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 1000:
+        raise InvalidSetting(f"steps must be an integer from 1 to 1000, got {steps!r}")
+    return steps
+
+
+class _Analysis:
+    """What the estimator sees and says of a tile; kept for one tile, since the generator asks too."""
+
+    def __init__(self, model: PhotoModel) -> None:
+        self.model = model
+        self._last: tuple[Tile, tuple[torch.Tensor, ...]] | None = None
+
+    @torch.inference_mode()
+    def __call__(self, tile: Tile) -> tuple[torch.Tensor, ...]:
+        """Padded ``x_mmse``, size of its error, decoded picture, features and scale."""
+        if self._last is not None and self._last[0] is tile:
+            return self._last[1]
+        device = self.model.device
+        y = torch.from_numpy(np.array(tile.pixels)).to(device)  # a copy: Pillow's is read-only
+        y = _padded(y.permute(2, 0, 1)[None].float().div_(255))
+        y = y.contiguous(memory_format=torch.channels_last)
+        features = torch.from_numpy(tile.condition.features())[None].to(device)
+        scale = torch.full((1, 1, 1, 1), self.model.scale(tile.condition), device=device)
+        x_mmse, size = estimate(self.model.estimator, y, features, scale)
+        self._last = (tile, (x_mmse, size, y, features, scale))
+        return self._last[1]
+
+
+class PhotoEstimator:
+    """``E[X | file]`` for a tile: float tensor (3, height, width) on the [0, 1] scale."""
+
+    def __init__(self, analysis: _Analysis) -> None:
+        self._analysis = analysis
+
+    def estimate(self, index: Tile, seed: int = 0) -> torch.Tensor:
+        """Least-error colours of a tile; these formats have no common randomness to use."""
+        del seed
+        height, width = index.pixels.shape[:2]
+        return self._analysis(index)[0][0, :, :height, :width]
+
+
+class PhotoGenerator:
+    """A rectified flow from ``x_mmse`` plus noise to a natural picture.
+
+    Raises:
+        InvalidSetting: ``steps`` is not an integer from 1 to 1000.
+    """
+
+    def __init__(self, analysis: _Analysis, steps: int = DEFAULT_STEPS) -> None:
+        self._analysis = analysis
+        self.steps = check_steps(steps)
+
+    @torch.inference_mode()
+    def generate(self, x_mmse: torch.Tensor, rng: NoiseField, context: Tile) -> torch.Tensor:
+        """A sample for a tile, in the form of ``x_mmse``."""
+        x, size, y, features, scale = self._analysis(context)
+        model = self._analysis.model
+        noise = rng.window(context.top, context.left, *x.shape[-2:])
+        start = torch.from_numpy(noise)[None].to(model.device)
+
+        def v(u: torch.Tensor, time: float) -> torch.Tensor:
+            t = torch.full((1,), time, device=u.device)
+            return velocity(model.flow, u, t, x, size, y, features, scale)
+
+        end = integrate_on_arcs(v, start, self.steps)
+        height, width = context.pixels.shape[:2]
+        return x_mmse + unwhiten(end, size, scale)[0, :, :height, :width]
+
+
+def photo_codec(
+    model: PhotoModel, *, steps: int = DEFAULT_STEPS, encoder: EverydayEncoder | None = None
+) -> Codec:
+    """The four parts for photographs; its index is a :class:`Tile`, its randomness a NoiseField."""
+
+    def price(tile: Tile) -> Calibration:
+        return model.prices.calibration(tile.condition, steps)
+
+    # The encoder writes a whole file; opening it and cutting tiles stands between the two halves.
+    analysis = _Analysis(model)
+    return Codec(
+        encoder or EverydayEncoder(),
+        PhotoEstimator(analysis),
+        PhotoGenerator(analysis, steps),
+        price,
+    )
+
+
+def _windows(length: int, tile: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
+    """(start, end) of each padded window and (first, last) of its core along one axis."""
+    if length <= tile + margin:
+        yield 0, length, 0, length
+        return
+    core = tile - 2 * margin
+    first = 0
+    while first < length:
+        last = min(length, first + core)
+        if length - last < margin:
+            last = length
+        yield max(0, first - margin), min(length, last + margin), first, last
+        first = last
+
+
+def restore(
+    pixels: np.ndarray,
+    condition: Condition,
+    codec: Codec,
+    *,
+    realism: float,
+    noise: NoiseField,
+    tile: int = DEFAULT_TILE,
+    margin: int = MARGIN,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> np.ndarray:
+    """Restore a decoded picture at a realism.
+
+    Args:
+        pixels: Decoded colours, uint8 of shape (height, width, 3).
+        condition: What the file tells.
+        codec: From :func:`photo_codec`.
+        realism: 0 to 1.
+        noise: Private randomness; not read at realism 0.
+        tile: Side of a tile in pixels, a multiple of 16 that leaves a core.
+        margin: Overlap on every side, a multiple of 16.
+        progress: Called with (tiles done, tiles in all).
+
+    Returns:
+        Colours, uint8 of the same shape.
+
+    Raises:
+        InvalidSetting: A tile or margin that is not a multiple of 16, or leaves no core.
+    """
+    if tile % GRID or margin % GRID or margin < 0 or tile <= 2 * margin:
+        raise InvalidSetting(
+            f"tile {tile} and margin {margin} must be multiples of {GRID} with tile > 2 margin"
+        )
+    height, width = pixels.shape[:2]
+    rows = list(_windows(height, tile, margin))
+    cols = list(_windows(width, tile, margin))
+    out = np.empty_like(pixels)
+    done, total = 0, len(rows) * len(cols)
+    for y0, y1, top, bottom in rows:
+        for x0, x1, left, right in cols:
+            index = Tile(pixels[y0:y1, x0:x1], y0, x0, condition)
+            x = codec.decode(index, noise, realism=realism)
+            core = x[:, top - y0 : bottom - y0, left - x0 : right - x0]
+            levels = core.mul(255).round().clamp_(0, 255).to(torch.uint8)
+            out[top:bottom, left:right] = levels.permute(1, 2, 0).cpu().numpy()
+            done += 1
+            progress(done, total)
+    return out

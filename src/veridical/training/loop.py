@@ -1,0 +1,194 @@
+"""One training loop for every network: resumable, with averaged weights, on any device.
+
+The loop is the same on a processor, one GPU or several hosts (Hugging Face accelerate); what is
+trained is a ``loss(model, step) -> scalar tensor``. A checkpoint is written about once a minute
+to a temporary name and renamed, so a killed run goes on from its last minute.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from veridical.errors import InvalidSetting, TrainingData
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["Schedule", "keep_memory", "train"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        steps: Optimizer steps.
+        learning_rate: Peak rate of Adam; linear warm-up over 200 steps, then a half cosine to 0.
+        average: Decay of the exponential average of the weights; the average is the result.
+        checkpoint_seconds: Time between checkpoints.
+    """
+
+    steps: int
+    learning_rate: float = 1e-3
+    average: float = 0.999
+    checkpoint_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.learning_rate > 0 or not 0 <= self.average < 1:
+            raise InvalidSetting(
+                f"steps and learning rate must be positive, average in [0, 1): {self}"
+            )
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step."""
+        warm = min(1.0, (step + 1) / 200)
+        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+def keep_memory() -> None:
+    """Ask glibc to keep freed memory instead of returning it to the system at once.
+
+    Large activations are otherwise mapped and unmapped at every layer, and the page faults cost
+    more than the arithmetic. Without glibc this does nothing.
+    """
+    import ctypes
+
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        libc.mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
+    except (OSError, AttributeError):  # not glibc
+        return
+
+
+class _Run:
+    """State of one training that survives in its checkpoint."""
+
+    def __init__(
+        self, model: nn.Module, rate: float, checkpoint: Path, accelerator: Accelerator
+    ) -> None:
+        self.checkpoint, self.accelerator = checkpoint, accelerator
+        self.averaged = copy.deepcopy(model).to(accelerator.device).requires_grad_(False)
+        optimizer = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99))
+        self.step, self.seconds, self.recent = 0, 0.0, 0.0
+        saved = None
+        if checkpoint.exists():
+            saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            self._restore(model, saved)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        if saved is not None:
+            self.optimizer.load_state_dict(saved["optimizer"])
+
+    def _restore(self, model: nn.Module, saved: dict[str, Any]) -> None:
+        try:
+            model.load_state_dict(saved["model"])
+            self.averaged.load_state_dict(saved["averaged"])
+        except RuntimeError as cause:
+            raise TrainingData(
+                f"{self.checkpoint} is from a network of another size; remove it or use another run folder"
+            ) from cause
+        self.step, self.seconds, self.recent = saved["step"], saved["seconds"], saved["recent"]
+
+    def save(self) -> None:
+        """Write the checkpoint under a temporary name and rename it."""
+        if not self.accelerator.is_main_process:
+            return
+        temporary = self.checkpoint.with_suffix(".tmp")
+        state = {
+            "model": self.accelerator.unwrap_model(self.model).state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "recent": self.recent,
+        }
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+
+    def advance(self, loss: Callable[[nn.Module, int], Tensor], schedule: Schedule) -> Tensor:
+        """One optimizer step and one step of the average; returns the loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = schedule.rate(self.step)
+        value = loss(self.model, self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(value)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(schedule.average, (1 + self.step) / (10 + self.step))
+        new = self.accelerator.unwrap_model(self.model).parameters()
+        with torch.no_grad():
+            for mean, parameter in zip(self.averaged.parameters(), new, strict=True):
+                mean.lerp_(parameter.detach(), 1 - decay)
+        return value.detach()
+
+    def note(self, value: Tensor) -> None:
+        """Fold a loss into the running mean; a loss that is not finite ends the training."""
+        current = float(value)
+        if not math.isfinite(current):
+            raise TrainingData(
+                f"the loss is {current} at step {self.step}; lower the learning rate"
+            )
+        self.recent = current if self.recent == 0.0 else 0.95 * self.recent + 0.05 * current
+
+
+def train(
+    model: nn.Module,
+    loss: Callable[[nn.Module, int], Tensor],
+    schedule: Schedule,
+    checkpoint: Path,
+    *,
+    accelerator: Accelerator,
+    report: Callable[[int, float, float], None] = lambda step, loss, seconds: None,
+    stop_after_seconds: float | None = None,
+) -> tuple[nn.Module, dict[str, float]] | None:
+    """Train to the end of the schedule, from the checkpoint if there is one.
+
+    Args:
+        model: The network; moved to the accelerator's device.
+        loss: Loss of one step; all its randomness must come from the step number.
+        schedule: Length and rates.
+        checkpoint: File of the checkpoint; its folder is made.
+        accelerator: An ``accelerate.Accelerator``.
+        report: Called about every two seconds with (step, mean loss, seconds trained).
+        stop_after_seconds: Stop early, with a checkpoint, after this much time.
+
+    Returns:
+        The averaged network and its figures, or ``None`` if time ran out before the end.
+
+    Raises:
+        TrainingData: The loss is not finite, or the checkpoint belongs to another network.
+    """
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    run = _Run(model, schedule.learning_rate, checkpoint, accelerator)
+    first = run.step
+    began = last_save = last_report = time.monotonic()
+    already = run.seconds
+    while run.step < schedule.steps:
+        value = run.advance(loss, schedule)
+        now = time.monotonic()
+        run.seconds = already + now - began
+        if run.step % 20 == 0 or run.step == schedule.steps:
+            run.note(value)
+            if now - last_report > 2:
+                report(run.step, run.recent, run.seconds)
+                last_report = now
+        if now - last_save > schedule.checkpoint_seconds:
+            run.save()
+            last_save = now
+        if stop_after_seconds is not None and now - began > stop_after_seconds:
+            run.save()
+            return None
+    if run.step != first:
+        run.save()
+    figures = {"steps": run.step, "seconds": round(run.seconds, 1), "loss": run.recent}
+    return run.averaged.eval(), figures

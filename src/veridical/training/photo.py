@@ -1,0 +1,400 @@
+"""Training of the networks for everyday photographs: estimator, flow, one round of reflow.
+
+All stages work in units of the residual scale ``s`` (see ``photo.condition``):
+
+* estimator: ``x_mmse = y + s N(y)``, loss ``w(y) |x - x_mmse|^2``; the weight depends on what the
+  decoder sees alone, so the minimiser stays ``E[x | y]``;
+* spread: a head of the estimator learns the local size of ``x - x_mmse``, by Gaussian likelihood;
+* flow: in coordinates where the residual is nearly white (``photo.network.whiten``), from standard
+  normal ``n`` to the residual ``r`` along straight lines, loss ``|v(u_t, t) - (r - n)|^2``
+  (rectified flow, started at the posterior mean);
+* reflow: the same with ``r`` replaced by the flow's own end point from that ``n``, which makes
+  the lines straight enough for few steps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from veridical.errors import TrainingData
+from veridical.generate.flow import integrate_on_arcs
+from veridical.photo.network import (
+    NetworkConfig,
+    RestorationNetwork,
+    estimate,
+    laid_out,
+    velocity,
+    whiten,
+)
+from veridical.training.loop import Schedule, keep_memory, train
+from veridical.training.photo_data import Pairs, PairSampler
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["PRESETS", "Preset", "train_estimator", "train_flow", "train_reflow", "train_spread"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes of one training.
+
+    Attributes:
+        widths: Channels of both networks at 1/4, 1/8, 1/16.
+        patch: Side of the patches in pixels.
+        batch_size: Patches in a step.
+        estimator: Schedule of the least-squares stage.
+        spread: Of the head that predicts the local size of the error.
+        flow: Of the rectified flow.
+        reflow: Of the reflow.
+        reflow_batches: Batches of (start, end) pairs drawn for the reflow.
+        reflow_steps: Steps with which their end points are computed.
+        calibration_side: Side of the validation crops from which the price list is measured.
+        mixed_precision: "no" or "bf16".
+    """
+
+    widths: tuple[int, int, int]
+    patch: int
+    batch_size: int
+    estimator: Schedule
+    spread: Schedule
+    flow: Schedule
+    reflow: Schedule
+    reflow_batches: int
+    reflow_steps: int = 16
+    calibration_side: int = 384
+    mixed_precision: str = "no"
+
+
+PRESETS = {
+    "cpu": Preset(
+        (64, 112, 128), 128, 8, Schedule(6500), Schedule(800, 2e-3),
+        Schedule(3600), Schedule(1200, 5e-4), 200,
+        reflow_steps=12, calibration_side=256,
+    ),
+    "gpu": Preset(
+        (96, 192, 256), 192, 32,
+        Schedule(14000, 6e-4), Schedule(1000, 2e-3), Schedule(14000, 6e-4, 0.9995), Schedule(4000, 3e-4, 0.9995), 500,
+        mixed_precision="bf16",
+    ),
+    "tiny": Preset(
+        (8, 8, 8), 64, 2, Schedule(6), Schedule(3), Schedule(6), Schedule(4), 2, reflow_steps=2,
+        calibration_side=64,
+    ),
+}  # fmt: skip
+"""``cpu``: about an hour and a half on two cores; ``gpu``: half an hour on a large GPU; ``tiny``: tests."""
+
+Report = Callable[[str, int, int, float, float], None]
+
+
+def _accelerator(preset: Preset) -> Accelerator:
+    from accelerate import Accelerator
+
+    keep_memory()
+    return Accelerator(
+        mixed_precision=preset.mixed_precision if torch.cuda.is_available() else "no"
+    )
+
+
+class _Batches:
+    """Batches as tensors on the device, in [0, 1], channels first."""
+
+    def __init__(self, pairs: Pairs, preset: Preset, seed: int, accelerator: Accelerator) -> None:
+        self.sampler = PairSampler(
+            pairs, patch=preset.patch, batch_size=preset.batch_size,
+            seed=seed + 1000 * accelerator.process_index,
+        )  # fmt: skip
+        self.device = accelerator.device
+        # A fast device waits for patches: cut the next ones meanwhile. On a processor the
+        # arithmetic needs every core, and nothing is gained.
+        self._ahead = 8 if self.device.type == "cuda" else 0
+        self._pool = ThreadPoolExecutor(max(1, self._ahead))
+        self._coming: dict[int, Future[dict[str, np.ndarray]]] = {}
+
+    def _batch(self, step: int) -> dict[str, np.ndarray]:
+        for k in range(step, step + self._ahead):
+            if k not in self._coming:
+                self._coming[k] = self._pool.submit(self.sampler.batch, k)
+        ready = self._coming.pop(step, None)
+        self._coming = {k: f for k, f in self._coming.items() if k > step}
+        return self.sampler.batch(step) if ready is None else ready.result()
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        b = self._batch(step)
+        x, y = (
+            torch.from_numpy(b[k]).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+            for k in ("source", "decoded")
+        )
+        scale = torch.from_numpy(b["scale"]).to(self.device)[:, None, None, None]
+        return x, y, torch.from_numpy(b["features"]).to(self.device), scale
+
+
+def _finish(
+    name: str, result: tuple[nn.Module, dict[str, float]] | None, run: Path
+) -> nn.Module | None:
+    from safetensors.torch import save_model
+
+    if result is None:
+        return None
+    network, figures = result
+    temporary = run / f"{name}.safetensors.tmp"
+    save_model(network, str(temporary))
+    temporary.replace(run / f"{name}.safetensors")
+    (run / f"{name}.json").write_text(json.dumps(figures))
+    return network
+
+
+def load_stage(name: str, config: NetworkConfig, run: Path) -> RestorationNetwork:
+    """A finished stage of a run.
+
+    Raises:
+        TrainingData: The stage is not finished.
+    """
+    from safetensors.torch import load_model
+
+    path = run / f"{name}.safetensors"
+    if not path.exists():
+        raise TrainingData(f"{path} is missing; train the stage {name!r} first")
+    network = RestorationNetwork(config)
+    load_model(network, str(path))
+    return network.eval().requires_grad_(False)
+
+
+def estimator_config(preset: Preset, *, spread: bool = True) -> NetworkConfig:
+    """Network of the estimator: sees the decoded picture and its detail."""
+    return NetworkConfig(pictures=2, widths=preset.widths, spread=spread)
+
+
+def flow_config(preset: Preset) -> NetworkConfig:
+    """Network of the flow: sees also its state and what the estimator changed."""
+    return NetworkConfig(pictures=5, widths=preset.widths, timed=True)
+
+
+def train_estimator(
+    pairs: Pairs,
+    preset: Preset,
+    run: Path,
+    report: Report,
+    *,
+    seed: int = 1,
+    seconds: float | None = None,
+) -> nn.Module | None:
+    """Least-squares stage; ``None`` if ``seconds`` ran out, as for the other stages."""
+    accelerator = _accelerator(preset)
+    batches = _Batches(pairs, preset, seed, accelerator)
+    torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
+    model = laid_out(RestorationNetwork(estimator_config(preset, spread=False)))
+
+    def loss(network: nn.Module, step: int) -> Tensor:
+        x, y, features, scale = batches(step)
+        with accelerator.autocast():
+            out, _ = estimate(network, y, features, scale)
+        return ((out.float() - x) ** 2 * _weight(y, scale)).mean()
+
+    result = train(
+        model, loss, preset.estimator, run / "estimator.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
+        report=lambda s, v, t: report("estimator", s, preset.estimator.steps, v, t),
+    )  # fmt: skip
+    return _finish("estimator", result, run)
+
+
+def _spread_loss(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
+    """Gaussian log-likelihood of the local size of the error."""
+    u = whiten(residual, torch.ones_like(size), scale)
+    energy = torch.nn.functional.avg_pool2d(u.square(), 4)
+    expected = torch.nn.functional.avg_pool2d(size.square(), 4)
+    return (expected.log() + energy / expected).mean()
+
+
+def _weight(y: Tensor, scale: Tensor) -> Tensor:
+    """Inverse of the squared error to expect of a patch, from what the decoder sees of it.
+
+    Busy patches have larger errors; measured on the training files, in proportion to the 0.27th
+    power of the gradient energy. Without this a few of them would drown all others.
+    """
+    grey = y.mean(1, keepdim=True)
+    energy = grey.diff(dim=2).square().mean((1, 2, 3)) + grey.diff(dim=3).square().mean((1, 2, 3))
+    return 1 / (scale**2 * (energy[:, None, None, None] / scale**2 + 0.01) ** 0.27)
+
+
+def _noise(shape: torch.Size, seed: list[int], device: torch.device) -> Tensor:
+    """Standard normal noise, a function of the seed, drawn where it is used."""
+    generator = torch.Generator(device)
+    generator.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1))
+    return torch.randn(shape, generator=generator, device=device)
+
+
+def _times(n: int, seed: list[int], device: torch.device) -> Tensor:
+    """Stratified times in [0, 1)."""
+    rng = np.random.default_rng(seed)
+    t = (rng.permutation(n) + rng.random(n)) / n
+    return torch.from_numpy(t.astype(np.float32)).to(device)
+
+
+def train_spread(
+    pairs: Pairs,
+    preset: Preset,
+    run: Path,
+    report: Report,
+    *,
+    seed: int = 4,
+    seconds: float | None = None,
+) -> nn.Module | None:
+    """The head that predicts the local size of the error; nothing else of the estimator moves."""
+    accelerator = _accelerator(preset)
+    batches = _Batches(pairs, preset, seed, accelerator)
+    trained = load_stage("estimator", estimator_config(preset, spread=False), run)
+    torch.manual_seed(seed)
+    model = RestorationNetwork(estimator_config(preset)).requires_grad_(False)
+    model.load_state_dict(trained.state_dict(), strict=False)
+    model.spread.requires_grad_(True)
+    model = laid_out(model)
+
+    def loss(network: nn.Module, step: int) -> Tensor:
+        x, y, features, scale = batches(step)
+        with accelerator.autocast():
+            out, size = estimate(network, y, features, scale)
+        return _spread_loss(x - out.float(), size.float(), scale)
+
+    result = train(
+        model, loss, preset.spread, run / "spread.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
+        report=lambda s, v, t: report("spread", s, preset.spread.steps, v, t),
+    )  # fmt: skip
+    return _finish("spread", result, run)
+
+
+def train_flow(
+    pairs: Pairs,
+    preset: Preset,
+    run: Path,
+    report: Report,
+    *,
+    seed: int = 2,
+    seconds: float | None = None,
+) -> nn.Module | None:
+    """Rectified-flow stage; starts from the estimator's weights where the shapes agree."""
+    accelerator = _accelerator(preset)
+    batches = _Batches(pairs, preset, seed, accelerator)
+    estimator = load_stage("spread", estimator_config(preset), run)
+    estimator = laid_out(estimator.to(accelerator.device))
+    torch.manual_seed(seed)
+    model = RestorationNetwork(flow_config(preset))
+    _start_from(model, estimator)
+    model = laid_out(model)
+
+    def loss(network: nn.Module, step: int) -> Tensor:
+        x, y, features, scale = batches(step)
+        with accelerator.autocast():
+            with torch.no_grad():
+                x_mmse, size = estimate(estimator, y, features, scale)
+            r = whiten(x - x_mmse, size, scale).float()
+            n = _noise(r.shape, [seed, step, accelerator.process_index], r.device)
+            time = _times(len(r), [seed, step, 7], r.device)
+            t = time[:, None, None, None]
+            out = velocity(network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale)
+        return ((out.float() - (r - n)) ** 2).mean()
+
+    result = train(
+        model, loss, preset.flow, run / "flow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
+        report=lambda s, v, t: report("flow", s, preset.flow.steps, v, t),
+    )  # fmt: skip
+    return _finish("flow", result, run)
+
+
+def _start_from(model: nn.Module, other: nn.Module) -> None:
+    mine, theirs = model.state_dict(), other.state_dict()
+    same = {
+        key: value
+        for key, value in theirs.items()
+        if key in mine and mine[key].shape == value.shape and not key.startswith("tail")
+    }
+    model.load_state_dict(mine | same)
+    with torch.no_grad():  # the first two pictures are the estimator's own inputs
+        model.get_parameter("head.weight")[:, :96] = theirs["head.weight"]
+
+
+def _reflow_pairs(
+    pairs: Pairs,
+    preset: Preset,
+    run: Path,
+    report: Report,
+    seed: int,
+    accelerator: Accelerator,
+    flow: nn.Module,
+    estimator: nn.Module,
+) -> np.memmap:
+    """End points of the flow for ``reflow_batches`` batches, half precision, resumable."""
+    batches = _Batches(pairs, preset, seed, accelerator)
+    shape = (preset.reflow_batches, preset.batch_size, 3, preset.patch, preset.patch)
+    path, mark = run / "reflow.f16", run / "reflow.done"
+    new = not path.exists() or path.stat().st_size != 2 * int(np.prod(shape))
+    store = np.memmap(path, dtype=np.float16, mode="w+" if new else "r+", shape=shape)
+    first = 0 if new or not mark.exists() else int(mark.read_text())
+    with torch.inference_mode():
+        for step in range(first, preset.reflow_batches):
+            _, y, features, scale = batches(step)
+            with accelerator.autocast():
+                x_mmse, size = estimate(estimator, y, features, scale)
+                n = _noise(y.shape, [seed, step], y.device)
+
+                def v(u: Tensor, time: float) -> Tensor:
+                    t = torch.full((len(u),), time, device=u.device)
+                    return velocity(flow, u, t, x_mmse, size, y, features, scale).float()  # noqa: B023 (used at once)
+
+                store[step] = (
+                    integrate_on_arcs(v, n, preset.reflow_steps).cpu().numpy().astype(np.float16)
+                )
+            if step % 10 == 9 or step + 1 == preset.reflow_batches:
+                store.flush()
+                mark.write_text(str(step + 1))
+                report("reflow pairs", step + 1, preset.reflow_batches, 0.0, 0.0)
+    return store
+
+
+def train_reflow(
+    pairs: Pairs,
+    preset: Preset,
+    run: Path,
+    report: Report,
+    *,
+    seed: int = 3,
+    seconds: float | None = None,
+) -> nn.Module | None:
+    """One round of reflow."""
+    accelerator = _accelerator(preset)
+    estimator = load_stage("spread", estimator_config(preset), run)
+    flow = load_stage("flow", flow_config(preset), run)
+    estimator, flow = (laid_out(m.to(accelerator.device)) for m in (estimator, flow))
+    store = _reflow_pairs(pairs, preset, run, report, seed, accelerator, flow, estimator)
+    batches = _Batches(pairs, preset, seed, accelerator)
+    model = RestorationNetwork(flow_config(preset))
+    model.load_state_dict(flow.state_dict())
+    model = laid_out(model.requires_grad_(True))
+
+    def loss(network: nn.Module, step: int) -> Tensor:
+        k = int(np.random.default_rng([seed, step, 1]).integers(preset.reflow_batches))
+        _, y, features, scale = batches(k)
+        r = torch.from_numpy(store[k].astype(np.float32)).to(y.device)
+        n = _noise(y.shape, [seed, k], y.device)
+        with accelerator.autocast():
+            with torch.no_grad():
+                x_mmse, size = estimate(estimator, y, features, scale)
+            time = _times(len(r), [seed, step, 7], r.device) ** 1.5  # the first step matters most
+            t = time[:, None, None, None]
+            out = velocity(network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale)
+        return ((out.float() - (r - n)) ** 2).mean()
+
+    result = train(
+        model, loss, preset.reflow, run / "reflow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
+        report=lambda s, v, t: report("reflow", s, preset.reflow.steps, v, t),
+    )  # fmt: skip
+    return _finish("reflow", result, run)

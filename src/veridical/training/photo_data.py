@@ -1,0 +1,256 @@
+"""Training pairs for photographs: pictures as an everyday codec leaves them, beside their source.
+
+``prepare`` codes every picture of a folder (or tar) a few times at random settings, decodes it
+again and lays the pixels in one flat file that is mapped into memory; ``PairSampler`` cuts random
+patches from it. Turning and mirroring happen *before* coding, because block grids and chroma
+siting are not symmetric; patches start at multiples of 16 for the same reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from veridical.errors import TrainingData
+from veridical.photo.condition import FORMATS, Condition, ResidualScale, condition_of
+
+__all__ = ["PairSampler", "Pairs", "dihedral", "pictures", "prepare"]
+
+_QUALITY = {"AVIF": (1, 90), "WEBP": (0, 95), "JPEG": (1, 93)}
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
+_MIN_SIDE = 160
+
+
+def dihedral(x: np.ndarray, k: int) -> np.ndarray:
+    """One of the eight symmetries of the square as a view; ``k`` in 0..7."""
+    x = np.rot90(x, k & 3)
+    return x[:, ::-1] if k & 4 else x
+
+
+def pictures(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the pictures in folders and tar files, in a fixed order."""
+    for source in sources:
+        if source.is_dir():
+            for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in _SUFFIXES):
+                yield path.name, path.read_bytes()
+        elif tarfile.is_tarfile(source):
+            with tarfile.open(source) as tar:
+                for member in tar:
+                    handle = tar.extractfile(member)
+                    if handle is not None and Path(member.name).suffix.lower() in _SUFFIXES:
+                        yield member.name, handle.read()
+        else:
+            raise TrainingData(f"{source} is neither a folder nor a tar file of pictures")
+
+
+def encode_at_random(picture: Image.Image, name: str, rng: np.random.Generator) -> bytes:
+    """Code a picture with random settings of the format; more often coarse than fine."""
+    lo, hi = _QUALITY[name]
+    quality = int(lo + (hi - lo + 1) * rng.random() ** 1.5)
+    options: dict[str, object] = {"quality": min(quality, hi)}
+    if name != "WEBP" and rng.random() < 0.2:
+        options["subsampling"] = "4:4:4"
+    if name == "JPEG":
+        options["optimize"] = True
+        options["progressive"] = bool(rng.random() < 0.5)
+    buffer = io.BytesIO()
+    picture.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+def _variants(job: tuple[int, str, bytes, int, int]) -> tuple[int, str, bytes | None, list] | None:
+    index, name, data, n_variants, seed = job
+    try:
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+    except Exception:  # noqa: BLE001 (Pillow's readers raise almost anything; the picture is skipped)
+        return None
+    if min(picture.size) < _MIN_SIDE:
+        return None
+    source = np.asarray(picture)
+    out = []
+    for f, fmt in enumerate(FORMATS):
+        for v in range(n_variants):
+            rng = np.random.default_rng([seed, index, f, v])
+            k = int(rng.integers(8))
+            turned = Image.fromarray(np.ascontiguousarray(dihedral(source, k)))
+            grey = rng.random() < 0.04
+            coded = encode_at_random(turned.convert("L") if grey else turned, fmt, rng)
+            with Image.open(io.BytesIO(coded)) as im:
+                decoded = np.asarray(im.convert("RGB"))
+            condition, _ = condition_of(fmt, coded, *turned.size)
+            truth = np.asarray(turned.convert("L").convert("RGB") if grey else turned)
+            mse = float(np.mean((decoded.astype(np.float32) - truth) ** 2) / 255**2)
+            record = {"k": k, "grey": grey, "mse": mse, "condition": asdict(condition)}
+            out.append((record, decoded.tobytes()))
+    return index, name, source.tobytes(), [(*source.shape[:2], out)]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A prepared set.
+
+    Attributes:
+        folder: Where ``pixels.u8`` and ``pairs.json`` stand.
+        digest: SHA-256 over names and bytes of the source pictures and the settings.
+        n_pictures: Number of source pictures.
+        records: One dictionary for each coded version.
+        scale: Fitted residual scale.
+    """
+
+    folder: Path
+    digest: str
+    n_pictures: int
+    records: list[dict]
+    scale: ResidualScale
+
+    @classmethod
+    def load(cls, folder: Path) -> Pairs:
+        """Open a prepared set.
+
+        Raises:
+            TrainingData: The folder holds no complete prepared set.
+        """
+        try:
+            index = json.loads((folder / "pairs.json").read_text())
+        except (OSError, ValueError) as cause:
+            raise TrainingData(
+                f"{folder} holds no prepared set; run the preparation again"
+            ) from cause
+        scale = ResidualScale(*(np.array(t) for t in index["scale"]))
+        return cls(folder, index["digest"], index["n_pictures"], index["records"], scale)
+
+
+def prepare(
+    sources: Sequence[Path],
+    folder: Path,
+    *,
+    n_variants: int = 2,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Pairs:
+    """Code and decode all pictures; an existing complete set for the same input is reused.
+
+    Args:
+        sources: Folders or tar files of pictures; pictures under 160 pixels a side are skipped.
+        folder: Output folder; needs about ``3 * (1 + 3 * n_variants)`` bytes a pixel.
+        n_variants: Coded versions of each picture in each format.
+        seed: Seed of the random settings.
+        progress: Called with (pictures done, pictures in all).
+
+    Raises:
+        TrainingData: No usable picture.
+    """
+    found = list(pictures(sources))
+    sha = hashlib.sha256(f"{n_variants} {seed} {sorted(_QUALITY.items())}".encode())
+    for name, data in found:
+        sha.update(name.encode() + hashlib.sha256(data).digest())
+    digest = sha.hexdigest()
+    if (folder / "pairs.json").exists():
+        ready = Pairs.load(folder)
+        if ready.digest == digest:
+            return ready
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [(i, name, data, n_variants, seed) for i, (name, data) in enumerate(found)]
+    records: list[dict] = []
+    offset = n_used = 0
+    with (folder / "pixels.u8").open("wb") as pixels, ProcessPoolExecutor(os.cpu_count()) as pool:
+        for done, result in enumerate(pool.map(_variants, jobs, chunksize=2), 1):
+            progress(done, len(jobs))
+            if result is None:
+                continue
+            _, name, source, [(height, width, versions)] = result
+            n_used += 1
+            at = offset
+            pixels.write(source or b"")
+            offset += height * width * 3
+            for record, decoded in versions:
+                turned = (width, height) if record["k"] & 1 else (height, width)
+                records.append(
+                    record
+                    | {
+                        "name": name,
+                        "source": at,
+                        "size": [height, width],
+                        "decoded": offset,
+                        "decoded_size": list(turned),
+                    }
+                )
+                pixels.write(decoded)
+                offset += len(decoded)
+    if not n_used:
+        raise TrainingData(
+            f"no picture of at least {_MIN_SIDE} pixels a side in {list(map(str, sources))}"
+        )
+    conditions = [Condition(**r["condition"]) for r in records]
+    scale = ResidualScale.fit(conditions, np.array([r["mse"] for r in records]))
+    index = {
+        "digest": digest,
+        "n_pictures": n_used,
+        "records": records,
+        "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
+    }
+    temporary = folder / "pairs.json.tmp"
+    temporary.write_text(json.dumps(index))
+    temporary.replace(folder / "pairs.json")
+    return Pairs.load(folder)
+
+
+class PairSampler:
+    """Random patches from a prepared set; ``batch(step)`` depends only on the seed and the step."""
+
+    def __init__(self, pairs: Pairs, *, patch: int, batch_size: int, seed: int) -> None:
+        self.pairs, self.patch, self.batch_size, self.seed = pairs, patch, batch_size, seed
+        self._pixels = np.memmap(pairs.folder / "pixels.u8", dtype=np.uint8, mode="r")
+        self._conditions = [Condition(**r["condition"]) for r in pairs.records]
+        unknown = [
+            Condition(c.format, c.bits_per_pixel, None, c.chroma_full) for c in self._conditions
+        ]
+        self._features = [
+            (c.features(), u.features()) for c, u in zip(self._conditions, unknown, strict=True)
+        ]
+        self._scales = [
+            (pairs.scale(c), pairs.scale(u)) for c, u in zip(self._conditions, unknown, strict=True)
+        ]
+
+    def _array(self, at: int, size: list[int]) -> np.ndarray:
+        h, w = size
+        return self._pixels[at : at + h * w * 3].reshape(h, w, 3)
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """A batch: ``source`` and ``decoded`` uint8 (n, patch, patch, 3), ``features``, ``scale``."""
+        rng = np.random.default_rng([self.seed, step])
+        source, decoded, features, scales = [], [], [], []
+        for _ in range(self.batch_size):
+            i = int(rng.integers(len(self.pairs.records)))
+            r = self.pairs.records[i]
+            y = self._array(r["decoded"], r["decoded_size"])
+            x = dihedral(self._array(r["source"], r["size"]), r["k"])
+            top = 16 * int(rng.integers((y.shape[0] - self.patch) // 16 + 1))
+            left = 16 * int(rng.integers((y.shape[1] - self.patch) // 16 + 1))
+            cut = np.s_[top : top + self.patch, left : left + self.patch]
+            truth = x[cut]
+            if r["grey"]:
+                truth = np.asarray(
+                    Image.fromarray(np.ascontiguousarray(truth)).convert("L").convert("RGB")
+                )
+            hide = int(rng.random() < 0.1)  # one in ten learns to do without the quantizer
+            source.append(truth)
+            decoded.append(y[cut])
+            features.append(self._features[i][hide])
+            scales.append(self._scales[i][hide])
+        return {
+            "source": np.stack(source),
+            "decoded": np.stack(decoded),
+            "features": np.stack(features),
+            "scale": np.array(scales, dtype=np.float32),
+        }

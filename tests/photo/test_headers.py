@@ -1,0 +1,108 @@
+"""Quantizers read from headers, against what the encoders are known to write."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from veridical.photo.headers import read_avif, read_jpeg, read_webp
+
+# libaom's table from its 0..63 scale to base_q_idx (av1/encoder/av1_quantize.c).
+LIBAOM = {*range(0, 249, 4), 249, 255}
+
+
+def save(picture, name, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (37, 53), (256, 192), (2100, 64)])
+def test_avif_quantizer_is_one_that_libaom_can_write(photograph, size):
+    # Oracle: libaom's own table, and a coarser quantizer at lower quality; exact.
+    picture = photograph.resize(size)
+    found = [read_avif(save(picture, "AVIF", quality=q)) for q in (5, 30, 60, 90)]
+    indices = [round(p.quantizer * 255) for p in found]
+    assert set(indices) <= LIBAOM
+    assert indices == sorted(indices, reverse=True)
+    assert len(set(indices)) == 4
+
+
+def test_avif_payload_is_the_coded_item(photograph):
+    # Oracle: an AVIF file is a fixed head of a few hundred bytes plus the coded item.
+    data = save(photograph, "AVIF", quality=30)
+    assert len(data) - 400 < read_avif(data).n_bytes < len(data)
+
+
+def test_avif_alpha_is_not_counted(photograph):
+    # Oracle: the colour item is the same with and without an alpha plane; within 64 bytes.
+    noisy = photograph.copy()
+    noisy.putalpha(Image.fromarray(np.random.default_rng(0).integers(0, 256, (192, 256), np.uint8)))
+    plain, alpha = (save(p, "AVIF", quality=30) for p in (photograph, noisy))
+    assert len(alpha) > 2 * len(plain)
+    assert abs(read_avif(alpha).n_bytes - read_avif(plain).n_bytes) <= 64
+
+
+@pytest.mark.parametrize("name", ["AVIF", "JPEG"])
+def test_chroma_sampling(photograph, name):
+    # Oracle: what the encoder was told.
+    read = {"AVIF": read_avif, "JPEG": read_jpeg}[name]
+    assert not read(save(photograph, name, subsampling="4:2:0")).chroma_full
+    assert read(save(photograph, name, subsampling="4:4:4")).chroma_full
+
+
+def test_webp_quantizer_falls_with_quality_and_ends_where_vp8_ends(photograph):
+    # Oracle: libwebp maps quality 0 and 100 to the ends of VP8's index scale, 127 and 0.
+    found = [read_webp(save(photograph, "WEBP", quality=q)).quantizer for q in (0, 25, 50, 75, 100)]
+    assert found[0] == 1
+    assert found[-1] == 0
+    assert found == sorted(found, reverse=True)
+
+
+def test_webp_lossless_is_recognised(photograph):
+    assert read_webp(save(photograph, "WEBP", lossless=True)).lossless
+    assert not read_webp(save(photograph, "WEBP", quality=50)).lossless
+
+
+def test_jpeg_quantizer_is_the_mean_luma_step(photograph):
+    # Oracle: Pillow's own parse of the quantization tables; 1e-12.
+    for quality in (5, 50, 90):
+        data = save(photograph, "JPEG", quality=quality)
+        table = Image.open(io.BytesIO(data)).quantization[0]
+        assert read_jpeg(data).quantizer == pytest.approx(
+            np.log2(np.mean(list(table))) / 8, abs=1e-12
+        )
+
+
+def test_jpeg_metadata_is_not_counted(photograph):
+    # Oracle: the same scan with 40 kB of colour profile more; the payload stays the same.
+    plain = save(photograph, "JPEG", quality=30)
+    heavy = save(photograph, "JPEG", quality=30, icc_profile=bytes(40_000))
+    assert len(heavy) > len(plain) + 40_000
+    assert read_jpeg(heavy).n_bytes == read_jpeg(plain).n_bytes
+
+
+@given(st.binary(max_size=400))
+def test_readers_never_fail_on_rubbish(data):
+    # Oracle: contract: a payload of at least one byte and a quantizer in [0, 1] or none.
+    for read in (read_avif, read_webp, read_jpeg):
+        p = read(data)
+        assert p.n_bytes >= 1
+        assert p.quantizer is None or 0 <= p.quantizer <= 1
+
+
+@given(data=st.data())
+def test_readers_never_fail_on_mutated_files(coded, data):
+    for name, read in (("AVIF", read_avif), ("WEBP", read_webp), ("JPEG", read_jpeg)):
+        mutated = bytearray(coded[name])
+        for _ in range(data.draw(st.integers(1, 6))):
+            mutated[data.draw(st.integers(0, min(600, len(mutated) - 1)))] = data.draw(
+                st.integers(0, 255)
+            )
+        cut = data.draw(st.integers(0, len(mutated)))
+        p = read(bytes(mutated[:cut]))
+        assert p.n_bytes >= 1
+        assert p.quantizer is None or 0 <= p.quantizer <= 1

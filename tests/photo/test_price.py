@@ -1,0 +1,74 @@
+"""The price list and the residual scale."""
+
+import numpy as np
+import pytest
+
+from veridical.errors import InvalidSetting
+from veridical.photo.condition import FORMATS, Condition, ResidualScale
+from veridical.photo.price import PriceList, fit_log_linear
+
+
+def conditions(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return [
+        Condition(FORMATS[i % 3], float(2 ** rng.uniform(-4, 1)), float(rng.uniform(0, 1)))
+        for i in range(n)
+    ]
+
+
+def test_the_fit_finds_its_own_law():
+    # Oracle: data without noise from the model; relative 1e-3.
+    cs = conditions(300)
+    truth = np.array([np.exp(-7 - 0.8 * c.log2_bpp + 1.5 * c.quantizer) for c in cs])
+    prices = PriceList.fit(cs, truth, np.stack([0.5 * truth, truth], 1), (1, 4))
+    for c, d in zip(cs[:60], truth, strict=False):
+        assert prices.calibration(c, 4).mmse == pytest.approx(d, rel=1e-3)
+        assert prices.calibration(c, 1).transport_cost == pytest.approx(0.5 * d, rel=1e-3)
+
+
+def test_sums_agree_with_noise():
+    # Oracle: the normal equations of Poisson regression with a constant: sum of predictions =
+    # sum of measurements; relative 1e-6.
+    rng = np.random.default_rng(0)
+    x = np.c_[np.ones(500), rng.normal(size=(500, 2))]
+    y = np.exp(x @ [-6, 0.7, -0.2]) * rng.gamma(1, 1, 500)
+    w = fit_log_linear(x, y)
+    assert np.exp(x @ w).sum() == pytest.approx(y.sum(), rel=1e-6)
+
+
+def test_steps_take_the_nearest_below():
+    cs = conditions(90)
+    one = np.ones(len(cs))
+    prices = PriceList.fit(cs, one * 1e-3, np.outer(one, [1e-3, 2e-3, 4e-3]), (1, 2, 4))
+    found = [prices.calibration(cs[0], s).transport_cost for s in (1, 2, 3, 4, 50)]
+    assert found == pytest.approx([1e-3, 2e-3, 2e-3, 4e-3, 4e-3], rel=1e-3)
+
+
+def test_unknown_quantizers_have_a_price():
+    cs = conditions(300)
+    d = np.array([np.exp(-7 - 0.8 * c.log2_bpp) for c in cs])
+    prices = PriceList.fit(cs, d, d[:, None], (4,))
+    c = Condition("WEBP", 0.5)
+    assert prices.calibration(c, 4).mmse == pytest.approx(np.exp(-7 + 0.8), rel=1e-3)
+
+
+def test_no_measurements():
+    with pytest.raises(InvalidSetting):
+        fit_log_linear(np.ones((0, 1)), np.ones(0))
+
+
+def test_residual_scale_is_fitted_and_bounded():
+    # Oracle: data from the model; relative 1 %; and the stated bounds.
+    cs = conditions(300)
+    mse = np.array([2 ** (-9 - 1.2 * c.log2_bpp + 2 * c.quantizer) for c in cs])
+    scale = ResidualScale.fit(cs, mse)
+    for c, m in zip(cs[:30], mse, strict=False):
+        assert scale(c) == pytest.approx(min(0.3, np.sqrt(m)), rel=0.01)
+    assert 0.001 <= scale(Condition("AVIF", 1e6, 0.0)) <= 0.3
+    assert 0.001 <= scale(Condition("AVIF", 1e-9, 1.0)) <= 0.3
+
+
+@pytest.mark.parametrize("bpp", [0, -1.0])
+def test_rates_must_be_positive(bpp):
+    with pytest.raises(InvalidSetting):
+        Condition("AVIF", bpp)

@@ -1,0 +1,151 @@
+"""Training: pairs are right, a killed run goes on as if it had not been killed, weights decode."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import veridical
+from veridical.errors import InvalidSetting, TrainingData
+from veridical.photo.network import NetworkConfig, RestorationNetwork
+from veridical.training.loop import Schedule, train
+from veridical.training.photo_data import Pairs, PairSampler, dihedral, prepare
+from veridical.training.photo_run import run_all
+
+pytest.importorskip("accelerate")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Two folders of small pictures: to train on and to validate on."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for name, count in (("train", 3), ("val", 2)):
+        (folder / name).mkdir()
+        for k in range(count):
+            coarse = rng.integers(0, 256, (12, 11, 3)).astype(np.uint8)
+            Image.fromarray(coarse).resize((176, 192), Image.Resampling.BICUBIC).save(
+                folder / name / f"{k}.png"
+            )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pairs(pictures, tmp_path_factory):
+    return prepare([pictures / "train"], tmp_path_factory.mktemp("pairs"))
+
+
+def test_decoded_and_source_lie_on_each_other(pairs):
+    # Oracle: the error stored at preparation, from the whole picture; patches of 160 pixels cover
+    # nearly all of it: each patch's error within a factor of 3 (a turned or shifted pair is off
+    # by a factor of 10 and more on these pictures).
+    sampler = PairSampler(pairs, patch=160, batch_size=36, seed=0)
+    batch = sampler.batch(0)
+    error = ((batch["source"].astype(float) - batch["decoded"]) ** 2).mean((1, 2, 3)) / 255**2
+    stored = sorted(r["mse"] for r in pairs.records)
+    assert error.min() > stored[0] / 3
+    assert error.max() < stored[-1] * 3
+
+
+def test_batches_depend_on_seed_and_step_alone(pairs):
+    one, two = (PairSampler(pairs, patch=64, batch_size=4, seed=1) for _ in range(2))
+    two.batch(0)
+    for key, value in one.batch(5).items():
+        assert np.array_equal(value, two.batch(5)[key])
+    assert not np.array_equal(one.batch(5)["source"], one.batch(6)["source"])
+
+
+def test_symmetries_are_eight():
+    x = np.arange(6).reshape(2, 3, 1)
+    seen = {(dihedral(x, k).shape, dihedral(x, k).tobytes()) for k in range(8)}
+    assert len(seen) == 8
+
+
+def test_a_prepared_set_is_reused_and_recognised(pictures, pairs):
+    before = (pairs.folder / "pixels.u8").stat().st_mtime_ns
+    again = prepare([pictures / "train"], pairs.folder)
+    assert again.digest == pairs.digest
+    assert (pairs.folder / "pixels.u8").stat().st_mtime_ns == before
+    with pytest.raises(TrainingData):
+        Pairs.load(pictures)
+
+
+def test_no_usable_picture(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"no picture")
+    with pytest.raises(TrainingData, match="no picture"):
+        prepare([tmp_path / "in"], tmp_path / "out")
+    with pytest.raises(TrainingData, match="neither"):
+        prepare([tmp_path / "in" / "a.png"], tmp_path / "out")
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path):
+    # Oracle: the run that was not stopped; float32 on one machine, equal to 1e-6.
+    from accelerate import Accelerator
+
+    def network():
+        torch.manual_seed(0)
+        return RestorationNetwork(NetworkConfig(1, (8, 8, 8)))
+
+    def loss(model, step):
+        x = torch.from_numpy(np.random.default_rng(step).random((1, 3, 32, 32), np.float32))
+        return (model(x, torch.zeros(1, 7)) - x).square().mean()
+
+    schedule = Schedule(12)
+    whole, figures = train(
+        network(), loss, schedule, tmp_path / "a.ckpt", accelerator=Accelerator()
+    )
+    stops = 0
+    while True:
+        result = train(
+            network(), loss, schedule, tmp_path / "b.ckpt", accelerator=Accelerator(),
+            stop_after_seconds=0.0,
+        )  # fmt: skip
+        if result is not None:
+            break
+        stops += 1
+    assert stops >= 5
+    assert figures["steps"] == result[1]["steps"] == 12
+    for a, b in zip(whole.parameters(), result[0].parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    from accelerate import Accelerator
+
+    def loss(model, step):
+        return sum(p.square().sum() for p in model.parameters())
+
+    for width in (8, 16):
+        network = RestorationNetwork(NetworkConfig(1, (width, 8, 8)))
+        if width == 8:
+            train(network, loss, Schedule(2), tmp_path / "c.ckpt", accelerator=Accelerator())
+        else:
+            with pytest.raises(TrainingData, match="another size"):
+                train(network, loss, Schedule(2), tmp_path / "c.ckpt", accelerator=Accelerator())
+
+
+def test_from_a_folder_to_weights_that_decode(pictures, tmp_path):
+    # Oracle: contract: the command's result opens a file; a second call does no stage again.
+    arguments = ([pictures / "train"], pictures / "val", tmp_path)
+    said = []
+    path = run_all(*arguments, preset="tiny", say=said.append)
+    out = veridical.decode(
+        veridical.encode(pictures / "val" / "0.png", format="JPEG", quality=20), weights=path
+    )
+    assert out.size == (176, 192)
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert card["training_data"]["pictures"] == 3
+    assert any("stage flow" in s for s in said)
+    said.clear()
+    run_all(*arguments, preset="tiny", say=said.append)
+    assert not any("stage" in s for s in said)
+
+
+def test_settings_outside_their_domain(tmp_path):
+    with pytest.raises(InvalidSetting, match="preset"):
+        run_all([tmp_path], tmp_path, tmp_path, preset="huge")
+    with pytest.raises(InvalidSetting):
+        Schedule(0)
