@@ -1,0 +1,133 @@
+"""Which files a command reads and writes; writing is all or nothing."""
+
+from __future__ import annotations
+
+import glob
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+from veridical.errors import InvalidSetting, MissingFile, OutputExists, UnwritableOutput
+
+__all__ = ["check_output", "expand", "jobs", "write_whole"]
+
+
+def expand(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
+    """Files that were named, with folders and patterns replaced by what they hold.
+
+    A folder gives its files with one of the suffixes, sorted, subfolders included.
+
+    Raises:
+        MissingFile: A pattern or folder that holds nothing usable.
+    """
+    wanted = {s.lower() for s in suffixes}
+    out: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in wanted and p.is_file())
+            if not found:
+                raise MissingFile(
+                    f"the folder {path} holds no file ending in {', '.join(sorted(wanted))}"
+                )
+            out += found
+        elif not path.exists() and glob.has_magic(str(path)):
+            found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns too)
+            if not found:
+                raise MissingFile(f"nothing matches {path}")
+            out += found
+        else:
+            out.append(path)
+    return out
+
+
+def jobs(
+    paths: Sequence[Path],
+    out_dir: Path | None,
+    new_suffix: str,
+    suffixes: Iterable[str],
+    force: bool,
+) -> list[tuple[Path, Path]]:
+    """Pairs (input, output) of a command called as ``IN OUT`` or ``IN... --out-dir D``.
+
+    Raises:
+        InvalidSetting: Neither form, or two inputs with the same output.
+        MissingFile, OutputExists, UnwritableOutput: See ``errors``.
+    """
+    if out_dir is None:
+        if (
+            len(paths) != 2
+            or paths[0].is_dir()
+            or (glob.has_magic(str(paths[0])) and not paths[0].exists())
+        ):
+            raise InvalidSetting(
+                "give one input and one output, or any number of inputs with --out-dir D"
+            )
+        pairs = [(paths[0], paths[1])]
+    else:
+        if not paths:
+            raise InvalidSetting("name at least one input")
+        pairs = [(p, out_dir / f"{p.stem}{new_suffix}") for p in expand(paths, suffixes)]
+        seen: dict[Path, Path] = {}
+        for source, target in pairs:
+            if target in seen:
+                raise InvalidSetting(
+                    f"{seen[target]} and {source} would both become {target}; decode them into different folders"
+                )
+            seen[target] = source
+        try:
+            out_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise UnwritableOutput(
+                f"cannot make the folder {out_dir}: {cause.strerror or cause}"
+            ) from cause
+    for source, target in pairs:
+        check_output(target, source, force)
+    return pairs
+
+
+def check_output(target: Path, source: Path | None, force: bool) -> None:
+    """Refuse an output that exists (unless forced), is the input, or cannot be written.
+
+    Raises:
+        OutputExists, UnwritableOutput: See ``errors``.
+    """
+    if target.is_dir():
+        raise UnwritableOutput(f"{target} is a folder; name a file, or use --out-dir {target}")
+    if not target.parent.is_dir():
+        raise UnwritableOutput(f"the folder {target.parent} does not exist; make it first")
+    if target.exists():
+        if source is not None and source.exists() and source.samefile(target):
+            raise UnwritableOutput(f"{target} is the input itself; choose another output")
+        if not force:
+            raise OutputExists(
+                f"{target} exists; use --force to replace it, or choose another name"
+            )
+    if not os.access(target.parent, os.W_OK):
+        raise UnwritableOutput(f"no permission to write in {target.parent}")
+
+
+def write_whole(target: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file under a temporary name and rename it, so that it is whole or not there.
+
+    Raises:
+        UnwritableOutput: The file cannot be written.
+    """
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
+        )
+        with os.fdopen(handle, "w+b") as file:
+            write(file)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(target)
+        temporary = None
+    except OSError as cause:
+        raise UnwritableOutput(f"cannot write {target}: {cause.strerror or cause}") from cause
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)

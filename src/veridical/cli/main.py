@@ -1,0 +1,60 @@
+"""Entry point of the command line: every error of the package becomes one line and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from veridical import __version__
+from veridical.cli.demo import demo
+from veridical.cli.photo import compare, decode, encode, info
+from veridical.cli.train import train_app
+from veridical.errors import VeridicalError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="veridical",
+    help="Lossy compression with a realism knob at decode time.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(encode)
+app.command()(decode)
+app.command()(info)
+app.command()(compare)
+app.command()(demo)
+app.add_typer(train_app, name="train")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"veridical {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and stop."
+    ),
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line and exit with its code: 0 done, 2 bad input or usage, 130 interrupted."""
+    try:
+        app()
+    except VeridicalError as error:
+        typer.echo(f"veridical: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("veridical: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,55 @@
+"""The command ``veridical train photo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from veridical.cli import terminal
+from veridical.errors import MissingDependency
+
+__all__ = ["train_app"]
+
+train_app = typer.Typer(help="Train own weights.", no_args_is_help=True)
+
+
+@train_app.callback()
+def _group() -> None:
+    """Train own weights."""
+
+
+@train_app.command()
+def photo(
+    data: Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")],
+    validation: Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")],
+    run: Annotated[
+        Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
+    ] = Path("runs/photo"),
+    preset: Annotated[str, typer.Option(help="cpu, gpu or tiny.")] = "cpu",
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop, ready to go on, after this long.")
+    ] = None,
+) -> None:
+    """Train estimator and generator on pictures of your own; a killed run goes on where it was.
+
+    The result is RUN/everyday.safetensors with its card, for ``veridical decode --weights``.
+    """
+    try:
+        import accelerate  # noqa: F401 (only whether it is there)
+    except ImportError as cause:
+        raise MissingDependency(
+            'training needs accelerate: pip install "veridical[train]"'
+        ) from cause
+    from veridical.training.photo_run import run_all
+
+    with terminal.progress("preparing") as update:
+        path = run_all(
+            data, validation, run, preset=preset, minutes=minutes,
+            progress=lambda stage, done, total: update(done, total), say=terminal.notice,
+        )  # fmt: skip
+    if path is None:
+        terminal.out.print("stopped; the same command goes on")
+    else:
+        terminal.out.print(f"{path}", markup=False)
