@@ -51,7 +51,7 @@ def central(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x[top : top + CROP, left : left + CROP])
 
 
-def measure(path: Path, name: str, bpp: float, steps: int, folder: Path) -> dict:
+def measure(path: Path, name: str, bpp: float, steps: int, folder: Path, *, stlpips: bool) -> dict:
     """One picture in one format at one rate."""
     with Image.open(path) as opened:
         original = opened.convert("RGB")
@@ -76,7 +76,7 @@ def measure(path: Path, name: str, bpp: float, steps: int, folder: Path) -> dict
     for key, x in versions.items():
         row[f"psnr_db {key}"] = psnr_db(truth, x)
         row[f"mse {key}"] = mse_unit(truth, x)
-        row[f"stlpips {key}"] = st_lpips(central(truth), central(x))
+        row[f"stlpips {key}"] = st_lpips(central(truth), central(x)) if stlpips else float("nan")
     store = {"original": features.statistics(truth)} | {
         key: features.statistics(x) for key, x in versions.items()
     }
@@ -144,6 +144,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the records")
     parser.add_argument("--bpp", type=float, nargs="+", default=[0.1, 0.2, 0.4, 0.8])
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument(
+        "--no-stlpips", dest="stlpips", action="store_false", help="leave out the slowest measure"
+    )
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     log = arguments.out / f"records-{arguments.steps}.jsonl"
@@ -159,7 +162,9 @@ def main() -> None:
     ]
     with log.open("a") as out:
         for path, name, bpp in track(todo, description="measuring", disable=None):
-            row = measure(path, name, bpp, arguments.steps, arguments.out)
+            row = measure(
+                path, name, bpp, arguments.steps, arguments.out, stlpips=arguments.stlpips
+            )
             rows.append(row)
             out.write(json.dumps(row) + "\n")
             out.flush()

@@ -133,7 +133,9 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path):
     said = []
     path = run_all(*arguments, preset="tiny", say=said.append)
     out = veridical.decode(
-        veridical.encode(pictures / "val" / "0.png", format="JPEG", quality=20), weights=path
+        veridical.encode(pictures / "val" / "0.png", format="JPEG", quality=20),
+        weights=path,
+        realism=1,
     )
     assert out.size == (176, 192)
     card = json.loads(path.with_suffix(".json").read_text())

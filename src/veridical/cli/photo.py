@@ -132,7 +132,8 @@ def _output_format(suffix: str) -> str:
 def decode(
     paths: Paths,
     realism: Annotated[
-        float | None, typer.Option(help="0 least error ... 1 most natural (default 1).")
+        float | None,
+        typer.Option(help="0 least error (default) ... 1 follows the statistics of photographs."),
     ] = None,
     perception: Annotated[
         float | None, typer.Option(help="Instead: squared W2 distance to photographs to be met.")

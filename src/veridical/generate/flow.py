@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from veridical.errors import InvalidSetting
 
 __all__ = ["integrate", "integrate_on_arcs"]
 
-State = TypeVar("State")
+State = TypeVar("State", bound="Any")
+"""An array of any library, or a number: whatever can be added, and multiplied by a number."""
 
 
 def integrate(velocity: Callable[[State, float], State], start: State, steps: int) -> State:
@@ -30,23 +31,25 @@ def integrate(velocity: Callable[[State, float], State], start: State, steps: in
         InvalidSetting: Fewer than one step.
     """
     _check(steps)
-    u = start
+    u: Any = start
     for k in range(steps):
-        u = u + velocity(u, k / steps) * (1 / steps)  # type: ignore[operator]
-    return u  # pyrefly: ignore[bad-return]
+        u = u + velocity(u, k / steps) * (1 / steps)
+    return u
 
 
-def integrate_on_arcs(velocity: Callable[[State, float], State], start: State, steps: int) -> State:
+def integrate_on_arcs(predict: Callable[[State, float], State], start: State, steps: int) -> State:
     """Steps of equal angle along arcs, for a flow between two laws of about equal variance.
 
     With ``theta = atan(t / (1-t))`` and ``w = u_t / sqrt(t^2 + (1-t)^2)`` the line from ``u_0`` to
     ``u_1`` becomes the arc ``w = cos(theta) u_0 + sin(theta) u_1``, along which the variance does
-    not dip halfway; Euler steps in ``theta`` are then exact for Gaussian laws of equal variance,
-    where equal steps in ``t`` lose a quarter of the standard deviation in four steps. It is the
-    same flow, integrated in other coordinates.
+    not dip halfway: between Gaussian laws of equal variance, steps in ``theta`` are exact, where
+    four equal steps in ``t`` lose a quarter of the standard deviation. It is the same flow,
+    integrated in other coordinates, at the middle of each step; the last one lands on the end
+    that it predicts.
 
     Args:
-        velocity: ``v(u, t)`` in the original coordinates.
+        predict: Predicted end ``E[u_1 | u_t = u]`` for a state and a time in (0, 1); the velocity
+            of the flow is ``(predict(u, t) - u) / (1 - t)``.
         start: State at time 0.
         steps: Number of steps, at least 1.
 
@@ -54,14 +57,16 @@ def integrate_on_arcs(velocity: Callable[[State, float], State], start: State, s
         InvalidSetting: Fewer than one step.
     """
     _check(steps)
-    w = start
+    w: Any = start
     delta = math.pi / 2 / steps
     for k in range(steps):
-        cos, sin = math.cos(k * delta), math.sin(k * delta)
+        cos, sin = math.cos((k + 0.5) * delta), math.sin((k + 0.5) * delta)
         t = sin / (sin + cos)
         u = w * (1 / (sin + cos))  # sqrt(t^2 + (1-t)^2) = 1 / (sin + cos)
-        v = velocity(u, t)
-        end, begin = u + v * (1 - t), u - v * t  # type: ignore[operator]
+        end: Any = predict(u, t)
+        if k == steps - 1:
+            return end
+        begin = (u - end * t) * (1 / (1 - t))
         w = w + (end * cos - begin * sin) * delta
     return w
 

@@ -45,8 +45,8 @@ def decode(
 
     Args:
         source: Path or bytes of the file.
-        realism: 0 gives the least error, 1 (the default) the most natural picture, values between
-            the optimal tradeoff.
+        realism: 0 (the default) gives the least error, 1 follows the statistics of photographs,
+            values between the optimal tradeoff.
         perception: Instead of a realism: squared Wasserstein-2 distance to the law of photographs
             to be met, per channel sample on the [0, 1] scale; 0 is realism 1.
         seed: Private randomness of the generator; the same seed gives the same picture.
@@ -98,6 +98,8 @@ def decode_picture(
     model = load_model(None if weights is None else Path(weights), device)
     codec = photo_codec(model, steps=steps)
     price = model.prices.calibration(picture.condition, steps)
+    if realism is None and perception is None:
+        realism = 0.0
     a = resolve_realism(price, realism, perception)
     colour = restore(
         picture.pixels,

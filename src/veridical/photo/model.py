@@ -106,6 +106,7 @@ def save_weights(
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     save_file(tensors, temporary, metadata={"veridical": json.dumps(header)})
+    temporary.chmod(0o644)  # readable by all, as any package file
     temporary.replace(path)
     card = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **recipe}
     temporary.write_text(json.dumps(card, indent=2) + "\n")

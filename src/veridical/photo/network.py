@@ -28,8 +28,8 @@ __all__ = [
     "RestorationNetwork",
     "estimate",
     "laid_out",
+    "predict_residual",
     "unwhiten",
-    "velocity",
     "whiten",
 ]
 
@@ -142,7 +142,13 @@ class RestorationNetwork(nn.Module):
         self.up4 = _Stack(w4, config.blocks_up[1], hidden)
         self.tail = nn.Conv2d(w4, 48, 3, padding=1)
         if config.spread:
-            self.spread = nn.Conv2d(w4, 2, 3, padding=1)
+            self.spread = nn.Sequential(
+                nn.Conv2d(w4, 48, 3, padding=1),
+                nn.SiLU(),
+                nn.Conv2d(48, 48, 3, padding=1),
+                nn.SiLU(),
+                nn.Conv2d(48, 2, 1),
+            )
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(_bias(self.tail))
 
@@ -245,7 +251,7 @@ def unwhiten(u: Tensor, size: Tensor, scale: Tensor) -> Tensor:
     return scale * torch.einsum("ij,nihw->njhw", _COLOURS.to(u), u * size)
 
 
-def velocity(
+def predict_residual(
     network: RestorationNetwork,
     u: Tensor,
     time: Tensor,
@@ -255,7 +261,10 @@ def velocity(
     features: Tensor,
     scale: Tensor,
 ) -> Tensor:
-    """Velocity of the flow of the whitened residual.
+    """End of the flow of the whitened residual, as predicted from a state on the way.
+
+    Predicting the end instead of the velocity frees the network from carrying the start noise
+    through its narrow middle.
 
     Args:
         network: Flow network.

@@ -1,9 +1,10 @@
 """The price list of everyday photographs: error and transport cost by format and rate.
 
-Both are measured on the validation photographs and described, for each format, by
-``exp(w . (1, b, b^2, q, q^2, bq, chroma))`` with ``b = log2(bits per pixel)`` and the file's
-quantizer ``q``; without a quantizer, by the terms in ``b`` alone. The fit is a Poisson regression
-with log link, whose normal equations make the sums of prediction and measurement agree.
+Both are measured on validation photographs and described, for each format, by ``exp(w . x)`` with
+regressors ``x`` made of ``b = log2(bits per pixel)`` and of the file's quantizer ``q``: a quadratic
+in ``b``, and in ``q`` a line with bends, because quantization tables saturate. Without a quantizer
+the terms in ``b`` alone remain. The fit is a gamma regression with log link: small errors at high
+rates count as much as large ones at low rates, and ratios of measurement to prediction average 1.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from scipy.optimize import minimize
 
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
-from veridical.photo.condition import FORMATS, Condition, ResidualScale
+from veridical.photo.condition import FORMATS, Condition
 
 __all__ = ["PriceList", "fit_log_linear"]
 
 
 def fit_log_linear(x: np.ndarray, y: np.ndarray, ridge: float = 1e-6) -> np.ndarray:
-    """Coefficients ``w`` of ``E y = exp(x w)`` by Poisson quasi-likelihood.
+    """Coefficients ``w`` of ``E y = exp(x w)`` by gamma likelihood.
 
     Args:
         x: Regressors, shape (n, k), the first column constant.
@@ -37,14 +38,28 @@ def fit_log_linear(x: np.ndarray, y: np.ndarray, ridge: float = 1e-6) -> np.ndar
         raise InvalidSetting("a price list needs positive measurements for every format")
     unit = float(np.mean(y))
     t = y / unit
+    weight = np.full(x.shape[1], ridge)
+    weight[0] = 0.0
 
     def value(w: np.ndarray) -> tuple[float, np.ndarray]:
         eta = np.clip(x @ w, -30, 30)
-        mu = np.exp(eta)
-        penalty = ridge * np.r_[0.0, w[1:]]
-        return float(np.mean(mu - t * eta) + 0.5 * w @ penalty), x.T @ (mu - t) / len(t) + penalty
+        ratio = t * np.exp(-eta)
+        penalty = weight * w
+        return float(np.mean(eta + ratio) + 0.5 * w @ penalty), x.T @ (1 - ratio) / len(t) + penalty
 
-    found = minimize(value, np.zeros(x.shape[1]), jac=True, method="BFGS", options={"gtol": 1e-9})
+    def curvature(w: np.ndarray) -> np.ndarray:
+        ratio = t * np.exp(-np.clip(x @ w, -30, 30))
+        return x.T @ (ratio[:, None] * x) / len(t) + np.diag(weight)
+
+    # Convex, but its regressors are nearly dependent: first-order methods stop far too early.
+    found = minimize(
+        value,
+        np.zeros(x.shape[1]),
+        jac=True,
+        hess=curvature,
+        method="trust-exact",
+        options={"gtol": 1e-10, "maxiter": 1000},
+    )
     w = found.x.copy()
     w[0] += math.log(unit)
     return w
@@ -56,8 +71,8 @@ class PriceList:
 
     Attributes:
         steps: Numbers of steps that were measured, ascending.
-        mmse: Coefficients, shape (2, formats, 7); row 0 with quantizer, row 1 without.
-        cost: Coefficients, shape (len(steps), 2, formats, 7).
+        mmse: Coefficients, shape (2, formats, terms); row 0 with quantizer, row 1 without.
+        cost: Coefficients, shape (len(steps), 2, formats, terms).
     """
 
     steps: tuple[int, ...]
@@ -70,9 +85,17 @@ class PriceList:
         row = int(condition.quantizer is None)
         f = FORMATS.index(condition.format)
         x = _terms([condition])[0]
+        if condition.quantizer is None:
+            x[4:] = 0.0
         return Calibration(
             mmse=_bounded(x @ self.mmse[row, f]), transport_cost=_bounded(x @ self.cost[k, row, f])
         )
+
+    @classmethod
+    def unknown(cls) -> PriceList:
+        """A list of the right shape before anything is measured."""
+        zeros = np.zeros((2, len(FORMATS), _N_TERMS))
+        return cls((1,), zeros, zeros[None])
 
     @classmethod
     def fit(
@@ -92,7 +115,7 @@ class PriceList:
         """
         x = _terms(conditions)
         plain = x.copy()
-        plain[:, 3:6] = 0.0
+        plain[:, 4:] = 0.0
         formats = np.array([FORMATS.index(c.format) for c in conditions])
 
         def both(y: np.ndarray) -> np.ndarray:
@@ -111,10 +134,17 @@ class PriceList:
         return cls(tuple(steps), both(mmse), np.stack([both(c) for c in cost.T]))
 
 
+_BENDS = (0.4, 0.6, 0.75, 0.88, 0.96)
+_N_TERMS = 6 + len(_BENDS)
+
+
 def _terms(conditions: Sequence[Condition]) -> np.ndarray:
+    """Regressors, shape (n, _N_TERMS); all but the first four need the quantizer."""
     b = np.array([c.log2_bpp for c in conditions])
     q = np.array([c.quantizer or 0.0 for c in conditions])
-    return ResidualScale.terms(b, q, np.array([float(c.chroma_full) for c in conditions]))
+    chroma = np.array([float(c.chroma_full) for c in conditions])
+    bends = [np.maximum(q - k, 0.0) for k in _BENDS]
+    return np.stack([np.ones_like(b), b, b * b, chroma, q, b * q, *bends], axis=-1)
 
 
 def _bounded(log_value: float) -> float:

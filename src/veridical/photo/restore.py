@@ -24,7 +24,7 @@ from veridical.interpolate import Calibration
 from veridical.photo.condition import Condition
 from veridical.photo.encode import EverydayEncoder
 from veridical.photo.model import PhotoModel
-from veridical.photo.network import GRID, estimate, unwhiten, velocity
+from veridical.photo.network import GRID, estimate, predict_residual, unwhiten
 from veridical.photo.noise import NoiseField
 
 __all__ = [
@@ -134,11 +134,11 @@ class PhotoGenerator:
         noise = rng.window(context.top, context.left, *x.shape[-2:])
         start = torch.from_numpy(noise)[None].to(model.device)
 
-        def v(u: torch.Tensor, time: float) -> torch.Tensor:
+        def predict(u: torch.Tensor, time: float) -> torch.Tensor:
             t = torch.full((1,), time, device=u.device)
-            return velocity(model.flow, u, t, x, size, y, features, scale)
+            return predict_residual(model.flow, u, t, x, size, y, features, scale)
 
-        end = integrate_on_arcs(v, start, self.steps)
+        end = integrate_on_arcs(predict, start, self.steps)
         height, width = context.pixels.shape[:2]
         return x_mmse + unwhiten(end, size, scale)[0, :, :height, :width]
 

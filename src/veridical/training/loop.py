@@ -114,7 +114,7 @@ class _Run:
         torch.save(state, temporary)
         temporary.replace(self.checkpoint)
 
-    def advance(self, loss: Callable[[nn.Module, int], Tensor], schedule: Schedule) -> Tensor:
+    def advance(self, loss: Callable[[Any, int], Tensor], schedule: Schedule) -> Tensor:
         """One optimizer step and one step of the average; returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = schedule.rate(self.step)
@@ -143,7 +143,7 @@ class _Run:
 
 def train(
     model: nn.Module,
-    loss: Callable[[nn.Module, int], Tensor],
+    loss: Callable[[Any, int], Tensor],
     schedule: Schedule,
     checkpoint: Path,
     *,

@@ -6,8 +6,9 @@ All stages work in units of the residual scale ``s`` (see ``photo.condition``):
   decoder sees alone, so the minimiser stays ``E[x | y]``;
 * spread: a head of the estimator learns the local size of ``x - x_mmse``, by Gaussian likelihood;
 * flow: in coordinates where the residual is nearly white (``photo.network.whiten``), from standard
-  normal ``n`` to the residual ``r`` along straight lines, loss ``|v(u_t, t) - (r - n)|^2``
-  (rectified flow, started at the posterior mean);
+  normal ``n`` to the residual ``r`` along straight lines; the network predicts the end ``r`` from
+  ``u_t = (1-t) n + t r``, loss ``|r - R(u_t, t)|^2 / (1 - 0.9 t)``, which fixes the velocity
+  ``(R(u, t) - u) / (1 - t)`` (rectified flow, started at the posterior mean);
 * reflow: the same with ``r`` replaced by the flow's own end point from that ``n``, which makes
   the lines straight enough for few steps.
 """
@@ -32,7 +33,7 @@ from veridical.photo.network import (
     RestorationNetwork,
     estimate,
     laid_out,
-    velocity,
+    predict_residual,
     whiten,
 )
 from veridical.training.loop import Schedule, keep_memory, train
@@ -77,13 +78,13 @@ class Preset:
 
 PRESETS = {
     "cpu": Preset(
-        (64, 112, 128), 128, 8, Schedule(6500), Schedule(800, 2e-3),
-        Schedule(3600), Schedule(1200, 5e-4), 200,
+        (64, 112, 128), 128, 8, Schedule(6500), Schedule(700, 2e-3, 0.98),
+        Schedule(1300, 7e-4, 0.995), Schedule(1200, 5e-4), 200,
         reflow_steps=12, calibration_side=256,
     ),
     "gpu": Preset(
         (96, 192, 256), 192, 32,
-        Schedule(14000, 6e-4), Schedule(1000, 2e-3), Schedule(14000, 6e-4, 0.9995), Schedule(4000, 3e-4, 0.9995), 500,
+        Schedule(14000, 6e-4), Schedule(1000, 3e-3, 0.98), Schedule(14000, 6e-4, 0.9995), Schedule(4000, 3e-4, 0.9995), 500,
         mixed_precision="bf16",
     ),
     "tiny": Preset(
@@ -194,7 +195,7 @@ def train_estimator(
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     model = laid_out(RestorationNetwork(estimator_config(preset, spread=False)))
 
-    def loss(network: nn.Module, step: int) -> Tensor:
+    def loss(network: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
         with accelerator.autocast():
             out, _ = estimate(network, y, features, scale)
@@ -234,9 +235,10 @@ def _noise(shape: torch.Size, seed: list[int], device: torch.device) -> Tensor:
 
 
 def _times(n: int, seed: list[int], device: torch.device) -> Tensor:
-    """Stratified times in [0, 1)."""
+    """Times in [0, 1), stratified in the angle ``atan(t / (1-t))``."""
     rng = np.random.default_rng(seed)
-    t = (rng.permutation(n) + rng.random(n)) / n
+    angle = np.pi / 2 * 0.98 * (rng.permutation(n) + rng.random(n)) / n
+    t = np.sin(angle) / (np.sin(angle) + np.cos(angle))
     return torch.from_numpy(t.astype(np.float32)).to(device)
 
 
@@ -259,7 +261,7 @@ def train_spread(
     model.spread.requires_grad_(True)
     model = laid_out(model)
 
-    def loss(network: nn.Module, step: int) -> Tensor:
+    def loss(network: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
         with accelerator.autocast():
             out, size = estimate(network, y, features, scale)
@@ -291,7 +293,7 @@ def train_flow(
     _start_from(model, estimator)
     model = laid_out(model)
 
-    def loss(network: nn.Module, step: int) -> Tensor:
+    def loss(network: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
         with accelerator.autocast():
             with torch.no_grad():
@@ -300,8 +302,10 @@ def train_flow(
             n = _noise(r.shape, [seed, step, accelerator.process_index], r.device)
             time = _times(len(r), [seed, step, 7], r.device)
             t = time[:, None, None, None]
-            out = velocity(network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale)
-        return ((out.float() - (r - n)) ** 2).mean()
+            out = predict_residual(
+                network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale
+            )
+        return ((out.float() - r) ** 2 / (1 - 0.9 * t)).mean()
 
     result = train(
         model, loss, preset.flow, run / "flow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
@@ -329,8 +333,8 @@ def _reflow_pairs(
     report: Report,
     seed: int,
     accelerator: Accelerator,
-    flow: nn.Module,
-    estimator: nn.Module,
+    flow: RestorationNetwork,
+    estimator: RestorationNetwork,
 ) -> np.memmap:
     """End points of the flow for ``reflow_batches`` batches, half precision, resumable."""
     batches = _Batches(pairs, preset, seed, accelerator)
@@ -346,12 +350,15 @@ def _reflow_pairs(
                 x_mmse, size = estimate(estimator, y, features, scale)
                 n = _noise(y.shape, [seed, step], y.device)
 
-                def v(u: Tensor, time: float) -> Tensor:
+                def predict(u: Tensor, time: float) -> Tensor:
                     t = torch.full((len(u),), time, device=u.device)
-                    return velocity(flow, u, t, x_mmse, size, y, features, scale).float()  # noqa: B023 (used at once)
+                    return predict_residual(flow, u, t, x_mmse, size, y, features, scale).float()  # noqa: B023 (used at once)
 
                 store[step] = (
-                    integrate_on_arcs(v, n, preset.reflow_steps).cpu().numpy().astype(np.float16)
+                    integrate_on_arcs(predict, n, preset.reflow_steps)
+                    .cpu()
+                    .numpy()
+                    .astype(np.float16)
                 )
             if step % 10 == 9 or step + 1 == preset.reflow_batches:
                 store.flush()
@@ -380,7 +387,7 @@ def train_reflow(
     model.load_state_dict(flow.state_dict())
     model = laid_out(model.requires_grad_(True))
 
-    def loss(network: nn.Module, step: int) -> Tensor:
+    def loss(network: RestorationNetwork, step: int) -> Tensor:
         k = int(np.random.default_rng([seed, step, 1]).integers(preset.reflow_batches))
         _, y, features, scale = batches(k)
         r = torch.from_numpy(store[k].astype(np.float32)).to(y.device)
@@ -388,10 +395,12 @@ def train_reflow(
         with accelerator.autocast():
             with torch.no_grad():
                 x_mmse, size = estimate(estimator, y, features, scale)
-            time = _times(len(r), [seed, step, 7], r.device) ** 1.5  # the first step matters most
+            time = _times(len(r), [seed, step, 7], r.device)
             t = time[:, None, None, None]
-            out = velocity(network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale)
-        return ((out.float() - (r - n)) ** 2).mean()
+            out = predict_residual(
+                network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale
+            )
+        return ((out.float() - r) ** 2 / (1 - 0.9 * t)).mean()
 
     result = train(
         model, loss, preset.reflow, run / "reflow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,

@@ -22,7 +22,7 @@ from PIL import Image
 from torch import nn
 
 from veridical.errors import InvalidSetting, TrainingData
-from veridical.photo.condition import FORMATS, Condition, condition_of
+from veridical.photo.condition import Condition, condition_of
 from veridical.photo.model import PhotoModel, load_model, save_weights
 from veridical.photo.noise import NoiseField
 from veridical.photo.price import PriceList
@@ -41,7 +41,7 @@ from veridical.training.photo import (
 )
 from veridical.training.photo_data import Pairs, pictures, prepare
 
-__all__ = ["calibrate", "run_all"]
+__all__ = ["STAGES", "calibrate", "run_all"]
 
 _QUALITIES = {
     "AVIF": (5, 18, 32, 50, 68, 84),
@@ -49,6 +49,8 @@ _QUALITIES = {
     "JPEG": (2, 8, 18, 35, 60, 85),
 }
 _STEPS = (1, 2, 4)
+STAGES = ("estimator", "spread", "flow", "reflow")
+"""Trained stages, in order."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -122,14 +124,28 @@ def calibrate(
     run: Path,
     *,
     command: str,
+    stages: Sequence[str] = STAGES,
     progress: Progress = lambda stage, done, total: None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Path:
-    """Measure the price list on validation pictures and write the weights file."""
+    """Measure the price list on validation pictures and write the weights file.
+
+    Args:
+        pairs: Training set, for its residual scale and digest.
+        preset: Sizes.
+        validation: Folder or tar file of pictures in no training set.
+        run: Folder of the run.
+        command: For the card.
+        stages: Stages that were trained; the last one is the generator.
+        progress: Called with (stage, done, total).
+        say: Called with a sentence at the end.
+
+    Raises:
+        TrainingData: A stage is missing, or there are no validation pictures.
+    """
     estimator = load_stage("spread", estimator_config(preset), run)
-    flow = load_stage("reflow", flow_config(preset), run)
-    zeros = np.zeros((2, len(FORMATS), 7))
-    unpriced = PriceList((1,), zeros, zeros[None])
+    flow = load_stage(stages[-1], flow_config(preset), run)
+    unpriced = PriceList.unknown()
     path = run / "everyday.safetensors"
     save_weights(path, estimator, flow, pairs.scale, unpriced, {"priced": False})
     load_model.cache_clear()
@@ -140,10 +156,7 @@ def calibrate(
     cost = np.array([r["cost"] for r in rows])
     prices = PriceList.fit(conditions, mmse, cost, _STEPS)
     figures = _figures(rows, replace(model, prices=prices))
-    stage = {
-        n: json.loads((run / f"{n}.json").read_text())
-        for n in ("estimator", "spread", "flow", "reflow")
-    }
+    stage = {n: json.loads((run / f"{n}.json").read_text()) for n in stages}
     recipe = {
         "command": command,
         "training_data": {"pictures": pairs.n_pictures, "versions": len(pairs.records), "sha256": pairs.digest},
@@ -175,9 +188,10 @@ def _measure(
     """Errors and transport costs of every validation picture, resumable."""
     log = run / "calibration.jsonl"
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    rows = [r for r in rows if r["weights"] == model.digest]
-    seen = {(r["name"], r["format"], r["quality"]) for r in rows}
     found = list(pictures([validation]))
+    names = {name for name, _ in found}
+    rows = [r for r in rows if r["weights"] == model.digest and r["name"] in names]
+    seen = {(r["name"], r["format"], r["quality"]) for r in rows}
     if not found:
         raise TrainingData(f"{validation} holds no pictures for the price list")
     total = len(found) * sum(map(len, _QUALITIES.values()))
