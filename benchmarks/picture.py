@@ -1,4 +1,4 @@
-"""The picture in the README: original, ordinary decoder, realism 0 and realism 1, side by side.
+"""The picture in the README: original, ordinary decoder, realism 0, 0.5 and 1, side by side.
 
 python benchmarks/picture.py docs/realism.png
 """
@@ -31,11 +31,12 @@ def main() -> None:
                 ("original", original),
                 (f"{name}, {rate:.2f} bits/pixel", Image.fromarray(open_coded(file).pixels)),
                 ("realism 0", veridical.decode(file, realism=0)),
+                ("realism 0.5", veridical.decode(file, realism=0.5)),
                 ("realism 1", veridical.decode(file, realism=1)),
             ]
         )
     width, height = ((b - a) * SCALE for a, b in ((CROP[0], CROP[2]), (CROP[1], CROP[3])))
-    sheet = Image.new("RGB", (width * 4, (height + BAND) * len(rows)), "white")
+    sheet = Image.new("RGB", (width * 5, (height + BAND) * len(rows)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
     for r, row in enumerate(rows):
         for k, (title, picture) in enumerate(row):
