@@ -9,7 +9,9 @@ import typer
 
 from veridical import __version__
 from veridical.cli.demo import demo
+from veridical.cli.limits import limits_app
 from veridical.cli.photo import compare, decode, encode, info
+from veridical.cli.study import study
 from veridical.cli.train import train_app
 from veridical.errors import VeridicalError
 
@@ -27,6 +29,8 @@ app.command()(decode)
 app.command()(info)
 app.command()(compare)
 app.command()(demo)
+app.command()(study)
+app.add_typer(limits_app, name="limits")
 app.add_typer(train_app, name="train")
 
 

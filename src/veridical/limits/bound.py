@@ -1,0 +1,58 @@
+"""The certificate that every solver of the room returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veridical.errors import InvalidSetting
+
+__all__ = ["Bound"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A proven bracket of the least rate at one point (D, P), with what proves it.
+
+    Attributes:
+        lower_bits: no code has a smaller rate; a dual point, rounding included.
+        upper_bits: the rate of ``channel``, rounding included.
+        distortion: the constraint ``D`` on ``E d(X, X^)``.
+        perception: the constraint ``P``; ``inf`` for none.
+        channel: shape ``(n, m)``, ``p(x^ | x)``, rows sum to one; meets both constraints up to
+            relative rounding of 1e-12.
+        slope_distortion: ``lambda``: bits saved per unit of distortion.
+        slope_perception: ``mu``: bits saved per unit of perception, of the measure or, for Renyi, of
+            the member of the power family.
+        iterations: Newton steps.
+    """
+
+    lower_bits: float
+    upper_bits: float
+    distortion: float
+    perception: float
+    channel: Array = field(repr=False, compare=False)
+    slope_distortion: float
+    slope_perception: float
+    iterations: int
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.lower_bits <= self.upper_bits:
+            raise InvalidSetting(
+                f"no bracket: lower {self.lower_bits!r} and upper {self.upper_bits!r}; "
+                "the bounds contradict each other"
+            )
+
+    @property
+    def rate_bits(self) -> float:
+        """The middle of the bracket."""
+        return 0.5 * (self.lower_bits + self.upper_bits)
+
+    @property
+    def gap_bits(self) -> float:
+        """Width of the bracket."""
+        return self.upper_bits - self.lower_bits

@@ -1,0 +1,169 @@
+"""From any iterate to proven bounds: dual completion below, a feasible channel above.
+
+Both work in nats on the normal form and take rounding to their own cost: the lower bound is lowered
+and the upper bound raised by a bound on the error of the arithmetic that made them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import rel_entr
+
+from veridical.limits.finite import NormalForm
+from veridical.limits.interior import Array, Point
+
+__all__ = [
+    "Anchor",
+    "Feasible",
+    "anchor_at",
+    "iterate_channel",
+    "join",
+    "lower_bound",
+    "round_plan",
+]
+
+_EPS = 2.3e-16
+
+
+@dataclass(frozen=True)
+class Feasible:
+    """A channel of the normal form that meets both constraints, and its rate in nats."""
+
+    rate: float
+    channel: Array
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A channel well inside the constraints, to mix with; its distortion and perception."""
+
+    channel: Array
+    distortion: float
+    perception: float
+
+
+def _support(form: NormalForm, L: Array, mu: float) -> float:
+    """Upper bound on ``max over output laws q of q.L - mu divergence(q)``: minus ``T``."""
+    if form.same:
+        assert form.target is not None
+        return float(form.target @ L)
+    if form.cost is not None:
+        return float(form.p @ np.max(L - mu * form.cost, axis=1))
+    if form.family is not None:
+        assert form.target is not None
+        return form.family.support(L, form.target, mu)
+    if form.target is not None:
+        return float(form.target @ np.maximum(L, np.max(L) - mu))
+    return float(np.max(L))
+
+
+def lower_bound(form: NormalForm, point: Point, mu: float) -> float:
+    """``sum p a + T - lambda D - mu P``, less a bound on its rounding error.
+
+    Whatever ``a``, ``lambda >= 0`` and ``mu >= 0``: completing the dual point needs no convergence.
+    """
+    if not math.isfinite(mu):
+        return -math.inf
+    p, a, lam, L = point.p, point.a, point.lam, point.L
+    price = 0.0 if math.isinf(form.perception) else mu * form.perception
+    value = float(p @ a) - _support(form, L, mu) - lam * form.distortion - price
+    # Each exponent a_i + log p_i - lambda d_ij carries a few roundings of its own size.
+    size = np.abs(a) + np.abs(point.log_p[:, 0])
+    each = size @ point.w + 2.0 * lam * point.d_mean
+    n, m = point.d.shape
+    arithmetic = float(np.max(each)) * 4 + n + m + 16
+    sums = (n + m + 8) * (float(p @ np.abs(a)) + float(np.max(np.abs(L))) + lam * form.distortion)
+    prices = (n + m + 8) * 4 * (price if math.isfinite(price) else 0.0)
+    noise = lam * form.d_noise + mu * form.c_noise
+    return value - _EPS * (arithmetic + sums + prices) - noise
+
+
+def round_plan(plan: Array, rows: Array, columns: Array) -> Array:
+    """A plan with exactly these marginals near a given one (Altschuler, Weed and Rigollet 2017)."""
+    plan = plan * np.minimum(1.0, rows / np.maximum(np.sum(plan, axis=1), 1e-300))[:, None]
+    plan = plan * np.minimum(1.0, columns / np.maximum(np.sum(plan, axis=0), 1e-300))
+    missing = np.maximum(rows - np.sum(plan, axis=1), 0.0)
+    wanted = np.maximum(columns - np.sum(plan, axis=0), 0.0)
+    total = float(np.sum(missing))
+    return plan if total <= 0 else plan + missing[:, None] * (wanted / total)
+
+
+def perception_of(form: NormalForm, channel: Array, plan: Array | None) -> float:
+    """The measure of a channel's own output law, or an upper bound on it."""
+    q = form.p @ channel
+    if form.cost is not None:
+        if plan is None:
+            return math.inf
+        exact = round_plan(plan, form.p, q)
+        off = ~np.isfinite(form.cost)
+        if np.any(exact[off] > 0):
+            return math.inf
+        return float(np.sum(exact * np.where(off, 0.0, form.cost)))
+    if form.target is None or form.same:
+        return 0.0
+    if form.family is not None:
+        return form.family.value(form.target, q)
+    return 0.5 * float(np.sum(np.abs(form.target - q)))
+
+
+def _rate(p: Array, channel: Array) -> float:
+    joint = p[:, None] * channel
+    product = p[:, None] * np.sum(joint, axis=0)
+    terms = rel_entr(joint, product)
+    n, m = channel.shape
+    return float(np.sum(terms)) + _EPS * (n + m + 16) * (1.0 + float(np.sum(np.abs(terms))))
+
+
+def _distortion(form: NormalForm, channel: Array) -> float:
+    used = np.where(channel > 0, form.d, 0.0)
+    return float(np.sum(form.p[:, None] * channel * used))
+
+
+def join(
+    form: NormalForm, channel: Array, plan: Array | None, anchor: Anchor | None
+) -> Feasible | None:
+    """Make a channel feasible by mixing in as little of ``anchor`` as both constraints ask for.
+
+    Distortion is linear and perception convex along the mixture, so that the share found is enough.
+    """
+    if not np.all(np.isfinite(channel)):
+        return None
+    share = 1.0
+    found = (_distortion(form, channel), perception_of(form, channel, plan))
+    held = (0.0, 0.0) if anchor is None else (anchor.distortion, anchor.perception)
+    for value, bound, inside in zip(found, (form.distortion, form.perception), held, strict=True):
+        if value > bound:
+            if anchor is None or not (math.isfinite(value) and inside <= bound):
+                return None
+            share = min(share, (bound - inside) / (value - inside) * (1.0 - 1e-15))
+    if share < 1.0:
+        assert anchor is not None
+        channel = share * channel + (1.0 - share) * anchor.channel
+    return Feasible(_rate(form.p, channel), channel)
+
+
+def anchor_at(form: NormalForm, channel: Array, plan: Array | None) -> Anchor | None:
+    """The channel as an anchor, if it meets both constraints."""
+    if not np.all(np.isfinite(channel)):
+        return None
+    distortion, perception = _distortion(form, channel), perception_of(form, channel, plan)
+    if distortion > form.distortion or perception > form.perception:
+        return None
+    return Anchor(channel, distortion, perception)
+
+
+def iterate_channel(form: NormalForm, point: Point) -> Array:
+    """The channel ``q_j w_ij / p_i`` of an iterate, its rows made to sum to one.
+
+    Where laws must agree, the joint law is first given both marginals exactly.
+    """
+    joint = point.w * point.q
+    if form.same:
+        joint = round_plan(joint, form.p, point.q)
+        if np.any(joint[np.isinf(form.d)] > 0):
+            return np.full_like(joint, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return joint / np.sum(joint, axis=1, keepdims=True)

@@ -1,0 +1,110 @@
+"""What a study saves: named arrays and the facts about them, in one NPZ; pictures come from it alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veridical.errors import DamagedFile, MissingFile, UnwritableOutput
+
+__all__ = ["Record", "load_record", "make_folder", "save_record", "write_whole"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The result of a study.
+
+    Attributes:
+        study: its name, such as ``bm4``.
+        facts: settings and findings that fit into JSON.
+        arrays: everything that is drawn.
+    """
+
+    study: str
+    facts: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[np.float64]] = field(repr=False)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and its parents.
+
+    Raises:
+        UnwritableOutput: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise UnwritableOutput(
+            f"cannot make the folder {folder}: {cause.strerror or cause}"
+        ) from cause
+
+
+def write_whole(target: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write under a temporary name in the same folder and rename, so that the file is whole.
+
+    Raises:
+        UnwritableOutput: the file cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
+        )
+        temporary = Path(name)
+        with os.fdopen(handle, "w+b") as file:
+            write(file)
+        temporary.chmod(0o644)
+        temporary.replace(target)
+        temporary = None
+    except OSError as cause:
+        raise UnwritableOutput(f"cannot write {target}: {cause.strerror or cause}") from cause
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def save_record(record: Record, folder: Path) -> Path:
+    """Write ``<study>.npz`` into the folder; returns its path.
+
+    Raises:
+        UnwritableOutput: the file cannot be written.
+    """
+    target = folder / f"{record.study}.npz"
+    head = np.array(
+        json.dumps({"study": record.study, "facts": dict(record.facts)}, sort_keys=True)
+    )
+
+    payload: dict[str, Any] = {name: np.asarray(value) for name, value in record.arrays.items()}
+    payload["__record__"] = head
+
+    def write(file: IO[bytes]) -> None:
+        np.savez_compressed(file, **payload)
+
+    write_whole(target, write)
+    return target
+
+
+def load_record(path: Path) -> Record:
+    """Read what :func:`save_record` wrote.
+
+    Raises:
+        MissingFile: there is no such file.
+        DamagedFile: the file is no record.
+    """
+    if not path.is_file():
+        raise MissingFile(f"{path} does not exist; run the study first")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            head = json.loads(str(archive["__record__"]))
+            arrays = {name: archive[name] for name in archive.files if name != "__record__"}
+        return Record(head["study"], head["facts"], arrays)
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise DamagedFile(f"{path} is no record of a study: {cause}") from cause

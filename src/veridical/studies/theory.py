@@ -1,0 +1,88 @@
+"""The theory figures of the source papers: [BM] 3, 4a-c, 5 and [T] 6, 8, as records."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from veridical.limits import (
+    bernoulli_distortion,
+    bernoulli_rate_bits,
+    bernoulli_thresholds,
+    circle_distortion,
+    circle_mmse,
+    circle_w2_squared,
+    gaussian_rate_bits,
+)
+from veridical.studies.records import Record
+
+__all__ = ["bm3", "bm4", "bm5", "t6", "t8"]
+
+_P_ONE = 0.1
+
+
+def bm3() -> Record:
+    """[BM] Fig. 3: the surface ``R(D, P)`` of Bernoulli(0.1), and where it has its pieces."""
+    D, P = np.linspace(0.0, 0.2, 201), np.linspace(0.0, 0.12, 121)
+    rate = bernoulli_rate_bits(_P_ONE, D[None, :], P[:, None])
+    first, second = bernoulli_thresholds(_P_ONE, P)
+    # Convex along both axes ([BM] Theorem 1): the least second difference is no less than rounding.
+    bend = min(float(np.min(np.diff(rate, 2, axis=k))) for k in (0, 1))
+    facts = {"p": _P_ONE, "least_second_difference": bend}
+    return Record("bm3", facts, {"D": D, "P": P, "rate_bits": rate, "D1": first, "D2": second})
+
+
+def bm4() -> Record:
+    """[BM] Fig. 4: cuts of that surface at fixed perception (a), distortion (b) and rate (c)."""
+    D, P = np.linspace(0.0, 0.2, 401), np.linspace(0.0, 0.12, 241)
+    fixed_p = np.array([0.0, 0.01, 0.02, 0.05, 0.1])
+    fixed_d = np.array([0.02, 0.05, 0.08, 0.1, 0.15])
+    fixed_r = np.array([0.05, 0.1, 0.2, 0.3, 0.4])
+    arrays = {
+        "D": D, "P": P, "fixed_p": fixed_p, "fixed_d": fixed_d, "fixed_r": fixed_r,
+        "rate_over_d": bernoulli_rate_bits(_P_ONE, D[None, :], fixed_p[:, None]),
+        "rate_over_p": bernoulli_rate_bits(_P_ONE, fixed_d[:, None], P[None, :]),
+        "d_over_p": bernoulli_distortion(_P_ONE, fixed_r[:, None], P[None, :]),
+    }  # fmt: skip
+    price = arrays["d_over_p"][:, 0] / arrays["d_over_p"][:, -1]
+    return Record("bm4", {"p": _P_ONE, "price_of_equal_laws": price.tolist()}, arrays)
+
+
+def bm5() -> Record:
+    """[BM] Fig. 5: squared error, ``R(D, 0) <= R(D/2, inf)`` (Theorem 2), for the Gaussian.
+
+    With ``P`` from nothing to equality of laws the curve moves up, never above the curve of half the
+    distortion: twice the distortion always buys perfect perception at the same rate.
+    """
+    D = np.linspace(0.02, 2.0, 397)
+    fixed_p = np.array([0.0, 0.01, 0.04, 0.16])
+    arrays = {
+        "D": D, "fixed_p": fixed_p,
+        "rate_bits": gaussian_rate_bits(D[None, :], fixed_p[:, None]),
+        "shannon_bits": gaussian_rate_bits(D, np.inf),
+        "bound_bits": gaussian_rate_bits(D / 2, np.inf),
+    }  # fmt: skip
+    slack = float(np.min(arrays["bound_bits"] - arrays["rate_bits"][0]))
+    return Record("bm5", {"source": "N(0,1)", "least_slack_bits": slack}, arrays)
+
+
+def t6() -> Record:
+    """[T] Fig. 6: ``D(P)`` on the circle at one bit, with 1, 2 and unlimited seeds."""
+    P = np.linspace(0.0, 0.7, 351)
+    seeds = np.array([1.0, 2.0, np.inf])
+    D = circle_distortion(2, P[None, :], seeds[:, None])
+    return Record(
+        "t6", {"outputs": 2, "at_zero": D[:, 0].tolist()}, {"P": P, "seeds": seeds, "D": D}
+    )
+
+
+def t8() -> Record:
+    """[T] Figs 7, 8: a bit of seed against a bit of information, and dithering, on the circle."""
+    P = np.linspace(0.0, 0.7, 351)
+    codes = np.array([[2.0, 1.0], [2.0, 2.0], [2.0, np.inf], [4.0, 1.0]])
+    D = circle_distortion(codes[:, :1], P[None, :], codes[:, 1:])
+    facts = {
+        "mmse": circle_mmse(codes[:, 0]).tolist(),
+        "w2_squared": circle_w2_squared(codes[:, 0], codes[:, 1]).tolist(),
+        "information_always_better": bool(np.all(D[3] <= D[:3])),
+    }
+    return Record("t8", facts, {"P": P, "codes": codes, "D": D})

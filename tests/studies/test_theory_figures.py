@@ -1,0 +1,36 @@
+"""The theory figures: what must be seen in each holds in its record, and the pictures appear."""
+
+import numpy as np
+import pytest
+
+from veridical.errors import DamagedFile, InvalidSetting, MissingFile
+from veridical.studies import theory
+from veridical.studies.catalogue import STUDIES, run_study
+from veridical.studies.records import load_record
+
+
+def test_records_show_what_the_papers_say():
+    # Oracle: [BM] Theorem 1 (convex; 1e-12), Theorem 2 (1e-12), [T] section II numbers (5e-7).
+    assert theory.bm3().facts["least_second_difference"] >= -1e-12
+    assert theory.bm5().facts["least_slack_bits"] >= -1e-12
+    np.testing.assert_allclose(theory.t6().facts["at_zero"][::2], [1.189431, 0.726760], atol=5e-7)
+    assert theory.t8().facts["information_always_better"]
+    assert all(price >= 1 for price in theory.bm4().facts["price_of_equal_laws"])
+
+
+@pytest.mark.parametrize("name", sorted(STUDIES))
+def test_each_study_writes_record_and_pictures(name, tmp_path):
+    paths = run_study(name, tmp_path / "new")
+    assert [path.suffix for path in paths] == [".npz", ".png", ".pdf"]
+    assert all(path.stat().st_size > 1000 for path in paths)
+    assert load_record(paths[0]).study == name
+
+
+def test_bad_names_and_files_are_refused(tmp_path):
+    with pytest.raises(InvalidSetting, match="bm3"):
+        run_study("bm99", tmp_path)
+    with pytest.raises(MissingFile):
+        load_record(tmp_path / "none.npz")
+    (tmp_path / "bad.npz").write_bytes(b"x")
+    with pytest.raises(DamagedFile):
+        load_record(tmp_path / "bad.npz")
