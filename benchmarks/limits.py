@@ -1,7 +1,8 @@
 """The certified solver against cvxpy with Clarabel, both single-threaded, on the same problems.
 
-For each size and divergence: problems solved (ours: gap at most 1e-6 bits; Clarabel: status "optimal"),
-median seconds, and the ratio of medians. Then large sizes, the closed form, and a surface.
+For each size and divergence: problems solved (ours: gap at most 1e-6 bits; Clarabel: status "optimal" and a finite value),
+median processor seconds, the ratio of medians, and how far Clarabel's optimal values lie outside our
+brackets at most. Then large sizes, the closed form, and a surface.
 
 Usage: OMP_NUM_THREADS=1 python benchmarks/limits.py [points] [largest size for Clarabel]
 """
@@ -13,6 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -22,6 +24,7 @@ import numpy as np
 
 from veridical.errors import NotConverged
 from veridical.limits import (
+    Bound,
     FiniteSource,
     SquaredWasserstein,
     TotalVariation,
@@ -42,19 +45,18 @@ def problem(seed: int, n: int, name: str) -> tuple[np.ndarray, np.ndarray, float
     return p, d, D, P
 
 
-def ours(p: np.ndarray, d: np.ndarray, D: float, P: float, name: str) -> bool:
-    """Whether the gap closed."""
+def ours(p: np.ndarray, d: np.ndarray, D: float, P: float, name: str) -> Bound | None:
+    """The bracket, if the gap closed."""
     measure = SquaredWasserstein(d) if name == "w2" else TotalVariation()
     try:
-        least_rate(FiniteSource(p, d), D, P, divergence=measure)
+        return least_rate(FiniteSource(p, d), D, P, divergence=measure)
     except NotConverged as failure:
         print(f"  not certified: {name} n={p.size}: {failure.best}")
-        return False
-    return True
+        return None
 
 
-def clarabel(p: np.ndarray, d: np.ndarray, D: float, P: float, name: str) -> bool:
-    """Whether Clarabel says "optimal"."""
+def clarabel(p: np.ndarray, d: np.ndarray, D: float, P: float, name: str) -> float | None:
+    """The rate in bits, if Clarabel says "optimal"."""
     n = p.size
     joint, q = cp.Variable((n, n), nonneg=True), cp.Variable(n, nonneg=True)
     rules = [cp.sum(joint, axis=1) == p, q == cp.sum(joint, axis=0)]
@@ -72,40 +74,53 @@ def clarabel(p: np.ndarray, d: np.ndarray, D: float, P: float, name: str) -> boo
             warnings.simplefilter("ignore")
             task.solve(solver=cp.CLARABEL)
     except cp.SolverError:
-        return False
-    return task.status == "optimal"
+        return None
+    good = task.status == "optimal" and math.isfinite(task.value)
+    return task.value / math.log(2) if good else None
 
 
-def timed(solve: Callable[..., bool], points: list, name: str) -> tuple[int, float]:
-    """Solved count and median processor seconds."""
-    seconds, solved = [], 0
+def timed(solve: Callable[..., Any], points: list, name: str) -> tuple[list[Any], float]:
+    """Results (None where not solved) and median processor seconds."""
+    seconds, results = [], []
     for point in points:
         start = time.process_time()
-        solved += solve(*point, name)
+        results.append(solve(*point, name))
         seconds.append(time.process_time() - start)
-    return solved, statistics.median(seconds)
+    return results, statistics.median(seconds)
+
+
+def count(results: list[Any]) -> int:
+    """Solved ones."""
+    return sum(r is not None for r in results)
+
+
+def outside(brackets: list[Bound | None], values: list[float | None]) -> float:
+    """Largest distance in bits of a value from its bracket."""
+    both = [
+        (b, v) for b, v in zip(brackets, values, strict=True) if b is not None and v is not None
+    ]
+    return max((max(b.lower_bits - v, v - b.upper_bits, 0.0) for b, v in both), default=math.nan)
 
 
 def compare(points: int, largest: int) -> None:
     """Both solvers on the same points, for each size."""
     print(
-        "| measure | n | points | ours certified | Clarabel optimal | ours s | Clarabel s | ratio |"
+        "| measure | n | points | ours certified | Clarabel optimal | ours s | Clarabel s | ratio | outside, bits |"
     )
-    print("|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in ("tv", "w2"):
         for n in (8, 16, 32, 64):
             tasks = [problem(seed, n, name) for seed in range(points)]
             ours(*tasks[0], name)
-            solved, median = timed(ours, tasks, name)
+            mine, median = timed(ours, tasks, name)
+            row = f"| {name} | {n} | {points} | {count(mine)} |"
             if n > largest:
-                print(
-                    f"| {name} | {n} | {points} | {solved} | - | {median:.4f} | - | - |", flush=True
-                )
+                print(f"{row} - | {median:.4f} | - | - | - |", flush=True)
                 continue
             other, other_median = timed(clarabel, tasks, name)
             print(
-                f"| {name} | {n} | {points} | {solved} | {other} | {median:.4f} | {other_median:.3f} "
-                f"| {other_median / median:.0f} |",
+                f"{row} {count(other)} | {median:.4f} | {other_median:.3f} "
+                f"| {other_median / median:.0f} | {outside(mine, other):.1g} |",
                 flush=True,
             )
 
@@ -115,10 +130,10 @@ def grow() -> None:
     for name, sizes in (("tv", (64, 128, 256, 512)), ("w2", (32, 64, 128, 256))):
         before = math.nan
         for n in sizes:
-            solved, median = timed(ours, [problem(seed, n, name) for seed in (2, 5, 8)], name)
+            found, median = timed(ours, [problem(seed, n, name) for seed in (2, 5, 8)], name)
             growth = math.log2(median / before)
             print(
-                f"{name} n={n}: {solved} of 3, median {median:.3f} s, exponent {growth:.1f}",
+                f"{name} n={n}: {count(found)} of 3, median {median:.3f} s, exponent {growth:.1f}",
                 flush=True,
             )
             before = median

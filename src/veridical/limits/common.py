@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.errors import InvalidSetting
+from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.alternate import Scheme, search_scheme
 from veridical.limits.checks import constraint, law
 from veridical.limits.divergence import TotalVariation
@@ -190,6 +190,11 @@ def least_distortion(
     same = _distortion_at(FiniteSource(p, _squared(x, x)), R, same_law=True, slack_bits=0.0)
     cost = max(fine, same - shannon)
     lower = shannon + max(math.sqrt(cost) - math.sqrt(P), 0.0) ** 2
+    if scheme.value < lower * (1.0 - 1e-9):
+        raise NotConverged(
+            f"the bounds contradict each other (lower {lower!r}, upper {scheme.value!r}); "
+            "please report the source and the settings"
+        )
     return CommonRandomnessBound(
         max(lower, 0.0), max(scheme.value, lower), scheme.mmse, scheme.cost,
         scheme.rate / math.log(2), scheme.total / math.log(2), scheme.encoder, scheme.decoder,

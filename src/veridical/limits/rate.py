@@ -9,36 +9,17 @@ codes for is a strict relaxation and gives a number that no code reaches.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import LinAlgError
 
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.bound import Bound
-from veridical.limits.certificate import (
-    Anchor,
-    Feasible,
-    anchor_at,
-    iterate_channel,
-    join,
-    lower_bound,
-)
 from veridical.limits.checks import positive_float
-from veridical.limits.divergence import Divergence, TotalVariation
-from veridical.limits.finite import FiniteSource, NormalForm, normal_form
-from veridical.limits.interior import Array, Block, Point, follow_path, merit
-from veridical.limits.start import first_iterate, priced_iterate
-from veridical.limits.transport_block import TransportBlock
+from veridical.limits.divergence import Divergence
+from veridical.limits.finite import FiniteSource, normal_form
+from veridical.limits.search import NATS, Search
 
 __all__ = ["least_rate"]
-
-_NATS = math.log(2.0)
-# Steps after which the conditions should be met three times as well as before.
-_PATIENCE = 4
-# The path aims this much (relative) inside the constraints, so that its end is feasible; where
-# rounding is in the way it is walked again a little further inside.
-_INSIDE = (1e-10, 1e-8, 1e-7)
 
 
 def least_rate(
@@ -65,13 +46,13 @@ def least_rate(
         InvalidSetting: bad input, or no channel meets both constraints (the nearest pairs are named).
         NotConverged: the gap stayed larger; ``best`` is the best bracket found.
     """
-    tolerance = positive_float(tolerance_bits, "tolerance_bits") * _NATS
+    tolerance = positive_float(tolerance_bits, "tolerance_bits") * NATS
     if divergence is None and not math.isinf(perception):
         raise InvalidSetting(
             "a perception constraint needs a divergence; give one, for example TotalVariation()"
         )
     form = normal_form(source, distortion, perception, divergence)
-    outcome = _Search(form, divergence, tolerance, max_iterations)
+    outcome = Search(form, divergence, tolerance, max_iterations)
     outcome.run()
     if outcome.infeasible:
         raise InvalidSetting(
@@ -88,219 +69,11 @@ def least_rate(
     return bound
 
 
-class _Search:
-    """One run of the path, keeping the best bounds seen."""
-
-    def __init__(
-        self, form: NormalForm, divergence: Divergence | None, tolerance: float, max_iterations: int
-    ) -> None:
-        self.form, self.divergence = form, divergence
-        self.tolerance, self.max_iterations = tolerance, max_iterations
-        self.lower, self.lam, self.mu = 0.0, 0.0, 0.0
-        self.best: Feasible | None = None
-        self.iterations = 0
-        self.entropy = -float(np.sum(form.p * np.log(form.p)))
-        self.infeasible = False
-        self.anchor: Anchor | None = None
-        self.own: Array | None = None
-
-    @property
-    def gap(self) -> float:
-        """Width of the bracket in nats, infinite while no channel is known."""
-        return math.inf if self.best is None else self.best.rate - self.lower
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.infeasible or self.gap <= self.tolerance
-
-    def offer(self, found: Feasible | None) -> None:
-        """Keep a feasible channel if its rate is the least so far."""
-        if found is None or not math.isfinite(found.rate):
-            return
-        if self.best is None or found.rate < self.best.rate:
-            self.best = found
-
-    def run(self) -> None:
-        """Search; iterates that overflow are thrown away by the certificates, without warnings."""
-        with np.errstate(all="ignore"):
-            self._search()
-
-    def _search(self) -> None:
-        """Try what is known in closed form, then the path, then the path with an anchor."""
-        form = self.form
-        self._identity()
-        self._constant()
-        if self.done:
-            return
-        if np.all(np.sum(np.isfinite(form.d), axis=1) == 1):
-            self._forced()
-            return
-        for inside in _INSIDE:
-            self._path(inside)
-            if self.done:
-                return
-            if form.family is not None:
-                self._prices()
-                break
-        if not self.done and form.target is not None and not form.same:
-            self._unbound()
-
-    def _unbound(self) -> None:
-        """A perception that does not bind: Shannon's problem, its channel measured all the same."""
-        loose = replace(self.form, target=None, family=None, perception=math.inf)
-        point, block = first_iterate(loose, _INSIDE[0])
-        self._walk(point, block, self.max_iterations)
-
-    def _prices(self) -> None:
-        """Smooth measures with little room: a path for each price, and a search for the price.
-
-        The measure falls like the inverse square of a high price, so that a secant in logarithms
-        finds the price at which it meets the constraint.
-        """
-        form = self.form
-        assert form.family is not None
-        assert form.target is not None
-        log_mu, aim = -0.5 * math.log(form.perception), math.log(form.perception)
-        low, high = -math.inf, math.inf
-        last: tuple[float, float] | None = None
-        for _ in range(20):
-            point, block = priced_iterate(form, _INSIDE[0], math.exp(log_mu))
-            self._walk(point, block, 60, until=1e-10)
-            if self.done:
-                return
-            found = math.log(max(form.family.value(form.target, point.q), 1e-300))
-            low, high = (log_mu, high) if found > aim else (low, log_mu)
-            slope = -2.0
-            if last is not None and abs(log_mu - last[0]) > 1e-13:
-                slope = min(-0.2, (found - last[1]) / (log_mu - last[0]))
-            last = (log_mu, found)
-            log_mu += max(-7.0, min(7.0, (aim - found) / slope))
-            if not low < log_mu < high:
-                log_mu = 0.5 * (low + high)
-
-    def _path(self, inside: float) -> None:
-        point, block = first_iterate(self.form, inside)
-        # A smooth measure has a second way to its end; it need not wait for the first to give up.
-        most = self.max_iterations if self.form.family is None else min(60, self.max_iterations)
-        self._walk(point, block, most)
-
-    def _walk(self, point: Point, block: Block, most: int, until: float = 0.0) -> None:
-        """Follow the path until the bracket is closed, a step fails, or the pairs are below ``until``."""
-        history: list[float] = []
-        for _ in range(most):
-            self._certify(point, block)
-            if self.done or float(point.s @ point.q) < until:
-                return
-            history.append(merit(point, block))
-            stuck = len(history) > _PATIENCE and history[-1] > 0.3 * history[-1 - _PATIENCE]
-            try:
-                step = follow_path(point, block, careful=stuck)
-            except (LinAlgError, ValueError, FloatingPointError):
-                return
-            self.iterations += 1
-            if step < 1e-7:
-                break
-        self._certify(point, block)
-
-    def _certify(self, point: Point, block: Block) -> None:
-        mu = max(block.mu, 0.0)
-        lower = lower_bound(self.form, point, mu)
-        if lower > self.lower:
-            self.lower, self.lam, self.mu = lower, point.lam, mu
-            if self.form.same:
-                self.mu = _steepest(point.L, self.form, self.divergence)
-        if lower > self.entropy * (1 + 1e-9) + 1e-6:
-            # No channel carries more than the entropy: the constraints contradict each other.
-            self.infeasible = True
-        plan = block.full(block.plan) if isinstance(block, TransportBlock) else None
-        channel = iterate_channel(self.form, point)
-        self.offer(join(self.form, channel, plan, self.anchor))
-        anchor = anchor_at(self.form, channel, plan)
-        if anchor is not None and self.best is not None:
-            # The later, the closer to the optimum: mixing with it costs next to nothing.
-            self.anchor = anchor
-
-    def _identity(self) -> None:
-        """The identity, if it costs neither distortion nor perception: feasible everywhere."""
-        form = self.form
-        channel = (form.rows[:, None] == form.columns[None, :]).astype(np.float64)
-        if np.any(np.sum(channel, axis=1) != 1) or np.any(form.d[channel > 0] != 0):
-            return
-        if form.cost is not None and np.any(form.cost[channel > 0] != 0):
-            return
-        if form.target is not None and not np.array_equal(form.target, form.p @ channel):
-            return
-        self.own = form.p[:, None] * channel
-        self.anchor = Anchor(channel, 0.0, 0.0)
-        self.best = Feasible(self.entropy * (1 + 1e-14), channel)
-
-    def _constant(self) -> None:
-        """Outputs that ignore the source: if one is feasible the rate is zero."""
-        form = self.form
-        laws = [] if form.target is None else [form.target / np.sum(form.target)]
-        if form.target is None:
-            mean = np.where(np.isfinite(form.d), form.d, np.inf).T @ form.p
-            laws.append(np.eye(form.d.shape[1])[int(np.argmin(mean))])
-            if self.own is not None:
-                laws.append(np.sum(self.own, axis=0))
-        for k, q in enumerate(laws):
-            channel = np.tile(q, (form.p.size, 1))
-            if np.any(np.isinf(form.d) & (channel > 0)):
-                continue
-            plan = self.own if k and self.own is not None else form.p[:, None] * channel
-            if join(form, channel, plan, None) is not None:
-                self.best = Feasible(0.0, channel)
-
-    def _forced(self) -> None:
-        """One allowed reconstruction per symbol: the channel is known, and so is its rate."""
-        form = self.form
-        channel = np.isfinite(form.d).astype(np.float64)
-        plan = form.p[:, None] * channel if self.own is None else self.own
-        found = join(form, channel, plan, None)
-        if found is None:
-            self.infeasible = form.cost is None
-            return
-        self.best = found
-        self.lower = max(0.0, found.rate * (1 - 1e-12) - 1e-13)
-        self.lam = math.inf
-
-    def bound(self, source: FiniteSource, distortion: float, perception: float) -> Bound:
-        """The bracket in bits, on the alphabets of the source."""
-        form = self.form
-        channel = np.zeros(source.d.shape)
-        upper = math.inf
-        if self.best is not None:
-            upper = self.best.rate / _NATS * (1 + 1e-15)
-            # Symbols without probability reconstruct like the first one that has some.
-            channel[:, form.columns] = self.best.channel[0]
-            channel[np.ix_(form.rows, form.columns)] = self.best.channel
-        return Bound(
-            lower_bits=self.lower / _NATS * (1 - 1e-15),
-            upper_bits=upper,
-            distortion=distortion,
-            perception=perception,
-            channel=channel,
-            slope_distortion=self.lam / form.d_unit / _NATS,
-            slope_perception=self.mu / form.p_unit / _NATS,
-            iterations=self.iterations,
-        )
-
-
-def _steepest(L: Array, form: NormalForm, divergence: Divergence | None) -> float:
-    """The least ``mu`` for which the dual point of equal laws also serves ``P > 0``; often infinite."""
-    if form.p.size != form.d.shape[1] or not np.array_equal(form.rows, form.columns):
-        return math.inf
-    if isinstance(divergence, TotalVariation):
-        return float(np.ptp(L))
-    return math.inf
-
-
 def _feasible(
     source: FiniteSource, distortion: float, perception: float, divergence: Divergence | None
 ) -> bool:
     try:
-        search = _Search(
+        search = Search(
             normal_form(source, distortion, perception, divergence), divergence, 1e-3, 100
         )
         search.run()

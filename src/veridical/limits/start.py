@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,10 +12,37 @@ from veridical.limits.finite import NormalForm
 from veridical.limits.interior import Array, Block, Point
 from veridical.limits.transport_block import TransportBlock
 
-__all__ = ["first_iterate", "priced_iterate"]
+__all__ = ["TRANSPORT_STARTS", "TransportStart", "first_iterate", "priced_iterate"]
 
 
-def first_iterate(form: NormalForm, inside: float) -> tuple[Point, Block]:
+@dataclass(frozen=True)
+class TransportStart:
+    """Where the plan of a transport cost begins.
+
+    Attributes:
+        share: of the independent coupling that is mixed into the entropic plan.
+        most_slack: largest first slack of a pair.
+        mu: first price of the perception in units of ``0.1 / P``; 0 for a price of one.
+    """
+
+    share: float
+    most_slack: float
+    mu: float
+
+
+TRANSPORT_STARTS = (
+    TransportStart(0.1, 1.0, 0.0),
+    TransportStart(0.5, 1.0, 0.0),
+    TransportStart(0.1, math.inf, 1.0),
+    TransportStart(0.5, math.inf, 1.0),
+    TransportStart(0.0, 1.0, 0.0),
+)
+"""Tried in turn: where one leads the path into a corner, which happens to one problem in forty, another does not."""
+
+
+def first_iterate(
+    form: NormalForm, inside: float, transport: TransportStart = TRANSPORT_STARTS[0]
+) -> tuple[Point, Block]:
     """A point near the path that aims at ``(1 - inside)`` times the constraints."""
     p, d = form.p, form.d
     m = d.shape[1]
@@ -42,7 +70,7 @@ def first_iterate(form: NormalForm, inside: float) -> tuple[Point, Block]:
         _open(point)
         return point, SameLaw()
     if form.cost is not None:
-        return point, _transport(form, point, P)
+        return point, _transport(form, point, P, transport)
     if form.target is None:
         block = AnyLaw()
     elif form.family is not None:
@@ -99,8 +127,10 @@ def _slope(p: Array, d: Array, q: Array, bound: float) -> float:
     return math.sqrt(low * high)
 
 
-def _transport(form: NormalForm, point: Point, perception: float) -> TransportBlock:
-    """An entropic plan between the two laws whose cost is about ``P`` (Sinkhorn, ten rounds)."""
+def _transport(
+    form: NormalForm, point: Point, perception: float, start: TransportStart
+) -> TransportBlock:
+    """An entropic plan between the two laws whose cost is about ``P`` (Sinkhorn, ten rounds), opened up."""
     assert form.cost is not None
     p, q, cost = form.p, point.q, form.cost
     kappa = _slope(p, cost, q, perception)
@@ -111,9 +141,12 @@ def _transport(form: NormalForm, point: Point, perception: float) -> TransportBl
     for _ in range(10):
         left = p / np.maximum(kernel @ (q * right), 1e-300)
         right = 1.0 / np.maximum(left @ kernel, 1e-300)
+    plan = left[:, None] * kernel * (q * right)
+    plan = (1.0 - start.share) * plan + start.share * p[:, None] * q
     tau = 0.1 / q.size
     # On the path from the start: no plan entry is so small that its slack would be huge.
-    plan = np.maximum(left[:, None] * kernel * (q * right), 1e-9 * tau) * on
-    block = TransportBlock(p, cost, perception, plan, 1.0)
-    block.start(np.zeros_like(p), point.L + point.s, np.minimum(tau / np.where(on, plan, 1.0), 1))
+    plan = np.maximum(plan, 1e-9 * tau) * on
+    block = TransportBlock(p, cost, perception, plan, 0.1 * start.mu / perception or 1.0)
+    slack = np.minimum(tau / np.where(on, plan, 1.0), start.most_slack)
+    block.start(np.zeros_like(p), point.L + point.s, slack)
     return block
