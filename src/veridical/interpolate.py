@@ -74,6 +74,11 @@ class Calibration:
             if not (math.isfinite(value) and value >= 0):
                 raise InvalidSetting(f"{name} must be finite and not negative, got {value!r}")
 
+    def __call__(self, index: object = None) -> Calibration:
+        """This price list: one-shot designs have one price for every index."""
+        del index
+        return self
+
     def realism_for(self, perception: float) -> float:
         """Realism ``a = (1 - sqrt(P / C))+`` that meets a perception constraint ([T] eq. 41)."""
         p = check_perception(perception)

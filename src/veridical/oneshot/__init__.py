@@ -1,0 +1,1 @@
+"""Codecs of one-shot sources: the four parts, composed and priced."""

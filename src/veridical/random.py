@@ -1,0 +1,130 @@
+"""Common randomness: words that the two sides of a code agree on from a seed of 64 bits.
+
+The words are those of **Philox4x64-10** (Salmon, Moraes, Dror and Shaw, *Parallel random numbers:
+as easy as 1, 2, 3*, 2011), a keyed bijection of 256-bit counters that is defined in integers:
+
+    words 4b .. 4b+3 of stream t of seed s  =  Philox4x64-10(counter = (b, 0, 0, 0), key = (s, t)).
+
+Because a word is a function of its place, a stream is entered anywhere without generating what
+comes before, and different streams never share a word. The rounds run in numpy's ``Philox`` bit
+generator: its stream of raw 64-bit words for a given key and counter is part of numpy's
+compatibility guarantee (NEP 19; only its *distributions* may change, and none is used here), it
+involves no floating-point arithmetic, and the tests hold it against the published known answers
+of Random123 and against the definition in Python integers. What follows from the words, here, is
+integer arithmetic and one exact conversion, so that nothing depends on the machine.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veridical.errors import InvalidSetting
+
+__all__ = ["random_symbols", "random_uniforms", "random_words"]
+
+_WORD = 1 << 64
+_HALF = np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+def random_words(seed: int, n: int, *, stream: int = 0, first: int = 0) -> NDArray[np.uint64]:
+    """Words ``first .. first + n - 1`` of a stream, uniform on ``0 .. 2^64 - 1``.
+
+    Args:
+        seed: the common randomness, 0 to 2^64 - 1.
+        n: how many words, 0 or more.
+        stream: independent streams of one seed, 0 to 2^64 - 1.
+        first: place of the first word, 0 or more; ``first + n`` at most 2^64.
+
+    Returns:
+        Shape ``(n,)``. Element ``i`` equals element ``i + first`` of a call with ``first=0``.
+
+    Raises:
+        InvalidSetting: an argument is not a whole number in its range.
+    """
+    key = [_whole(seed, "seed", _WORD - 1), _whole(stream, "stream", _WORD - 1)]
+    start = _whole(first, "first", _WORD)
+    count = _whole(n, "n", _WORD - start)
+    block, skip = divmod(start, 4)
+    # numpy adds one to the counter before it makes a block, so that it is set one block back.
+    philox = np.random.Philox(key=np.array(key, dtype=np.uint64), counter=(block - 1) % (1 << 256))
+    if skip:
+        philox.random_raw(skip, output=False)
+    return philox.random_raw(count)
+
+
+def random_symbols(
+    seed: int, n: int, size: int, *, stream: int = 0, first: int = 0
+) -> NDArray[np.int64]:
+    """Symbols on ``0 .. size - 1``: ``floor(word * size / 2^64)``, one word each.
+
+    Each symbol's probability is within ``2^-64`` of ``1/size``, and exact for powers of two.
+
+    Args:
+        seed: the common randomness, 0 to 2^64 - 1.
+        n: how many, 0 or more.
+        size: number of symbols, 1 to 2^63.
+        stream: independent streams of one seed.
+        first: place of the first symbol in the stream.
+
+    Returns:
+        Shape ``(n,)``.
+
+    Raises:
+        InvalidSetting: an argument is not a whole number in its range.
+    """
+    symbols = _whole(size, "size", 1 << 63)
+    if symbols == 0:
+        raise InvalidSetting("size is 0; a symbol needs an alphabet of 1 or more")
+    words = random_words(seed, n, stream=stream, first=first)
+    if symbols == 1:
+        return np.zeros(words.shape, dtype=np.int64)
+    if symbols & (symbols - 1) == 0:
+        words >>= np.uint64(65 - symbols.bit_length())
+        return words.view(np.int64)
+    return _high_product(words, symbols).view(np.int64)
+
+
+def random_uniforms(seed: int, n: int, *, stream: int = 0, first: int = 0) -> NDArray[np.float64]:
+    """Multiples of ``2^-53`` in ``[0, 1)``: ``floor(word / 2^11) * 2^-53``, one word each.
+
+    Args:
+        seed: the common randomness, 0 to 2^64 - 1.
+        n: how many, 0 or more.
+        stream: independent streams of one seed.
+        first: place of the first number in the stream.
+
+    Returns:
+        Shape ``(n,)``; every conversion is exact.
+
+    Raises:
+        InvalidSetting: an argument is not a whole number in its range.
+    """
+    words = random_words(seed, n, stream=stream, first=first)
+    words >>= np.uint64(11)
+    uniforms = words.view(np.int64).astype(np.float64)
+    uniforms *= 2.0**-53
+    return uniforms
+
+
+def _high_product(words: NDArray[np.uint64], factor: int) -> NDArray[np.uint64]:
+    """Upper 64 bits of the 128-bit products, by 32-bit halves; no sum exceeds 64 bits."""
+    upper, lower = np.uint64(factor >> 32), np.uint64(factor & 0xFFFFFFFF)
+    high, low = words >> _HALF, words & _LOW
+    middle = high * lower + (low * lower >> _HALF)
+    if not upper:
+        return middle >> _HALF
+    return high * upper + (middle >> _HALF) + ((low * upper + (middle & _LOW)) >> _HALF)
+
+
+def _whole(value: Any, name: str, most: int) -> int:
+    """A whole number in ``0 .. most``, given as an int or a numpy integer."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not 0 <= int(value) <= most:
+        bound = f"2^{round(math.log2(most + 1))}" if most > 1 << 20 else most
+        raise InvalidSetting(f"{name} must be a whole number from 0 to {bound}, got {value!r}")
+    return int(value)
