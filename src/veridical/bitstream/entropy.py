@@ -39,7 +39,9 @@ class FrequencyTables:
     def __post_init__(self) -> None:
         f = self.frequencies
         if f.ndim != 2 or 0 in f.shape or f.dtype != np.int64:
-            raise InvalidSetting("frequency tables are whole numbers, one context a row; use from_law")
+            raise InvalidSetting(
+                "frequency tables are whole numbers, one context a row; use from_law"
+            )
         if np.any(f < 1) or np.any(np.sum(f, axis=1) != _TOTAL):
             raise InvalidSetting(f"frequencies are 1 or more and sum to {_TOTAL}; use from_law")
 

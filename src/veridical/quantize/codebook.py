@@ -76,7 +76,9 @@ class CodebookEncoder:
         points, _ = weighted_points(x, name="samples")
         K, _, d = self.sites.shape
         if points.shape[1] != d:
-            raise InvalidSetting(f"samples have {points.shape[1]} coordinates, the codebook has {d}")
+            raise InvalidSetting(
+                f"samples have {points.shape[1]} coordinates, the codebook has {d}"
+            )
         symbols = random_symbols(seed, points.shape[0], K)
         index = np.empty(points.shape[0], dtype=np.int64)
         for s in range(K):
