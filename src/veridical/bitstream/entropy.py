@@ -85,9 +85,9 @@ def encode_symbols(symbols: ArrayLike, contexts: ArrayLike, tables: FrequencyTab
     s, c = _checked(symbols, tables.frequencies.shape[1], "symbols"), _contexts(contexts, tables)
     if s.shape != c.shape:
         raise InvalidSetting(f"{s.size} symbols with {c.size} contexts; give one context a symbol")
-    from constriction.stream.queue import RangeEncoder
+    import constriction
 
-    coder = RangeEncoder()
+    coder = constriction.stream.queue.RangeEncoder()
     for context, places in _by_context(c, tables):
         coder.encode(s[places].astype(np.int32), _model(tables, context))
     words = np.asarray(coder.get_compressed(), dtype="<u4").tobytes()
@@ -121,9 +121,11 @@ def decode_symbols(data: bytes, contexts: ArrayLike, tables: FrequencyTables) ->
             f"the message holds {count} symbols, and {c.size} contexts were given; "
             "decode it with the number of samples it was made from"
         )
-    from constriction.stream.queue import RangeDecoder
+    import constriction
 
-    coder = RangeDecoder(np.frombuffer(data, dtype="<u4", offset=_HEAD.size).astype(np.uint32))
+    coder = constriction.stream.queue.RangeDecoder(
+        np.frombuffer(data, dtype="<u4", offset=_HEAD.size).astype(np.uint32)
+    )
     out = np.zeros(count, dtype=np.int64)
     for context, places in _by_context(c, tables):
         out[places] = coder.decode(_model(tables, context), places.size)
@@ -140,9 +142,11 @@ def _by_context(contexts: Whole, tables: FrequencyTables) -> list[tuple[int, Who
 
 
 def _model(tables: FrequencyTables, context: int) -> object:
-    from constriction.stream.model import Categorical
+    import constriction
 
-    return Categorical(tables.frequencies[context] / _TOTAL, perfect=False)
+    return constriction.stream.model.Categorical(
+        tables.frequencies[context] / _TOTAL, perfect=False
+    )
 
 
 def _contexts(contexts: ArrayLike, tables: FrequencyTables) -> Whole:

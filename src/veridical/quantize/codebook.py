@@ -101,7 +101,8 @@ def lloyd(
     the error is 0.
 
     Args:
-        samples: shape ``(n, d)``. weights: shape ``(n,)``.
+        samples: shape ``(n, d)``.
+        weights: shape ``(n,)``.
         outputs: ``M``, 1 to ``n``.
         rng: for the starts.
         starts: number of k-means++ starts.
@@ -145,7 +146,8 @@ def entropy_constrained(
     shrinks to what the rate is worth.
 
     Args:
-        samples: shape ``(n, d)``. weights: shape ``(n,)``.
+        samples: shape ``(n, d)``.
+        weights: shape ``(n,)``.
         start: for example of :func:`lloyd`, with more codewords than the rate will leave.
         lagrangian: ``lambda``, squared units per bit, 0 or more.
         iterations: the most to spend; each one lowers the sum.

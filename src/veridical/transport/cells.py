@@ -32,7 +32,8 @@ def power_assign(x: Array, sites: Array, offsets: Array) -> Whole:
     """``argmin_j |x - y_j|^2 + o_j`` for each row of ``x``; the lowest ``j`` of equal ones.
 
     Args:
-        x: shape ``(n, d)``. sites: shape ``(m, d)``.
+        x: shape ``(n, d)``.
+        sites: shape ``(m, d)``.
         offsets: shape ``(m,)``; infinite for a site that is never chosen.
     """
     nearest = np.empty(x.shape[0], dtype=np.int64)
@@ -98,7 +99,8 @@ def learn_cells(
         masses: of the sites, shape ``(m,)``, equal if left out.
         weights: of the samples, shape ``(n,)``; not with a function.
         start: first potential, shape ``(m,)``; zero if left out.
-        steps, batch: number of steps and samples in each, 2 and 1 or more.
+        steps: how many, 2 or more.
+        batch: samples in each, 1 or more.
 
     Raises:
         InvalidSetting: bad points, weights or numbers.

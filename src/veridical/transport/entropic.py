@@ -62,9 +62,11 @@ def sinkhorn(
     """Sinkhorn divergence, and the bracket of ``W2^2`` that its plan and potentials prove.
 
     Args:
-        x: shape ``(n, d)``. y: shape ``(m, d)``.
+        x: shape ``(n, d)``.
+        y: shape ``(m, d)``.
         blur_squared: ``e``, in squared units of the points, positive.
-        x_weights, y_weights: laws, equal if left out.
+        x_weights: law of ``x``, equal if left out.
+        y_weights: law of ``y``, likewise.
         tolerance: largest total variation between the plan's and the wanted marginal.
         iterations: the most to spend on each problem.
 

@@ -34,8 +34,10 @@ def exact_plan(
     distances and so takes up to 40 million pairs (6,300 x 6,300; 640,000 x 62).
 
     Args:
-        x: shape ``(n, d)``. y: shape ``(m, d)``.
-        x_weights: shape ``(n,)``, equal if left out. y_weights: shape ``(m,)``.
+        x: shape ``(n, d)``.
+        y: shape ``(m, d)``.
+        x_weights: shape ``(n,)``, equal if left out.
+        y_weights: shape ``(m,)``.
 
     Returns:
         At most ``n + m - 1`` entries; ``gap`` is rounding.
@@ -85,8 +87,10 @@ def plan_on_a_line(
     """The monotone plan between two sets of numbers, which is optimal: ``O(n log n)``, no matrix.
 
     Args:
-        x: shape ``(n,)``. y: shape ``(m,)``.
-        x_weights: shape ``(n,)``, equal if left out. y_weights: shape ``(m,)``.
+        x: shape ``(n,)``.
+        y: shape ``(m,)``.
+        x_weights: shape ``(n,)``, equal if left out.
+        y_weights: shape ``(m,)``.
 
     Raises:
         InvalidSetting: bad numbers or weights.

@@ -91,7 +91,7 @@ def squared_distances(x: Array, y: Array) -> Array:
     """``|x_i - y_j|^2``, shape ``(n, m)``, as sums of squares, so that equal points are 0 apart."""
     from scipy.spatial.distance import cdist
 
-    return cdist(x, y, "sqeuclidean")
+    return np.asarray(cdist(x, y, "sqeuclidean"), dtype=np.float64)
 
 
 def check_dimensions(x: Array, y: Array) -> None:

@@ -36,9 +36,11 @@ def plan_to_sites(
     Exact in one dimension and up to 500,000 pairs; beyond, cells are learnt and refined.
 
     Args:
-        samples: shape ``(n, d)``. sites: shape ``(m, d)``.
+        samples: shape ``(n, d)``.
+        sites: shape ``(m, d)``.
         rng: for learning the cells.
-        masses, weights: laws of the sites and of the samples, equal if left out.
+        masses: law of the sites, equal if left out.
+        weights: law of the samples, likewise.
         start: first potential of the sites, where one is known.
 
     Raises:
@@ -69,7 +71,8 @@ def refined_plan(
     Args:
         cells: sites and potential.
         samples: shape ``(n, d)``.
-        masses: of the sites, equal if left out. weights: of the samples.
+        masses: of the sites, equal if left out.
+        weights: of the samples.
         rounds: border problems to solve, 1 or more.
 
     Raises:
