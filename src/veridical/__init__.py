@@ -21,6 +21,7 @@ __all__ = [
     "VeridicalError",
     "__version__",
     "decode",
+    "design",
     "encode",
     "info",
 ]
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from veridical.codec import Codec
     from veridical.errors import VeridicalError
     from veridical.interpolate import Calibration
+    from veridical.oneshot.samples import design
     from veridical.photo.decode import FileInfo, decode, info
     from veridical.photo.encode import encode
 
@@ -38,6 +40,7 @@ _HOME = {
     "FileInfo": "veridical.photo.decode",
     "VeridicalError": "veridical.errors",
     "decode": "veridical.photo.decode",
+    "design": "veridical.oneshot.samples",
     "encode": "veridical.photo.encode",
     "info": "veridical.photo.decode",
 }

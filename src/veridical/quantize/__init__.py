@@ -1,1 +1,11 @@
 """Quantizers: from a source sample to an integer index and back."""
+
+from veridical.quantize.codebook import (
+    Codebook,
+    CodebookEncoder,
+    conditional_means,
+    entropy_constrained,
+    lloyd,
+)
+
+__all__ = ["Codebook", "CodebookEncoder", "conditional_means", "entropy_constrained", "lloyd"]
