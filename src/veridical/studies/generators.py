@@ -57,10 +57,10 @@ class Sizes:
     """
 
     design: int = 20_000
-    measure: int = 20_000
+    measure: int = 10_000
     transport: int = 1000
     rounds: int = 3
-    steps: int = 3000
+    steps: int = 1500
     realism: tuple[float, ...] = field(default=(0.0, 0.25, 0.5, 0.75, 1.0))
 
 
