@@ -89,13 +89,22 @@ def draw_bm5(record: Record, folder: Path) -> list[Path]:
         return save_figure(drawn, folder, "bm5")
 
 
+def _measurements(axes: Any, arrays: Any, k: int) -> None:
+    """Points of the simulation on curve ``k``; the bars are two standard errors long each way."""
+    axes.errorbar(
+        arrays["points"], arrays["measured"][k], yerr=2 * arrays["standard_error"][k],
+        fmt="o", ms=3.5, color=PALETTE[k], mec="white", mew=0.5, capsize=1.5, elinewidth=0.8,
+    )  # fmt: skip
+
+
 def draw_t6(record: Record, folder: Path) -> list[Path]:
-    """One curve per number of seeds; all end at the same distortion without perception."""
+    """One curve per number of seeds; points are the real codec's."""
     a = record.arrays
     with figure(width=4.6, height=3.4) as (drawn, (axes,)):
         for k, (seeds, D) in enumerate(zip(a["seeds"], a["D"], strict=True)):
             name = r"\infty" if np.isinf(seeds) else f"{seeds:g}"
             axes.plot(a["P"], D, color=PALETTE[k], label=f"$K = {name}$")
+            _measurements(axes, a, k)
         axes.set(xlabel="perception $P$ (squared $W_2$)", ylabel="distortion $D$ (squared error)",
                  xlim=(0, 0.7), title="Unit circle, one bit: common randomness")  # fmt: skip
         axes.legend()
@@ -103,12 +112,13 @@ def draw_t6(record: Record, folder: Path) -> list[Path]:
 
 
 def draw_t8(record: Record, folder: Path) -> list[Path]:
-    """A bit of information lies below a bit of seed everywhere."""
+    """A bit of information lies below a bit of seed everywhere; points are the real codec's."""
     a = record.arrays
     with figure(width=4.6, height=3.4) as (drawn, (axes,)):
         for k, ((outputs, seeds), D) in enumerate(zip(a["codes"], a["D"], strict=True)):
             name = r"\infty" if np.isinf(seeds) else f"{seeds:g}"
             axes.plot(a["P"], D, color=PALETTE[k], label=f"$M = {outputs:g}$, $K = {name}$")
+            _measurements(axes, a, k)
         axes.set(xlabel="perception $P$ (squared $W_2$)", ylabel="distortion $D$ (squared error)",
                  xlim=(0, 0.7), ylim=(0, None), title="Unit circle: a bit of seed or of information")  # fmt: skip
         axes.legend()

@@ -1,0 +1,186 @@
+"""Three generators on sources in the plane: transport cost after rounds of reflow, and D(P).
+
+For each source and code the study sets ``C = E|X~ - X-|^2`` of posterior sampling, of the exact plan
+and of a rectified flow after 0, 1, 2, 3 rounds of reflow beside ``W2^2(p_X, p_X~)``, and measures
+distortion and perception along the realism knob beside ``d + ((sqrt C - sqrt P)+)^2`` ([T] 38, 42, 43).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veridical.errors import DamagedFile, MissingFile
+from veridical.interpolate import Calibration, interpolate
+from veridical.measure import exact_w2_squared, mean_with_error
+from veridical.sources.planar import GaussianMixture, Spiral, TwoMoons
+from veridical.studies.records import Record, load_record, save_record
+
+__all__ = ["CODES", "GENERATORS", "PLANAR", "Sizes", "compute"]
+
+Array = NDArray[np.float64]
+Sampler = Callable[[int, np.random.Generator], Array]
+
+
+def _circle(n: int, rng: np.random.Generator) -> Array:
+    angle = rng.uniform(0.0, 2 * math.pi, size=n)
+    return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+PLANAR: dict[str, Sampler] = {
+    "circle": _circle,
+    "mixture": GaussianMixture().sample,
+    "moons": TwoMoons().sample,
+    "spiral": Spiral().sample,
+}
+CODES = {"2 bits, K = 1": (2.0, 1), "1 bit, K = 2": (1.0, 2)}
+GENERATORS = ("posterior", "plan", "flow", "reflow 1", "reflow 2", "reflow 3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much is drawn and trained.
+
+    Attributes:
+        design: Samples that codes and flows are made from.
+        measure: New samples for ``d``, ``C`` and distortion.
+        transport: Of these, how many enter an exact ``W2^2``.
+        rounds: Rounds of reflow.
+        steps: Optimizer steps of a round.
+        realism: Settings of the knob that are measured.
+    """
+
+    design: int = 20_000
+    measure: int = 10_000
+    transport: int = 1000
+    rounds: int = 3
+    steps: int = 1500
+    realism: tuple[float, ...] = field(default=(0.0, 0.25, 0.5, 0.75, 1.0))
+
+
+def compute(
+    work: Path,
+    *,
+    sizes: Sizes | None = None,
+    sources: tuple[str, ...] = tuple(PLANAR),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Record:
+    """All sources and codes; each finished pair and each trained round is kept in ``work``.
+
+    Args:
+        work: Folder for what is finished, so that a killed run goes on. Use another for other sizes.
+        sizes: Numbers of samples, rounds and steps.
+        sources: Names in ``PLANAR``.
+        progress: Called with (done, total) steps of training.
+    """
+    chosen = Sizes() if sizes is None else sizes
+    work.mkdir(parents=True, exist_ok=True)
+    facts: dict[str, Any] = {"generators": list(GENERATORS[: 3 + chosen.rounds]), "table": {}}
+    arrays: dict[str, NDArray[np.float64]] = {"realism": np.array(chosen.realism)}
+    total = len(sources) * len(CODES) * (chosen.rounds + 1)
+    done = 0
+    for source in sources:
+        for code in CODES:
+            base = done
+
+            def tell(finished: int, step: int, steps: int, base: int = base) -> None:
+                progress((base + finished) * steps + step, total * steps)
+
+            part = _part(source, code, work, chosen, tell)
+            facts["table"][f"{source}; {code}"] = dict(part.facts)
+            arrays |= {f"{source}; {code}; {k}": v for k, v in part.arrays.items()}
+            done += chosen.rounds + 1
+    return Record("generators", facts, arrays)
+
+
+def _part(
+    source: str, code: str, work: Path, sizes: Sizes, tell: Callable[[int, int, int], None]
+) -> Record:
+    """One source and code, read from ``work`` if it is there."""
+    bits, seeds = CODES[code]
+    name = f"{source}-{bits:g}-{seeds}"
+    try:
+        return load_record(work / f"{name}.npz")
+    except (MissingFile, DamagedFile):
+        pass
+    from veridical.oneshot.samples import design
+    from veridical.training.loop import Schedule
+    from veridical.training.sample_flow import SampleFlowSettings, reflow_rounds
+
+    rng = np.random.default_rng([sorted(PLANAR).index(source), seeds])
+    draw = PLANAR[source]
+    train = draw(sizes.design, rng)
+    codec = design(train, rate_bits=bits, seeds=seeds, rng=rng)
+    settings = SampleFlowSettings(
+        batch=512, schedule=Schedule(steps=sizes.steps, learning_rate=3e-3, average=0.995)
+    )
+    estimates = codec.decode(codec.encode(train, seed=1), rng, realism=0.0, seed=1)
+    x = draw(sizes.measure, rng)
+    x_mmse = codec.decode(codec.encode(x, seed=2), rng, realism=0.0, seed=2)
+    samples = {
+        "posterior": _posterior(estimates, train, x_mmse, rng),
+        "plan": codec.generator.generate(x_mmse, rng, np.zeros(len(x), dtype=np.int64)),
+    }
+    flows = reflow_rounds(
+        estimates, train, settings, rounds=sizes.rounds, seed=7, folder=work / name, report=tell
+    )
+    for k, flow in enumerate(flows):
+        samples[GENERATORS[2 + k]] = flow.generate(x_mmse, rng)
+    part = _measured(name, x, x_mmse, samples, draw(sizes.transport, rng), sizes)
+    facts = {
+        **part.facts,
+        "plan_w2_squared": codec.calibration(np.zeros(1, dtype=np.int64)).transport_cost,
+    }
+    part = Record(name, facts, part.arrays)
+    save_record(part, work)
+    return part
+
+
+def _posterior(estimates: Array, train: Array, x_mmse: Array, rng: np.random.Generator) -> Array:
+    """A design sample with the same estimate: posterior sampling for ``K > 1`` without the seed."""
+    atoms, which = np.unique(estimates, axis=0, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(which.ravel()))])
+    squared = np.sum((x_mmse[:, None, :] - atoms[None]) ** 2, axis=2)
+    atom = np.argmin(squared, axis=1)
+    width = starts[atom + 1] - starts[atom]
+    return train[order[starts[atom] + (rng.random(len(atom)) * width).astype(np.int64)]]
+
+
+def _measured(
+    name: str, x: Array, x_mmse: Array, samples: dict[str, Array], fresh: Array, sizes: Sizes
+) -> Record:
+    """``d``, ``C``, and distortion and perception along the knob, each with its standard error."""
+    d = mean_with_error(np.sum((x - x_mmse) ** 2, axis=1))
+    m = sizes.transport
+    floor = exact_w2_squared(x[-m:], fresh)
+    facts: dict[str, Any] = {"mmse": [d.value, d.standard_error], "same_law": floor.value}
+    cost, measured = [], []
+    worst = 0.0
+    for x_real in samples.values():
+        C = mean_with_error(np.sum((x_mmse - x_real) ** 2, axis=1))
+        cost.append([C.value, C.standard_error])
+        price = Calibration(d.value, C.value)
+        rows = []
+        for a in sizes.realism:
+            x_hat = interpolate(x_mmse, x_real, a)
+            # D minus its prediction, sample by sample, so that the noise that they share cancels.
+            error = np.sum((x - x_hat) ** 2, axis=1)
+            predicted = np.sum((x - x_mmse) ** 2, axis=1) + np.sum((x_hat - x_mmse) ** 2, axis=1)
+            D, off = mean_with_error(error), mean_with_error(error - predicted)
+            P = exact_w2_squared(x_hat[:m], fresh)
+            rows.append([D.value, D.standard_error, P.value, P.standard_error,
+                         price.distortion_at(a), price.perception_at(a)])  # fmt: skip
+            if off.standard_error > 1e-12:
+                worst = max(worst, abs(off.value) / off.standard_error)
+        measured.append(rows)
+    facts["largest_deviation_of_distortion_in_standard_errors"] = worst
+    arrays = {"cost": np.array(cost), "measured": np.array(measured), "x": x[:1500]}
+    arrays |= {"x_mmse": x_mmse[:1500], "x_real": np.stack([s[:1500] for s in samples.values()])}
+    return Record(name, facts, arrays)
