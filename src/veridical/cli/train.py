@@ -31,6 +31,13 @@ def photo(
     minutes: Annotated[
         float | None, typer.Option(help="Stop, ready to go on, after this long.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Weights file to begin with, instead of from nothing.")
+    ] = None,
+    keep_estimator: Annotated[
+        bool,
+        typer.Option("--keep-estimator", help="Keep its estimator; train the generator alone."),
+    ] = False,
 ) -> None:
     """Train estimator and generator on pictures of your own; a killed run goes on where it was.
 
@@ -47,6 +54,7 @@ def photo(
     with terminal.progress("preparing") as update:
         path = run_all(
             data, validation, run, preset=preset, minutes=minutes,
+            start=start, keep_estimator=keep_estimator,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:

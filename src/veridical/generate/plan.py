@@ -71,6 +71,7 @@ class PlanGenerator:
             rng: private randomness, one number per sample.
             context: not used; the estimate says everything that the plan depends on.
         """
+        del context  # the plan belongs to the estimate, which tells all that the index does
         atom = power_assign(x_mmse, self.atoms, np.zeros(self.atoms.shape[0]))
         first, last = self.starts[atom], self.starts[atom + 1] - 1
         low = np.where(first > 0, self.levels[first - 1], 0.0)

@@ -40,7 +40,7 @@ def least_rate(
             0 for equality of laws.
         divergence: how perception is measured; needed unless ``perception`` is infinite.
         tolerance_bits: largest gap between the bounds.
-        max_iterations: Newton steps.
+        max_iterations: Newton steps of one path; a hard problem is given several.
 
     Raises:
         InvalidSetting: bad input, or no channel meets both constraints (the nearest pairs are named).

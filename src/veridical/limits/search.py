@@ -128,20 +128,15 @@ class Search:
 
     def _starts(self) -> list[tuple[float, TransportStart]]:
         """Where to begin, in turn: further inside the constraints, or from another plan."""
-        first = [(inside, TRANSPORT_STARTS[0]) for inside in _INSIDE]
         if self.form.cost is None:
-            return first
-        return [(_INSIDE[0], start) for start in TRANSPORT_STARTS] + first[1:]
+            return [(inside, TRANSPORT_STARTS[0]) for inside in _INSIDE]
+        near = [(_INSIDE[k % 2], start) for k, start in enumerate(TRANSPORT_STARTS)]
+        return [*near, *((inside, TRANSPORT_STARTS[0]) for inside in _INSIDE[1:])]
 
     def _path(self, inside: float, start: TransportStart) -> None:
         point, block = first_iterate(self.form, inside, start)
-        # Where there is a second way to the end, it need not wait for the first to give up.
-        other = self.form.family is not None or self.form.cost is not None
-        most = (
-            min(100 if self.form.cost is not None else 60, self.max_iterations)
-            if other
-            else self.max_iterations
-        )
+        # A smooth measure has a second way to its end; it need not wait for the first to give up.
+        most = self.max_iterations if self.form.family is None else min(60, self.max_iterations)
         self._walk(point, block, most)
 
     def _walk(self, point: Point, block: Block, most: int, until: float = 0.0) -> None:

@@ -5,7 +5,10 @@
                                         │                   │                    │
              shuffle 4 ─ conv ─ blocks @1/4 ──── up ─ blocks @1/8 ────── up ─────┘
  condition (and time) ─ MLP ─ scale and shift in every block
+ state of a flow ─ unshuffle 4 ─ conv ─ times gates made by the last blocks ─ conv ─ added at the end
 ```
+The last line is the way of the flow's own state past the narrow middle: a filter whose strength is
+set from place to place by what the U-Net has seen.
 Dense 3x3 convolutions at a quarter of the resolution and below run at full speed on ordinary
 processors. Sizes of the input must be multiples of 16.
 """
@@ -50,6 +53,7 @@ class NetworkConfig:
         blocks_up: Residual blocks at 1/8 and 1/4 on the way up.
         timed: Whether the network takes a time in [0, 1].
         spread: Whether it also predicts the local size of the error (see :func:`estimate`).
+        bypass: Channels of the gated way of a flow's state around the U-Net; 0 for none.
     """
 
     pictures: int = 1
@@ -58,6 +62,7 @@ class NetworkConfig:
     blocks_up: tuple[int, int] = (1, 2)
     timed: bool = False
     spread: bool = False
+    bypass: int = 0
 
     @classmethod
     def of(cls, sizes: dict[str, Any]) -> NetworkConfig:
@@ -72,7 +77,8 @@ class NetworkConfig:
         return cls(**values)
 
     def __post_init__(self) -> None:
-        if self.pictures < 1 or min(self.widths) < 8 or min(self.blocks + self.blocks_up) < 0:
+        smallest = min((*self.blocks, *self.blocks_up, self.bypass))
+        if self.pictures < 1 or min(self.widths) < 8 or smallest < 0:
             raise InvalidSetting(f"network sizes must be positive: {self}")
 
 
@@ -113,11 +119,28 @@ class _Stack(nn.Module):
         return x
 
 
+class _Bypass(nn.Module):
+    """Filters a full picture block by block, under gates from the trunk; starts at zero."""
+
+    def __init__(self, trunk: int, width: int) -> None:
+        super().__init__()
+        self.take = nn.Conv2d(48, width, 3, padding=1)
+        self.gate = nn.Conv2d(trunk, width, 1)
+        self.give = nn.Conv2d(width, 48, 3, padding=1)
+        nn.init.zeros_(self.give.weight)
+        nn.init.zeros_(_bias(self.give))
+
+    def forward(self, state: Tensor, trunk: Tensor) -> Tensor:
+        taken = self.take(nn.functional.pixel_unshuffle(state, 4))
+        return self.give(taken * self.gate(nn.functional.silu(trunk)))
+
+
 class RestorationNetwork(nn.Module):
     """Maps stacked pictures, a condition and perhaps a time to one RGB picture.
 
     ``forward(x, features, time=None)`` with ``x`` of shape (n, 3 * pictures, height, width),
     ``features`` of shape (n, N_FEATURES) and ``time`` of shape (n,) gives (n, 3, height, width).
+    A network with a bypass takes also the ``state`` that goes around, (n, 3, height, width).
     The output starts at zero before training.
     """
 
@@ -149,12 +172,26 @@ class RestorationNetwork(nn.Module):
                 nn.SiLU(),
                 nn.Conv2d(48, 2, 1),
             )
+        if config.bypass:
+            self.bypass = _Bypass(w4, config.bypass)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(_bias(self.tail))
 
-    def forward(self, x: Tensor, features: Tensor, time: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        features: Tensor,
+        time: Tensor | None = None,
+        state: Tensor | None = None,
+    ) -> Tensor:
         """See the class."""
-        return nn.functional.pixel_shuffle(self.tail(self._trunk(x, features, time)), 4)
+        trunk = self._trunk(x, features, time)
+        out = self.tail(trunk)
+        if self.config.bypass:
+            if state is None:
+                raise InvalidSetting("this network needs the state of its flow")
+            out = out + self.bypass(state, trunk)
+        return nn.functional.pixel_shuffle(out, 4)
 
     def with_spread(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As ``forward``, and the logarithms of two local sizes, (n, 2, height / 4, width / 4)."""
@@ -185,6 +222,7 @@ class RestorationNetwork(nn.Module):
         total = 0.0
         area = {"head": 16, "down4": 16, "to8": 64, "down8": 64, "to16": 256, "mid16": 256}
         area |= {"from16": 256, "up8": 64, "from8": 64, "up4": 16, "tail": 16, "spread": 16}
+        area["bypass"] = 16
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d):
                 total += module.weight.numel() / area[name.split(".")[0]]
@@ -264,7 +302,8 @@ def predict_residual(
     """End of the flow of the whitened residual, as predicted from a state on the way.
 
     Predicting the end instead of the velocity frees the network from carrying the start noise
-    through its narrow middle.
+    through its narrow middle. With a bypass, the network predicts what is left after the linear
+    estimate ``t u / (t^2 + (1-t)^2)``, which is exact for a white Gaussian residual.
 
     Args:
         network: Flow network.
@@ -276,5 +315,9 @@ def predict_residual(
         features: Conditions.
         scale: Residual scale.
     """
-    seen = [2 * x_mmse - 1, _detail(x_mmse, scale), u, (y - x_mmse) / scale, size.log()]
-    return network(torch.cat(seen, 1), features, time)
+    parts = [2 * x_mmse - 1, _detail(x_mmse, scale), u, (y - x_mmse) / scale, size.log()]
+    seen = torch.cat(parts, 1)
+    if not network.config.bypass:
+        return network(seen, features, time)
+    t = time[:, None, None, None]
+    return u * (t / (t**2 + (1 - t) ** 2)) + network(seen, features, time, u)

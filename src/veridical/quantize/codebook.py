@@ -198,7 +198,7 @@ def conditional_means(x: Array, weights: Array, cells: Whole, empty: Array) -> t
         Means, shape ``(m, d)``, and probabilities, shape ``(m,)``.
     """
     m = empty.shape[0]
-    masses = np.bincount(cells, weights, m)
+    masses = np.asarray(np.bincount(cells, weights, m), dtype=np.float64)
     sums = np.stack([np.bincount(cells, weights * column, m) for column in x.T], axis=1)
     held = masses > 0
     means = np.where(held[:, None], sums / np.where(held, masses, 1.0)[:, None], empty)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ from veridical.training.photo_data import Pairs, PairSampler
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from veridical.photo.model import PhotoModel
+
 __all__ = ["PRESETS", "Preset", "train_estimator", "train_flow", "train_reflow", "train_spread"]
 
 
@@ -60,6 +62,7 @@ class Preset:
         reflow_batches: Batches of (start, end) pairs drawn for the reflow.
         reflow_steps: Steps with which their end points are computed.
         calibration_side: Side of the validation crops from which the price list is measured.
+        bypass: Channels of the flow's bypass.
         mixed_precision: "no" or "bf16".
     """
 
@@ -73,13 +76,14 @@ class Preset:
     reflow_batches: int
     reflow_steps: int = 16
     calibration_side: int = 384
+    bypass: int = 96
     mixed_precision: str = "no"
 
 
 PRESETS = {
     "cpu": Preset(
         (64, 112, 128), 128, 8, Schedule(6500), Schedule(700, 2e-3, 0.98),
-        Schedule(1300, 7e-4, 0.995), Schedule(1200, 5e-4), 200,
+        Schedule(8000, 7e-4), Schedule(1200, 4e-4, 0.995), 200,
         reflow_steps=12, calibration_side=256,
     ),
     "gpu": Preset(
@@ -89,10 +93,10 @@ PRESETS = {
     ),
     "tiny": Preset(
         (8, 8, 8), 64, 2, Schedule(6), Schedule(3), Schedule(6), Schedule(4), 2, reflow_steps=2,
-        calibration_side=64,
+        calibration_side=64, bypass=8,
     ),
 }  # fmt: skip
-"""``cpu``: about an hour and a half on two cores; ``gpu``: half an hour on a large GPU; ``tiny``: tests."""
+"""``cpu``: about two hours on two cores; ``gpu``: half an hour on a large GPU; ``tiny``: tests."""
 
 Report = Callable[[str, int, int, float, float], None]
 
@@ -142,16 +146,21 @@ class _Batches:
 def _finish(
     name: str, result: tuple[nn.Module, dict[str, float]] | None, run: Path
 ) -> nn.Module | None:
-    from safetensors.torch import save_model
-
     if result is None:
         return None
     network, figures = result
+    save_stage(name, network, figures, run)
+    return network
+
+
+def save_stage(name: str, network: nn.Module, figures: dict[str, Any], run: Path) -> None:
+    """Write the result of a stage: its network last, which says that the stage is done."""
+    from safetensors.torch import save_model
+
+    (run / f"{name}.json").write_text(json.dumps(figures))
     temporary = run / f"{name}.safetensors.tmp"
     save_model(network, str(temporary))
     temporary.replace(run / f"{name}.safetensors")
-    (run / f"{name}.json").write_text(json.dumps(figures))
-    return network
 
 
 def load_stage(name: str, config: NetworkConfig, run: Path) -> RestorationNetwork:
@@ -177,7 +186,7 @@ def estimator_config(preset: Preset, *, spread: bool = True) -> NetworkConfig:
 
 def flow_config(preset: Preset) -> NetworkConfig:
     """Network of the flow: sees also its state and what the estimator changed."""
-    return NetworkConfig(pictures=5, widths=preset.widths, timed=True)
+    return NetworkConfig(pictures=5, widths=preset.widths, timed=True, bypass=preset.bypass)
 
 
 def train_estimator(
@@ -188,12 +197,19 @@ def train_estimator(
     *,
     seed: int = 1,
     seconds: float | None = None,
+    start: PhotoModel | None = None,
 ) -> nn.Module | None:
-    """Least-squares stage; ``None`` if ``seconds`` ran out, as for the other stages."""
+    """Least-squares stage; ``None`` if ``seconds`` ran out, as for the other stages.
+
+    With ``start`` it goes on from that model's estimator, where the shapes agree.
+    """
     accelerator = _accelerator(preset)
     batches = _Batches(pairs, preset, seed, accelerator)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
-    model = laid_out(RestorationNetwork(estimator_config(preset, spread=False)))
+    model = RestorationNetwork(estimator_config(preset, spread=False))
+    if start is not None:
+        take_over(model, start.estimator)
+    model = laid_out(model)
 
     def loss(network: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
@@ -274,6 +290,25 @@ def train_spread(
     return _finish("spread", result, run)
 
 
+def _flow_loss(
+    network: RestorationNetwork,
+    estimator: RestorationNetwork,
+    accelerator: Accelerator,
+    seen: tuple[Tensor, Tensor, Tensor],
+    ends: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    time: Tensor,
+) -> Tensor:
+    """``|r - R((1-t) n + t r, t)|^2 / (1 - 0.9 t)`` for the line between ``n, r = ends(x_mmse, size)``."""
+    y, features, scale = seen
+    t = time[:, None, None, None]
+    with accelerator.autocast():
+        with torch.no_grad():
+            x_mmse, size = estimate(estimator, y, features, scale)
+        n, r = ends(x_mmse, size)
+        out = predict_residual(network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale)
+    return ((out.float() - r) ** 2 / (1 - 0.9 * t)).mean()
+
+
 def train_flow(
     pairs: Pairs,
     preset: Preset,
@@ -282,30 +317,30 @@ def train_flow(
     *,
     seed: int = 2,
     seconds: float | None = None,
+    start: PhotoModel | None = None,
 ) -> nn.Module | None:
-    """Rectified-flow stage; starts from the estimator's weights where the shapes agree."""
+    """Rectified-flow stage; begins with the weights of the estimator where the shapes agree.
+
+    With ``start`` it begins with that model's flow instead.
+    """
     accelerator = _accelerator(preset)
     batches = _Batches(pairs, preset, seed, accelerator)
     estimator = load_stage("spread", estimator_config(preset), run)
     estimator = laid_out(estimator.to(accelerator.device))
     torch.manual_seed(seed)
     model = RestorationNetwork(flow_config(preset))
-    _start_from(model, estimator)
+    take_over(model, estimator if start is None else start.flow)
     model = laid_out(model)
 
     def loss(network: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
-        with accelerator.autocast():
-            with torch.no_grad():
-                x_mmse, size = estimate(estimator, y, features, scale)
+
+        def ends(x_mmse: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
             r = whiten(x - x_mmse, size, scale).float()
-            n = _noise(r.shape, [seed, step, accelerator.process_index], r.device)
-            time = _times(len(r), [seed, step, 7], r.device)
-            t = time[:, None, None, None]
-            out = predict_residual(
-                network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale
-            )
-        return ((out.float() - r) ** 2 / (1 - 0.9 * t)).mean()
+            return _noise(r.shape, [seed, step, accelerator.process_index], r.device), r
+
+        time = _times(len(x), [seed, step, 7], x.device)
+        return _flow_loss(network, estimator, accelerator, (y, features, scale), ends, time)
 
     result = train(
         model, loss, preset.flow, run / "flow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
@@ -314,16 +349,25 @@ def train_flow(
     return _finish("flow", result, run)
 
 
-def _start_from(model: nn.Module, other: nn.Module) -> None:
+def take_over(model: RestorationNetwork, other: RestorationNetwork) -> None:
+    """Copy weights of the same name and shape, but for the end if the two do different things."""
     mine, theirs = model.state_dict(), other.state_dict()
+    same_task = (model.config.pictures, model.config.bypass) == (
+        other.config.pictures, other.config.bypass,
+    )  # fmt: skip
     same = {
         key: value
         for key, value in theirs.items()
-        if key in mine and mine[key].shape == value.shape and not key.startswith("tail")
+        if key in mine
+        and mine[key].shape == value.shape
+        and (same_task or not key.startswith("tail"))
     }
     model.load_state_dict(mine | same)
-    with torch.no_grad():  # the first two pictures are the estimator's own inputs
-        model.get_parameter("head.weight")[:, :96] = theirs["head.weight"]
+    if model.config.pictures > other.config.pictures and "head.weight" not in same:
+        head = theirs["head.weight"]  # the first pictures are the other's own inputs
+        if head.shape[0] == len(model.head.weight):
+            with torch.no_grad():
+                model.head.weight[:, : head.shape[1]] = head
 
 
 def _reflow_pairs(
@@ -391,16 +435,10 @@ def train_reflow(
         k = int(np.random.default_rng([seed, step, 1]).integers(preset.reflow_batches))
         _, y, features, scale = batches(k)
         r = torch.from_numpy(store[k].astype(np.float32)).to(y.device)
-        n = _noise(y.shape, [seed, k], y.device)
-        with accelerator.autocast():
-            with torch.no_grad():
-                x_mmse, size = estimate(estimator, y, features, scale)
-            time = _times(len(r), [seed, step, 7], r.device)
-            t = time[:, None, None, None]
-            out = predict_residual(
-                network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale
-            )
-        return ((out.float() - r) ** 2 / (1 - 0.9 * t)).mean()
+        n = _noise(r.shape, [seed, k], r.device)
+        time = _times(len(r), [seed, step, 7], r.device)
+        seen = (y, features, scale)
+        return _flow_loss(network, estimator, accelerator, seen, lambda *_: (n, r), time)
 
     result = train(
         model, loss, preset.reflow, run / "reflow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,

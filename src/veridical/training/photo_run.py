@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from veridical.errors import InvalidSetting, TrainingData
+from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.condition import Condition, condition_of
 from veridical.photo.model import PhotoModel, load_model, save_weights
 from veridical.photo.noise import NoiseField
@@ -34,6 +34,7 @@ from veridical.training.photo import (
     estimator_config,
     flow_config,
     load_stage,
+    save_stage,
     train_estimator,
     train_flow,
     train_reflow,
@@ -62,6 +63,8 @@ def run_all(
     *,
     preset: str = "cpu",
     minutes: float | None = None,
+    start: Path | None = None,
+    keep_estimator: bool = False,
     progress: Progress = lambda stage, done, total: None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Path | None:
@@ -73,6 +76,8 @@ def run_all(
         run: Folder of the run.
         preset: Name in ``PRESETS``.
         minutes: Stop with a checkpoint after this long.
+        start: Weights file from which estimator and flow begin, instead of from nothing.
+        keep_estimator: Take the estimator of ``start`` as it is and train the generator alone.
         progress: Called with (stage, done, total).
         say: Called with a sentence at the start and end of stages.
 
@@ -80,15 +85,19 @@ def run_all(
         The weights file, or None if time ran out first.
 
     Raises:
-        InvalidSetting: Unknown preset.
+        InvalidSetting: Unknown preset, or an estimator to keep without weights to start from.
+        BadWeights: ``start`` is not a weights file, or one of other sizes than the preset's.
         TrainingData: No usable pictures.
     """
+    if keep_estimator and start is None:
+        raise InvalidSetting("keeping the estimator needs weights to start from (--start FILE)")
     if preset not in PRESETS:
         raise InvalidSetting(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     sizes = PRESETS[preset]
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     keep_memory()
     run.mkdir(parents=True, exist_ok=True)
+    model = None if start is None else _loaded(start, sizes)
     pairs = prepare(data, run / "pairs", progress=lambda d, n: progress("preparing", d, n))
     say(f"{pairs.n_pictures} pictures, {len(pairs.records)} coded versions")
     stages: list[tuple[str, Callable[..., nn.Module | None]]] = [
@@ -97,6 +106,11 @@ def run_all(
         ("flow", train_flow),
         ("reflow", train_reflow),
     ]
+    if model is not None:
+        pairs = replace(pairs, scale=model.scale)  # the units that its networks know
+    if model is not None and keep_estimator:
+        save_stage("spread", model.estimator, {"kept_from": model.digest}, run)
+        stages = stages[2:]
     for name, stage in stages:
         if (run / f"{name}.safetensors").exists():
             continue
@@ -107,14 +121,39 @@ def run_all(
         def report(title: str, done: int, total: int, *_: float) -> None:
             progress(title, done, total)
 
-        if stage(pairs, sizes, run, report, seconds=left) is None:
+        begin = {"start": model} if name in ("estimator", "flow") else {}
+        if stage(pairs, sizes, run, report, seconds=left, **begin) is None:
             return None
         say(f"stage {name} is done: {(run / f'{name}.json').read_text()}")
     return calibrate(
         pairs, sizes, validation, run,
-        command=f"veridical train photo {' '.join(p.name for p in data)} --validation {validation.name} --preset {preset}",
+        command=_command(data, validation, preset, start, keep_estimator),
+        started_from=None if model is None else model.digest,
+        stages=STAGES[1:] if keep_estimator else STAGES,
         progress=progress, say=say,
     )  # fmt: skip
+
+
+def _command(
+    data: Sequence[Path],
+    validation: Path,
+    preset: str,
+    start: Path | None,
+    keep_estimator: bool,  # noqa: FBT001 (private)
+) -> str:
+    words = ["veridical train photo", *(p.name for p in data), "--validation", validation.name]
+    words += ["--preset", preset]
+    words += [] if start is None else ["--start", start.name]
+    return " ".join(words + ["--keep-estimator"] * keep_estimator)
+
+
+def _loaded(start: Path, preset: Preset) -> PhotoModel:
+    model = load_model(start, "cpu")
+    if model.estimator.config != estimator_config(preset):
+        raise BadWeights(
+            f"{start} has an estimator of other sizes than this preset; choose the preset it was trained with"
+        )
+    return model
 
 
 def calibrate(
@@ -124,6 +163,7 @@ def calibrate(
     run: Path,
     *,
     command: str,
+    started_from: str | None = None,
     stages: Sequence[str] = STAGES,
     progress: Progress = lambda stage, done, total: None,
     say: Callable[[str], None] = lambda message: None,
@@ -136,6 +176,7 @@ def calibrate(
         validation: Folder or tar file of pictures in no training set.
         run: Folder of the run.
         command: For the card.
+        started_from: Digest of the weights that the training began with, for the card.
         stages: Stages that were trained; the last one is the generator.
         progress: Called with (stage, done, total).
         say: Called with a sentence at the end.
@@ -159,6 +200,7 @@ def calibrate(
     stage = {n: json.loads((run / f"{n}.json").read_text()) for n in stages}
     recipe = {
         "command": command,
+        "started_from": started_from,
         "training_data": {"pictures": pairs.n_pictures, "versions": len(pairs.records), "sha256": pairs.digest},
         "validation": {"files": len(rows), "sha256": _digest(validation)},
         "stages": stage,
