@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from veridical.cli.limits import limits_app
 from veridical.errors import InvalidSetting, MissingFile
+from veridical.limits import bernoulli_rate_bits
 
 
 def run(*arguments):
@@ -57,6 +58,30 @@ def test_discrete_from_csv_equals_npz(tmp_path):
     assert row["rate_bits"] == pytest.approx(0.22306, abs=1e-5)
 
 
+def test_a_surface_brackets_the_closed_form(tmp_path):
+    # Oracle: [BM] eq. 6 at each printed point; the gap is what was asked for.
+    (tmp_path / "s.csv").write_text("0.9,0,1\n0.1,1,0\n")
+    rows = json.loads(
+        run(
+            "surface", str(tmp_path / "s.csv"), "-d", "0.02:0.2:5", "-p", "0:0.1:4",
+            "--tolerance", "0.01", "--json",
+        )
+    )  # fmt: skip
+    assert len(rows) == 20
+    for row in rows:
+        exact = float(bernoulli_rate_bits(0.1, row["distortion"], row["perception"]))
+        assert row["lower_bits"] - 1e-9 <= exact <= row["upper_bits"] + 1e-9
+        assert row["gap_bits"] <= 0.01
+
+
+def test_common_randomness_of_two_points(tmp_path):
+    # Oracle: without rate and without perception's slack the price is twice the variance.
+    np.savez(tmp_path / "s.npz", points=[-1.0, 1.0], source=[0.5, 0.5])
+    (row,) = json.loads(run("common", str(tmp_path / "s.npz"), "--rate", "0", "--json"))
+    assert row["upper_distortion"] == pytest.approx(2.0, abs=1e-9)
+    assert row["lower_distortion"] <= row["upper_distortion"]
+
+
 def test_errors_are_typed(tmp_path):
     with pytest.raises(MissingFile):
         run("discrete", str(tmp_path / "none.npz"), "-d", "0.1")
@@ -67,3 +92,9 @@ def test_errors_are_typed(tmp_path):
         run("bernoulli", "--p", "0.1", "-d", "zero")
     with pytest.raises(InvalidSetting):
         run("bernoulli", "--p", "0.1")
+    (tmp_path / "s.csv").write_text("0.9,0,1\n0.1,1,0\n")
+    with pytest.raises(InvalidSetting, match="two ranges"):
+        run("surface", str(tmp_path / "s.csv"), "-d", "0.1", "-p", "0:0.1:4")
+    np.savez(tmp_path / "s.npz", source=[0.5, 0.5])
+    with pytest.raises(InvalidSetting, match="points"):
+        run("common", str(tmp_path / "s.npz"), "--rate", "1")

@@ -135,7 +135,14 @@ def _cut(b: Bound, divergence: Divergence, D: Array, P: Array) -> Array:
 
 
 class _Refinement:
-    def __init__(self, source: FiniteSource, divergence: Divergence, tolerance: float) -> None:
+    def __init__(
+        self,
+        source: FiniteSource,
+        divergence: Divergence,
+        tolerance: float,
+        progress: Callable[[int], None],
+    ) -> None:
+        self.progress = progress
         self.source, self.divergence, self.tolerance = source, divergence, tolerance
         self.solved: dict[Corner, int] = {}
         self.points: list[Bound] = []
@@ -155,6 +162,7 @@ class _Refinement:
                 found = failure.best
             self.solved[corner] = len(self.points)
             self.points.append(found)
+            self.progress(len(self.points))
         return self.solved[corner]
 
     def gap(self, triangle: Triangle) -> float:
@@ -212,6 +220,7 @@ def surface(
     divergence: Divergence,
     tolerance_bits: float = 1e-3,
     max_points: int = 5000,
+    progress: Callable[[int, int], None] = lambda solved, most: None,
 ) -> Surface:
     """Bracket ``R(D, P)`` over a rectangle to a tolerance that holds everywhere in it.
 
@@ -222,6 +231,7 @@ def surface(
         divergence: how perception is measured.
         tolerance_bits: largest distance between the two surfaces.
         max_points: largest number of solved points.
+        progress: called with the number of solved points and the largest number.
 
     Raises:
         InvalidSetting: bad input, or the corner (least D, least P) is infeasible.
@@ -234,7 +244,7 @@ def surface(
     )
     if not (d0 < d1 < math.inf and p0 < p1 < math.inf):
         raise InvalidSetting("give a rectangle: two increasing finite ends of each range")
-    work = _Refinement(source, divergence, tolerance)
+    work = _Refinement(source, divergence, tolerance, lambda k: progress(k, max_points))
     a, b, c, d = (
         (float(d0), float(p0)),
         (float(d1), float(p0)),

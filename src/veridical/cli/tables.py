@@ -1,0 +1,118 @@
+"""Numbers and ranges from the command line, and tables, JSON or CSV back to it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from veridical.cli import terminal
+from veridical.errors import InvalidSetting
+
+__all__ = [
+    "POINTS",
+    "AsCsv",
+    "AsJson",
+    "Common",
+    "Distortions",
+    "Perceptions",
+    "Rates",
+    "Row",
+    "number",
+    "numbers",
+    "show",
+]
+
+Row = dict[str, Any]
+POINTS = "A number, START:STOP:COUNT, or several options; inf for no constraint."
+Distortions = Annotated[list[str] | None, typer.Option("--distortion", "-d", help=POINTS)]
+Perceptions = Annotated[list[str] | None, typer.Option("--perception", "-p", help=POINTS)]
+Rates = Annotated[list[str] | None, typer.Option("--rate", "-r", help="Bits. " + POINTS)]
+Common = Annotated[
+    list[str] | None, typer.Option("--common", help="Bits of common randomness. " + POINTS)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
+
+
+def number(text: str) -> float:
+    """A number.
+
+    Raises:
+        InvalidSetting: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError as cause:
+        raise InvalidSetting(f"{text!r} is not a number; write 0.05, inf or 0:0.5:11") from cause
+
+
+def numbers(texts: list[str] | None, name: str, default: str | None = None) -> list[float]:
+    """Numbers and ranges ``START:STOP:COUNT``, both ends included."""
+    out: list[float] = []
+    if not texts:
+        if default is None:
+            raise InvalidSetting(
+                f"give at least one --{name}, for example --{name} 0.05 or a range"
+            )
+        texts = [default]
+    for text in texts:
+        parts = text.split(":")
+        if len(parts) == 1:
+            out.append(number(text))
+            continue
+        if len(parts) != 3 or not parts[2].isdecimal() or int(parts[2]) < 2:
+            raise InvalidSetting(
+                f"{text!r} is no range; write START:STOP:COUNT with a COUNT of 2 or more"
+            )
+        low, high, count = number(parts[0]), number(parts[1]), int(parts[2])
+        out += [low + (high - low) * k / (count - 1) for k in range(count)]
+    return out
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity; a missing constraint is written as null."""
+    return None if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+
+
+def show(rows: list[Row], as_json: bool, as_csv: bool) -> None:
+    """Print rows.
+
+    Raises:
+        InvalidSetting: both formats at once.
+    """
+    if as_json and as_csv:
+        raise InvalidSetting("choose one of --json and --csv")
+    writer: Callable[[list[Row]], None] = _table
+    if as_json:
+        writer = _json
+    elif as_csv:
+        writer = _csv
+    writer(rows)
+
+
+def _json(rows: list[Row]) -> None:
+    plain = [{key: _plain(value) for key, value in row.items()} for row in rows]
+    sys.stdout.write(json.dumps(plain, indent=1) + "\n")
+
+
+def _csv(rows: list[Row]) -> None:
+    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _table(rows: list[Row]) -> None:
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(
+            *(f"{value:.7g}" if isinstance(value, float) else str(value) for value in row.values())
+        )
+    terminal.out.print(table)
