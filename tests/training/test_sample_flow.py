@@ -29,6 +29,15 @@ def crossing(n, rng):
     return np.where(seed_bit == 0, np.sign(x) / 2, 0.0), x
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Layers this small lose far more to waiting threads than two cores give."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def rounds():
     x_mmse, x = crossing(20_000, np.random.default_rng(0))
