@@ -87,7 +87,7 @@ PRESETS = {
         reflow_steps=12, calibration_side=256,
     ),
     "gpu": Preset(
-        (96, 192, 256), 192, 32,
+        (96, 176, 224), 192, 32,
         Schedule(14000, 6e-4), Schedule(1000, 3e-3, 0.98), Schedule(14000, 6e-4, 0.9995), Schedule(4000, 3e-4, 0.9995), 500,
         mixed_precision="bf16",
     ),
