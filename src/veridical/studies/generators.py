@@ -7,7 +7,6 @@ distortion and perception along the realism knob beside ``d + ((sqrt C - sqrt P)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from veridical.errors import DamagedFile, MissingFile
 from veridical.interpolate import Calibration, interpolate
 from veridical.measure import exact_w2_squared, mean_with_error
+from veridical.sources.circle import circle_samples
 from veridical.sources.planar import GaussianMixture, Spiral, TwoMoons
 from veridical.studies.records import Record, load_record, save_record
 
@@ -28,13 +28,8 @@ Array = NDArray[np.float64]
 Sampler = Callable[[int, np.random.Generator], Array]
 
 
-def _circle(n: int, rng: np.random.Generator) -> Array:
-    angle = rng.uniform(0.0, 2 * math.pi, size=n)
-    return np.column_stack([np.cos(angle), np.sin(angle)])
-
-
 PLANAR: dict[str, Sampler] = {
-    "circle": _circle,
+    "circle": circle_samples,
     "mixture": GaussianMixture().sample,
     "moons": TwoMoons().sample,
     "spiral": Spiral().sample,
