@@ -22,20 +22,20 @@ class TransportStart:
     Attributes:
         share: of the independent coupling that is mixed into the entropic plan.
         most_slack: largest first slack of a pair.
-        mu: first price of the perception in units of ``0.1 / P``; 0 for a price of one.
+        priced: whether the first price of the perception fits its size, ``0.1 / P``, or is one.
     """
 
     share: float
     most_slack: float
-    mu: float
+    priced: bool
 
 
 TRANSPORT_STARTS = (
-    TransportStart(0.1, 1.0, 0.0),
-    TransportStart(0.5, 1.0, 0.0),
-    TransportStart(0.1, math.inf, 1.0),
-    TransportStart(0.5, math.inf, 1.0),
-    TransportStart(0.0, 1.0, 0.0),
+    TransportStart(0.1, 1.0, priced=False),
+    TransportStart(0.5, 1.0, priced=False),
+    TransportStart(0.1, math.inf, priced=True),
+    TransportStart(0.5, math.inf, priced=True),
+    TransportStart(0.0, 1.0, priced=False),
 )
 """Tried in turn: where one leads the path into a corner, which happens to one problem in forty, another does not."""
 
@@ -146,7 +146,7 @@ def _transport(
     tau = 0.1 / q.size
     # On the path from the start: no plan entry is so small that its slack would be huge.
     plan = np.maximum(plan, 1e-9 * tau) * on
-    block = TransportBlock(p, cost, perception, plan, 0.1 * start.mu / perception or 1.0)
+    block = TransportBlock(p, cost, perception, plan, 0.1 / perception if start.priced else 1.0)
     slack = np.minimum(tau / np.where(on, plan, 1.0), start.most_slack)
     block.start(np.zeros_like(p), point.L + point.s, slack)
     return block
