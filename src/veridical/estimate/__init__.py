@@ -1,5 +1,5 @@
 """Estimators: from a decoded index to the least-squares reconstruction."""
 
-from veridical.estimate.centroids import CentroidEstimator, seeded_means
+from veridical.estimate.centroids import CentroidEstimator, cell_error, seeded_means
 
-__all__ = ["CentroidEstimator", "seeded_means"]
+__all__ = ["CentroidEstimator", "cell_error", "seeded_means"]

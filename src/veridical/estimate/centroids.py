@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.errors import InvalidSetting
+from veridical.estimate.indices import checked_indices
 from veridical.quantize import CodebookEncoder, conditional_means
 from veridical.random import random_symbols
 from veridical.transport import power_assign
 
-__all__ = ["CentroidEstimator", "seeded_means"]
+__all__ = ["CentroidEstimator", "cell_error", "seeded_means"]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -36,6 +36,24 @@ def seeded_means(x: Array, weights: Array, encoder: CodebookEncoder) -> tuple[Ar
     return means, masses
 
 
+def cell_error(x: Array, weights: Array, means: Array, masses: Array) -> float:
+    """``d = E|X - X~|^2 = E|X|^2 - E|X~|^2`` about the mean of the source, by orthogonality.
+
+    Args:
+        x: shape ``(n, d)``.
+        weights: shape ``(n,)``, sums to 1.
+        means: of the cells, shape ``(K, M, d)``.
+        masses: ``P(Z=z | S=s)``, shape ``(K, M)``.
+
+    Returns:
+        Squared units, summed over coordinates.
+    """
+    centre = weights @ x
+    spread = float(weights @ np.sum(np.square(x - centre), axis=1))
+    between = float(np.sum(masses * np.sum(np.square(means - centre), axis=2))) / masses.shape[0]
+    return max(0.0, spread - between)
+
+
 @dataclass(frozen=True)
 class CentroidEstimator:
     """Looks the mean of a cell up by its index and seed symbol.
@@ -53,9 +71,5 @@ class CentroidEstimator:
             InvalidSetting: an index outside the codebook.
         """
         K, M, _ = self.points.shape
-        z = np.asarray(index)
-        if z.ndim != 1 or not np.issubdtype(z.dtype, np.integer):
-            raise InvalidSetting(f"indices are a list of whole numbers, not {z.dtype} {z.shape}")
-        if z.size and (np.min(z) < 0 or np.max(z) >= M):
-            raise InvalidSetting(f"indices run from 0 to {M - 1}; one is outside")
+        z = checked_indices(index, M)
         return self.points[random_symbols(seed, z.size, K), z]

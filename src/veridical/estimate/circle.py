@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.errors import InvalidSetting
+from veridical.estimate.indices import checked_indices
 from veridical.quantize.circle import CHUNK, CircleQuantizer
 from veridical.sources.circle import half_turns
 
@@ -42,7 +41,7 @@ class ArcCentroids:
         Raises:
             InvalidSetting: not a list of integers in range.
         """
-        z = _indices(index, self.quantizer.outputs)
+        z = checked_indices(index, self.quantizer.outputs)
         out = np.zeros((len(z), 2))
         if self.quantizer.outputs == 1:
             return out
@@ -87,17 +86,3 @@ def _at(angle: NDArray[np.floating], radius: float) -> NDArray[np.complex128]:
     points = np.empty(angle.shape, dtype=np.complex128)
     points.real, points.imag = radius * np.cos(angle), radius * np.sin(angle)
     return points
-
-
-def _indices(index: Any, outputs: int) -> NDArray[np.int64]:
-    array = np.asarray(index)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise InvalidSetting(
-            f"an index is a list of integers, got {array.dtype} of shape {array.shape}"
-        )
-    if array.size and not (array.min() >= 0 and array.max() < outputs):
-        raise InvalidSetting(
-            f"indices from {array.min()} to {array.max()} do not fit {outputs} outputs; "
-            "was it coded by another design?"
-        )
-    return array.astype(np.int64, copy=False)

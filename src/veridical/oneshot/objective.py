@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.errors import InvalidSetting
-from veridical.estimate import seeded_means
+from veridical.estimate import cell_error, seeded_means
 from veridical.interpolate import check_perception
-from veridical.quantize import CodebookEncoder
+from veridical.quantize import CodebookEncoder, cell_entropy_bits
 from veridical.transport import Plan, exact_plan
 
 __all__ = ["Candidate", "Objective", "Problem", "judge"]
 
 Array = NDArray[np.float64]
 
-# Less would drown in the sampling noise of d: between two half circles of 2,000 samples, 0.7 %.
+# Less would drown in the sampling noise of d: 0.7 % between rotations, on 4,000 samples of a circle.
 _MMSE_FIRST = 0.1
 
 
@@ -104,23 +104,17 @@ class Candidate:
 def judge(encoder: CodebookEncoder, problem: Problem, objective: Objective) -> Candidate:
     """Means, masses, plan and price of an encoder.
 
-    The error comes from the variance: ``d = E|X|^2 - E|X~|^2`` about the mean of the source.
-
     Raises:
         NotConverged: the plan was not found.
     """
     K, M, d = encoder.sites.shape
     means, masses = seeded_means(problem.x, problem.weights, encoder)
-    centre = problem.weights @ problem.x
-    spread = float(problem.weights @ np.sum(np.square(problem.x - centre), axis=1))
-    between = float(np.sum(masses * np.sum(np.square(means - centre), axis=2))) / K
-    mmse = max(0.0, spread - between)
+    mmse = cell_error(problem.x, problem.weights, means, masses)
     used = masses.ravel() > 0
     plan = exact_plan(
         problem.plan_x, means.reshape(K * M, d)[used],
         x_weights=problem.plan_weights, y_weights=masses.ravel()[used] / K,
     )  # fmt: skip
-    p = masses[masses > 0]
-    entropy = max(0.0, float(-np.sum(p * np.log2(p))) / K)
+    entropy = cell_entropy_bits(masses)
     value = objective.value(mmse, plan.cost, entropy)
     return Candidate(encoder, means, masses, mmse, plan.cost, entropy, plan, value)

@@ -19,12 +19,18 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
 from veridical.codec import Codec
 from veridical.errors import InvalidSetting
-from veridical.estimate import CentroidEstimator, seeded_means
+from veridical.estimate import CentroidEstimator, cell_error, seeded_means
 from veridical.generate.plan import PlanGenerator
 from veridical.interpolate import Calibration
 from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Objective, Problem
-from veridical.quantize import Codebook, CodebookEncoder, entropy_constrained, lloyd
+from veridical.quantize import (
+    Codebook,
+    CodebookEncoder,
+    cell_entropy_bits,
+    entropy_constrained,
+    lloyd,
+)
 from veridical.random import random_symbols
 from veridical.transport import Plan, plan_to_sites, weighted_points
 
@@ -217,18 +223,14 @@ def _composed(
     atoms, which = np.unique(means.reshape(K * M, d)[used], axis=0, return_inverse=True)
     law = np.bincount(which.ravel(), masses.ravel()[used], atoms.shape[0]) / K
     plan: Plan = plan_to_sites(x, atoms, rng=rng, masses=law, weights=a)
-    centre = a @ x
-    spread = float(a @ np.sum(np.square(x - centre), axis=1))
-    mmse = max(0.0, spread - float(law @ np.sum(np.square(atoms - centre), axis=1)))
-    p = masses[masses > 0]
     return SampleCodec(
         encoder=closed,
         estimator=CentroidEstimator(means),
         generator=PlanGenerator.from_plan(plan, x, atoms),
-        calibration=Calibration(mmse, plan.cost),
+        calibration=Calibration(cell_error(x, a, means, masses), plan.cost),
         outputs=M,
         seeds=K,
-        entropy_bits=max(0.0, float(-np.sum(p * np.log2(p))) / K),
+        entropy_bits=cell_entropy_bits(masses),
         tables=FrequencyTables.from_law(masses),
         lower_cost=plan.lower,
     )

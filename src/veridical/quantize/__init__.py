@@ -3,9 +3,17 @@
 from veridical.quantize.codebook import (
     Codebook,
     CodebookEncoder,
+    cell_entropy_bits,
     conditional_means,
     entropy_constrained,
     lloyd,
 )
 
-__all__ = ["Codebook", "CodebookEncoder", "conditional_means", "entropy_constrained", "lloyd"]
+__all__ = [
+    "Codebook",
+    "CodebookEncoder",
+    "cell_entropy_bits",
+    "conditional_means",
+    "entropy_constrained",
+    "lloyd",
+]

@@ -19,10 +19,23 @@ from veridical.errors import InvalidSetting
 from veridical.random import random_symbols
 from veridical.transport import power_assign, weighted_points
 
-__all__ = ["Codebook", "CodebookEncoder", "conditional_means", "entropy_constrained", "lloyd"]
+__all__ = [
+    "Codebook",
+    "CodebookEncoder",
+    "cell_entropy_bits",
+    "conditional_means",
+    "entropy_constrained",
+    "lloyd",
+]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
+
+
+def cell_entropy_bits(masses: Array) -> float:
+    """``H(Z)`` of cell probabilities ``(M,)``, or ``H(Z|S)`` of ``(K, M)`` with even seeds, in bits."""
+    p = masses[masses > 0]
+    return max(0.0, float(-np.sum(p * np.log2(p))) / (masses.size / masses.shape[-1]))
 
 
 @dataclass(frozen=True)
@@ -44,8 +57,7 @@ class Codebook:
     @property
     def entropy_bits(self) -> float:
         """``H(Z)`` in bits per sample."""
-        p = self.masses[self.masses > 0]
-        return max(0.0, float(-np.sum(p * np.log2(p))))
+        return cell_entropy_bits(self.masses)
 
 
 @dataclass(frozen=True)

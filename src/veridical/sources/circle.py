@@ -13,7 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["as_complex", "circle_density", "circle_samples", "half_turns"]
+__all__ = ["as_complex", "checked_count", "circle_density", "circle_samples", "half_turns"]
+
+
+def checked_count(n: int) -> int:
+    """A number of samples.
+
+    Raises:
+        InvalidSetting: ``n`` is negative or not a whole number.
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
+        raise InvalidSetting(f"n must be a whole number of 0 or more samples, got {n!r}")
+    return int(n)
 
 
 def circle_samples(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -22,9 +33,7 @@ def circle_samples(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     Raises:
         InvalidSetting: ``n`` is negative or not a whole number.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
-        raise InvalidSetting(f"n must be a whole number of 0 or more samples, got {n!r}")
-    angle = rng.random(int(n))
+    angle = rng.random(checked_count(n))
     angle *= 2.0 * math.pi
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.errors import InvalidSetting
+from veridical.sources.circle import checked_count
 
 __all__ = ["GaussianMixture", "Spiral", "TwoMoons"]
 
@@ -22,12 +23,6 @@ def _check(law: object, sizes: dict[str, float]) -> None:
     for name, value in sizes.items():
         if not (math.isfinite(value) and value > 0):
             raise InvalidSetting(f"{name} must be positive and finite, got {value!r} in {law}")
-
-
-def _count(n: int) -> int:
-    if n < 0:
-        raise InvalidSetting(f"cannot draw {n} samples; ask for 0 or more")
-    return n
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +44,9 @@ class GaussianMixture:
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """``n`` independent samples, shape ``(n, 2)``."""
-        angle = rng.integers(self.components, size=_count(n)) * (2 * math.pi / self.components)
+        angle = rng.integers(self.components, size=checked_count(n)) * (
+            2 * math.pi / self.components
+        )
         centre = self.radius * np.column_stack([np.cos(angle), np.sin(angle)])
         return centre + self.deviation * rng.standard_normal((n, 2))
 
@@ -70,7 +67,7 @@ class TwoMoons:
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """``n`` independent samples, shape ``(n, 2)``."""
-        t = rng.uniform(0.0, math.pi, size=_count(n))
+        t = rng.uniform(0.0, math.pi, size=checked_count(n))
         moon = np.column_stack([np.cos(t), np.sin(t)]) - (0.5, 0.25)
         sign = 2.0 * rng.integers(2, size=(n, 1)) - 1.0
         return sign * moon + self.deviation * rng.standard_normal((n, 2))
@@ -104,7 +101,7 @@ class Spiral:
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """``n`` independent samples, shape ``(n, 2)``."""
-        share = np.sqrt(rng.uniform(size=_count(n)))
+        share = np.sqrt(rng.uniform(size=checked_count(n)))
         angle = 2 * math.pi * self.turns * share
         line = self.radius * share[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
         return line - self.mean + self.deviation * rng.standard_normal((n, 2))
