@@ -1,4 +1,4 @@
-"""The two networks for photographs: one light U-Net, used as estimator and as flow velocity.
+"""The two networks for photographs: one light U-Net, used as estimator and in the flow.
 
 ```
  picture(s) ─ unshuffle 4 ─ conv ─ blocks @1/4 ─ down ─ blocks @1/8 ─ down ─ blocks @1/16
@@ -29,11 +29,7 @@ __all__ = [
     "GRID",
     "NetworkConfig",
     "RestorationNetwork",
-    "estimate",
     "laid_out",
-    "predict_residual",
-    "unwhiten",
-    "whiten",
 ]
 
 GRID = 16
@@ -235,89 +231,3 @@ def laid_out(network: RestorationNetwork) -> RestorationNetwork:
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return network
-
-
-def _detail(y: Tensor, scale: Tensor) -> Tensor:
-    """Departure from the local mean in units of the residual scale.
-
-    Without it the small steps between blocks drown in the brightness, and training crawls.
-    """
-    mean = nn.functional.avg_pool2d(y, 9, 1, 4, count_include_pad=False)
-    return ((y - mean) / (2 * scale)).clamp(-8, 8)
-
-
-_COLOURS = (
-    torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])
-    / torch.tensor([[3.0], [2.0], [6.0]]).sqrt()
-)
-"""Orthonormal axes of colour: lightness and two differences; lengths are kept."""
-
-
-def estimate(
-    network: RestorationNetwork, y: Tensor, features: Tensor, scale: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Least-error picture ``x_mmse = y + s N(y, condition)`` and the local size of its error.
-
-    Args:
-        network: Estimator network.
-        y: Decoded pictures in [0, 1], shape (n, 3, height, width), sides multiples of GRID.
-        features: Conditions, shape (n, N_FEATURES).
-        scale: Residual scale ``s``, shape (n, 1, 1, 1).
-
-    Returns:
-        The picture, and the standard deviation to expect of ``(x - x_mmse)/s`` along the three
-        axes of colour (ones if the network has no such head), both of the shape of ``y``.
-    """
-    seen = torch.cat([2 * y - 1, _detail(y, scale)], 1)
-    if not network.config.spread:
-        return y + scale * network(seen, features), torch.ones_like(y)
-    change, log_size = network.with_spread(seen, features)
-    size = nn.functional.interpolate(
-        log_size.float().clamp(-4, 2), scale_factor=4, mode="bilinear", align_corners=False
-    ).exp()
-    return y + scale * change, size[:, [0, 1, 1]]
-
-
-def whiten(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
-    """A residual in the flow's coordinates: along the axes of colour, in units of its size."""
-    axes = _COLOURS.to(residual)
-    return torch.einsum("ij,njhw->nihw", axes, residual / scale) / size
-
-
-def unwhiten(u: Tensor, size: Tensor, scale: Tensor) -> Tensor:
-    """Inverse of :func:`whiten`."""
-    return scale * torch.einsum("ij,nihw->njhw", _COLOURS.to(u), u * size)
-
-
-def predict_residual(
-    network: RestorationNetwork,
-    u: Tensor,
-    time: Tensor,
-    x_mmse: Tensor,
-    size: Tensor,
-    y: Tensor,
-    features: Tensor,
-    scale: Tensor,
-) -> Tensor:
-    """End of the flow of the whitened residual, as predicted from a state on the way.
-
-    Predicting the end instead of the velocity frees the network from carrying the start noise
-    through its narrow middle. With a bypass, the network predicts what is left after the linear
-    estimate ``t u / (t^2 + (1-t)^2)``, which is exact for a white Gaussian residual.
-
-    Args:
-        network: Flow network.
-        u: State, the whitened residual against ``x_mmse``, shape (n, 3, height, width).
-        time: Shape (n,).
-        x_mmse: From :func:`estimate`.
-        size: From :func:`estimate`.
-        y: As for :func:`estimate`, like the rest.
-        features: Conditions.
-        scale: Residual scale.
-    """
-    parts = [2 * x_mmse - 1, _detail(x_mmse, scale), u, (y - x_mmse) / scale, size.log()]
-    seen = torch.cat(parts, 1)
-    if not network.config.bypass:
-        return network(seen, features, time)
-    t = time[:, None, None, None]
-    return u * (t / (t**2 + (1 - t) ** 2)) + network(seen, features, time, u)

@@ -24,8 +24,9 @@ from veridical.interpolate import Calibration
 from veridical.photo.condition import Condition
 from veridical.photo.encode import EverydayEncoder
 from veridical.photo.model import PhotoModel
-from veridical.photo.network import GRID, estimate, predict_residual, unwhiten
+from veridical.photo.network import GRID
 from veridical.photo.noise import NoiseField
+from veridical.photo.residual import estimate, predict_residual, unwhiten
 
 __all__ = [
     "DEFAULT_STEPS",

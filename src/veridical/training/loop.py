@@ -53,6 +53,13 @@ class Schedule:
         warm = min(1.0, (step + 1) / 200)
         return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
+    def follow(self, averaged: nn.Module, network: nn.Module, step: int) -> None:
+        """Move the average of the weights after ``step`` steps; it is short at the beginning."""
+        decay = min(self.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for mean, new in zip(averaged.parameters(), network.parameters(), strict=True):
+                mean.lerp_(new.detach(), 1 - decay)
+
 
 def keep_memory() -> None:
     """Ask glibc to keep freed memory instead of returning it to the system at once.
@@ -124,11 +131,7 @@ class _Run:
         self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        decay = min(schedule.average, (1 + self.step) / (10 + self.step))
-        new = self.accelerator.unwrap_model(self.model).parameters()
-        with torch.no_grad():
-            for mean, parameter in zip(self.averaged.parameters(), new, strict=True):
-                mean.lerp_(parameter.detach(), 1 - decay)
+        schedule.follow(self.averaged, self.accelerator.unwrap_model(self.model), self.step)
         return value.detach()
 
     def note(self, value: Tensor) -> None:

@@ -5,7 +5,7 @@ All stages work in units of the residual scale ``s`` (see ``photo.condition``):
 * estimator: ``x_mmse = y + s N(y)``, loss ``w(y) |x - x_mmse|^2``; the weight depends on what the
   decoder sees alone, so the minimiser stays ``E[x | y]``;
 * spread: a head of the estimator learns the local size of ``x - x_mmse``, by Gaussian likelihood;
-* flow: in coordinates where the residual is nearly white (``photo.network.whiten``), from standard
+* flow: in coordinates where the residual is nearly white (``photo.residual.whiten``), from standard
   normal ``n`` to the residual ``r`` along straight lines; the network predicts the end ``r`` from
   ``u_t = (1-t) n + t r``, loss ``|r - R(u_t, t)|^2 / (1 - 0.9 t)``, which fixes the velocity
   ``(R(u, t) - u) / (1 - t)`` (rectified flow, started at the posterior mean);
@@ -15,178 +15,36 @@ All stages work in units of the residual scale ``s`` (see ``photo.condition``):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from veridical.errors import TrainingData
 from veridical.generate.flow import integrate_on_arcs
-from veridical.photo.network import (
-    NetworkConfig,
-    RestorationNetwork,
-    estimate,
-    laid_out,
-    predict_residual,
-    whiten,
+from veridical.photo.network import RestorationNetwork, laid_out
+from veridical.photo.residual import estimate, predict_residual, whiten
+from veridical.training.loop import train
+from veridical.training.photo_data import Pairs
+from veridical.training.photo_parts import (
+    Batches,
+    Preset,
+    Report,
+    accelerator_for,
+    estimator_config,
+    finish,
+    flow_config,
+    load_stage,
 )
-from veridical.training.loop import Schedule, keep_memory, train
-from veridical.training.photo_data import Pairs, PairSampler
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from veridical.photo.model import PhotoModel
 
-__all__ = ["PRESETS", "Preset", "train_estimator", "train_flow", "train_reflow", "train_spread"]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Sizes of one training.
-
-    Attributes:
-        widths: Channels of both networks at 1/4, 1/8, 1/16.
-        patch: Side of the patches in pixels.
-        batch_size: Patches in a step.
-        estimator: Schedule of the least-squares stage.
-        spread: Of the head that predicts the local size of the error.
-        flow: Of the rectified flow.
-        reflow: Of the reflow.
-        reflow_batches: Batches of (start, end) pairs drawn for the reflow.
-        reflow_steps: Steps with which their end points are computed.
-        calibration_side: Side of the validation crops from which the price list is measured.
-        bypass: Channels of the flow's bypass.
-        mixed_precision: "no" or "bf16".
-    """
-
-    widths: tuple[int, int, int]
-    patch: int
-    batch_size: int
-    estimator: Schedule
-    spread: Schedule
-    flow: Schedule
-    reflow: Schedule
-    reflow_batches: int
-    reflow_steps: int = 16
-    calibration_side: int = 384
-    bypass: int = 96
-    mixed_precision: str = "no"
-
-
-PRESETS = {
-    "cpu": Preset(
-        (64, 112, 128), 128, 8, Schedule(6500), Schedule(700, 2e-3, 0.98),
-        Schedule(8000, 7e-4), Schedule(1200, 4e-4, 0.995), 200,
-        reflow_steps=12, calibration_side=256,
-    ),
-    "gpu": Preset(
-        (96, 176, 224), 192, 32,
-        Schedule(14000, 6e-4), Schedule(1000, 3e-3, 0.98), Schedule(14000, 6e-4, 0.9995), Schedule(4000, 3e-4, 0.9995), 500,
-        mixed_precision="bf16",
-    ),
-    "tiny": Preset(
-        (8, 8, 8), 64, 2, Schedule(6), Schedule(3), Schedule(6), Schedule(4), 2, reflow_steps=2,
-        calibration_side=64, bypass=8,
-    ),
-}  # fmt: skip
-"""``cpu``: about two hours on two cores; ``gpu``: half an hour on a large GPU; ``tiny``: tests."""
-
-Report = Callable[[str, int, int, float, float], None]
-
-
-def _accelerator(preset: Preset) -> Accelerator:
-    from accelerate import Accelerator
-
-    keep_memory()
-    return Accelerator(
-        mixed_precision=preset.mixed_precision if torch.cuda.is_available() else "no"
-    )
-
-
-class _Batches:
-    """Batches as tensors on the device, in [0, 1], channels first."""
-
-    def __init__(self, pairs: Pairs, preset: Preset, seed: int, accelerator: Accelerator) -> None:
-        self.sampler = PairSampler(
-            pairs, patch=preset.patch, batch_size=preset.batch_size,
-            seed=seed + 1000 * accelerator.process_index,
-        )  # fmt: skip
-        self.device = accelerator.device
-        # A fast device waits for patches: cut the next ones meanwhile. On a processor the
-        # arithmetic needs every core, and nothing is gained.
-        self._ahead = 8 if self.device.type == "cuda" else 0
-        self._pool = ThreadPoolExecutor(max(1, self._ahead))
-        self._coming: dict[int, Future[dict[str, np.ndarray]]] = {}
-
-    def _batch(self, step: int) -> dict[str, np.ndarray]:
-        for k in range(step, step + self._ahead):
-            if k not in self._coming:
-                self._coming[k] = self._pool.submit(self.sampler.batch, k)
-        ready = self._coming.pop(step, None)
-        self._coming = {k: f for k, f in self._coming.items() if k > step}
-        return self.sampler.batch(step) if ready is None else ready.result()
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        b = self._batch(step)
-        x, y = (
-            torch.from_numpy(b[k]).to(self.device).permute(0, 3, 1, 2).float().div_(255)
-            for k in ("source", "decoded")
-        )
-        scale = torch.from_numpy(b["scale"]).to(self.device)[:, None, None, None]
-        return x, y, torch.from_numpy(b["features"]).to(self.device), scale
-
-
-def _finish(
-    name: str, result: tuple[nn.Module, dict[str, float]] | None, run: Path
-) -> nn.Module | None:
-    if result is None:
-        return None
-    network, figures = result
-    save_stage(name, network, figures, run)
-    return network
-
-
-def save_stage(name: str, network: nn.Module, figures: dict[str, Any], run: Path) -> None:
-    """Write the result of a stage: its network last, which says that the stage is done."""
-    from safetensors.torch import save_model
-
-    (run / f"{name}.json").write_text(json.dumps(figures))
-    temporary = run / f"{name}.safetensors.tmp"
-    save_model(network, str(temporary))
-    temporary.replace(run / f"{name}.safetensors")
-
-
-def load_stage(name: str, config: NetworkConfig, run: Path) -> RestorationNetwork:
-    """A finished stage of a run.
-
-    Raises:
-        TrainingData: The stage is not finished.
-    """
-    from safetensors.torch import load_model
-
-    path = run / f"{name}.safetensors"
-    if not path.exists():
-        raise TrainingData(f"{path} is missing; train the stage {name!r} first")
-    network = RestorationNetwork(config)
-    load_model(network, str(path))
-    return network.eval().requires_grad_(False)
-
-
-def estimator_config(preset: Preset, *, spread: bool = True) -> NetworkConfig:
-    """Network of the estimator: sees the decoded picture and its detail."""
-    return NetworkConfig(pictures=2, widths=preset.widths, spread=spread)
-
-
-def flow_config(preset: Preset) -> NetworkConfig:
-    """Network of the flow: sees also its state and what the estimator changed."""
-    return NetworkConfig(pictures=5, widths=preset.widths, timed=True, bypass=preset.bypass)
+__all__ = ["take_over", "train_estimator", "train_flow", "train_reflow", "train_spread"]
 
 
 def train_estimator(
@@ -203,8 +61,8 @@ def train_estimator(
 
     With ``start`` it goes on from that model's estimator, where the shapes agree.
     """
-    accelerator = _accelerator(preset)
-    batches = _Batches(pairs, preset, seed, accelerator)
+    accelerator = accelerator_for(preset)
+    batches = Batches(pairs, preset, seed, accelerator)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     model = RestorationNetwork(estimator_config(preset, spread=False))
     if start is not None:
@@ -221,7 +79,7 @@ def train_estimator(
         model, loss, preset.estimator, run / "estimator.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
         report=lambda s, v, t: report("estimator", s, preset.estimator.steps, v, t),
     )  # fmt: skip
-    return _finish("estimator", result, run)
+    return finish("estimator", result, run)
 
 
 def _spread_loss(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
@@ -268,8 +126,8 @@ def train_spread(
     seconds: float | None = None,
 ) -> nn.Module | None:
     """The head that predicts the local size of the error; nothing else of the estimator moves."""
-    accelerator = _accelerator(preset)
-    batches = _Batches(pairs, preset, seed, accelerator)
+    accelerator = accelerator_for(preset)
+    batches = Batches(pairs, preset, seed, accelerator)
     trained = load_stage("estimator", estimator_config(preset, spread=False), run)
     torch.manual_seed(seed)
     model = RestorationNetwork(estimator_config(preset)).requires_grad_(False)
@@ -287,7 +145,7 @@ def train_spread(
         model, loss, preset.spread, run / "spread.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
         report=lambda s, v, t: report("spread", s, preset.spread.steps, v, t),
     )  # fmt: skip
-    return _finish("spread", result, run)
+    return finish("spread", result, run)
 
 
 def _flow_loss(
@@ -323,8 +181,8 @@ def train_flow(
 
     With ``start`` it begins with that model's flow instead.
     """
-    accelerator = _accelerator(preset)
-    batches = _Batches(pairs, preset, seed, accelerator)
+    accelerator = accelerator_for(preset)
+    batches = Batches(pairs, preset, seed, accelerator)
     estimator = load_stage("spread", estimator_config(preset), run)
     estimator = laid_out(estimator.to(accelerator.device))
     torch.manual_seed(seed)
@@ -346,7 +204,7 @@ def train_flow(
         model, loss, preset.flow, run / "flow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
         report=lambda s, v, t: report("flow", s, preset.flow.steps, v, t),
     )  # fmt: skip
-    return _finish("flow", result, run)
+    return finish("flow", result, run)
 
 
 def take_over(model: RestorationNetwork, other: RestorationNetwork) -> None:
@@ -381,7 +239,7 @@ def _reflow_pairs(
     estimator: RestorationNetwork,
 ) -> np.memmap:
     """End points of the flow for ``reflow_batches`` batches, half precision, resumable."""
-    batches = _Batches(pairs, preset, seed, accelerator)
+    batches = Batches(pairs, preset, seed, accelerator)
     shape = (preset.reflow_batches, preset.batch_size, 3, preset.patch, preset.patch)
     path, mark = run / "reflow.f16", run / "reflow.done"
     new = not path.exists() or path.stat().st_size != 2 * int(np.prod(shape))
@@ -421,12 +279,12 @@ def train_reflow(
     seconds: float | None = None,
 ) -> nn.Module | None:
     """One round of reflow."""
-    accelerator = _accelerator(preset)
+    accelerator = accelerator_for(preset)
     estimator = load_stage("spread", estimator_config(preset), run)
     flow = load_stage("flow", flow_config(preset), run)
     estimator, flow = (laid_out(m.to(accelerator.device)) for m in (estimator, flow))
     store = _reflow_pairs(pairs, preset, run, report, seed, accelerator, flow, estimator)
-    batches = _Batches(pairs, preset, seed, accelerator)
+    batches = Batches(pairs, preset, seed, accelerator)
     model = RestorationNetwork(flow_config(preset))
     model.load_state_dict(flow.state_dict())
     model = laid_out(model.requires_grad_(True))
@@ -444,4 +302,4 @@ def train_reflow(
         model, loss, preset.reflow, run / "reflow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
         report=lambda s, v, t: report("reflow", s, preset.reflow.steps, v, t),
     )  # fmt: skip
-    return _finish("reflow", result, run)
+    return finish("reflow", result, run)

@@ -218,10 +218,7 @@ def _fit(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        decay = min(schedule.average, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for mean, new in zip(averaged.parameters(), network.parameters(), strict=True):
-                mean.lerp_(new, 1 - decay)
+        schedule.follow(averaged, network, step + 1)
         if step % 100 == 0 or step == schedule.steps - 1:
             value = float(loss.detach())
             if not math.isfinite(value):

@@ -1,0 +1,180 @@
+"""What the stages of photograph training share: sizes, batches, and their files in a run's folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from veridical.errors import TrainingData
+from veridical.photo.network import NetworkConfig, RestorationNetwork
+from veridical.training.loop import Schedule, keep_memory
+from veridical.training.photo_data import Pairs, PairSampler
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = [
+    "PRESETS",
+    "Batches",
+    "Preset",
+    "Report",
+    "accelerator_for",
+    "estimator_config",
+    "finish",
+    "flow_config",
+    "load_stage",
+    "save_stage",
+]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes of one training.
+
+    Attributes:
+        widths: Channels of both networks at 1/4, 1/8, 1/16.
+        patch: Side of the patches in pixels.
+        batch_size: Patches in a step.
+        estimator: Schedule of the least-squares stage.
+        spread: Of the head that predicts the local size of the error.
+        flow: Of the rectified flow.
+        reflow: Of the reflow.
+        reflow_batches: Batches of (start, end) pairs drawn for the reflow.
+        reflow_steps: Steps with which their end points are computed.
+        calibration_side: Side of the validation crops from which the price list is measured.
+        bypass: Channels of the flow's bypass.
+        mixed_precision: "no" or "bf16".
+    """
+
+    widths: tuple[int, int, int]
+    patch: int
+    batch_size: int
+    estimator: Schedule
+    spread: Schedule
+    flow: Schedule
+    reflow: Schedule
+    reflow_batches: int
+    reflow_steps: int = 16
+    calibration_side: int = 384
+    bypass: int = 96
+    mixed_precision: str = "no"
+
+
+PRESETS = {
+    "cpu": Preset(
+        (64, 112, 128), 128, 8, Schedule(6500), Schedule(700, 2e-3, 0.98),
+        Schedule(8000, 7e-4), Schedule(1200, 4e-4, 0.995), 200,
+        reflow_steps=12, calibration_side=256,
+    ),
+    "gpu": Preset(
+        (96, 176, 224), 192, 32,
+        Schedule(14000, 6e-4), Schedule(1000, 3e-3, 0.98), Schedule(14000, 6e-4, 0.9995), Schedule(4000, 3e-4, 0.9995), 500,
+        mixed_precision="bf16",
+    ),
+    "tiny": Preset(
+        (8, 8, 8), 64, 2, Schedule(6), Schedule(3), Schedule(6), Schedule(4), 2, reflow_steps=2,
+        calibration_side=64, bypass=8,
+    ),
+}  # fmt: skip
+"""``cpu``: about two hours on two cores; ``gpu``: half an hour on a large GPU; ``tiny``: tests."""
+
+Report = Callable[[str, int, int, float, float], None]
+
+
+def accelerator_for(preset: Preset) -> Accelerator:
+    """The accelerator of a stage: half precision only where the preset and the device have it."""
+    from accelerate import Accelerator
+
+    keep_memory()
+    return Accelerator(
+        mixed_precision=preset.mixed_precision if torch.cuda.is_available() else "no"
+    )
+
+
+class Batches:
+    """Batches as tensors on the device, in [0, 1], channels first."""
+
+    def __init__(self, pairs: Pairs, preset: Preset, seed: int, accelerator: Accelerator) -> None:
+        self.sampler = PairSampler(
+            pairs, patch=preset.patch, batch_size=preset.batch_size,
+            seed=seed + 1000 * accelerator.process_index,
+        )  # fmt: skip
+        self.device = accelerator.device
+        # A fast device waits for patches: cut the next ones meanwhile. On a processor the
+        # arithmetic needs every core, and nothing is gained.
+        self._ahead = 8 if self.device.type == "cuda" else 0
+        self._pool = ThreadPoolExecutor(max(1, self._ahead))
+        self._coming: dict[int, Future[dict[str, np.ndarray]]] = {}
+
+    def _batch(self, step: int) -> dict[str, np.ndarray]:
+        for k in range(step, step + self._ahead):
+            if k not in self._coming:
+                self._coming[k] = self._pool.submit(self.sampler.batch, k)
+        ready = self._coming.pop(step, None)
+        self._coming = {k: f for k, f in self._coming.items() if k > step}
+        return self.sampler.batch(step) if ready is None else ready.result()
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Source and decoded (n, 3, side, side), features (n, N_FEATURES), scale (n, 1, 1, 1)."""
+        b = self._batch(step)
+        x, y = (
+            torch.from_numpy(b[k]).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+            for k in ("source", "decoded")
+        )
+        scale = torch.from_numpy(b["scale"]).to(self.device)[:, None, None, None]
+        return x, y, torch.from_numpy(b["features"]).to(self.device), scale
+
+
+def finish(
+    name: str, result: tuple[nn.Module, dict[str, float]] | None, run: Path
+) -> nn.Module | None:
+    """Write what a stage gave; ``None`` if it ran out of time."""
+    if result is None:
+        return None
+    network, figures = result
+    save_stage(name, network, figures, run)
+    return network
+
+
+def save_stage(name: str, network: nn.Module, figures: dict[str, Any], run: Path) -> None:
+    """Write the result of a stage: its network last, which says that the stage is done."""
+    from safetensors.torch import save_model
+
+    (run / f"{name}.json").write_text(json.dumps(figures))
+    temporary = run / f"{name}.safetensors.tmp"
+    save_model(network, str(temporary))
+    temporary.replace(run / f"{name}.safetensors")
+
+
+def load_stage(name: str, config: NetworkConfig, run: Path) -> RestorationNetwork:
+    """A finished stage of a run.
+
+    Raises:
+        TrainingData: The stage is not finished.
+    """
+    from safetensors.torch import load_model
+
+    path = run / f"{name}.safetensors"
+    if not path.exists():
+        raise TrainingData(f"{path} is missing; train the stage {name!r} first")
+    network = RestorationNetwork(config)
+    load_model(network, str(path))
+    return network.eval().requires_grad_(False)
+
+
+def estimator_config(preset: Preset, *, spread: bool = True) -> NetworkConfig:
+    """Network of the estimator: sees the decoded picture and its detail."""
+    return NetworkConfig(pictures=2, widths=preset.widths, spread=spread)
+
+
+def flow_config(preset: Preset) -> NetworkConfig:
+    """Network of the flow: sees also its state and what the estimator changed."""
+    return NetworkConfig(pictures=5, widths=preset.widths, timed=True, bypass=preset.bypass)
