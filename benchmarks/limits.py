@@ -2,7 +2,7 @@
 
 For each size and divergence: problems solved (ours: gap at most 1e-6 bits; Clarabel: status "optimal" and a finite value),
 median processor seconds, the ratio of medians, and how far Clarabel's optimal values lie outside our
-brackets at most. Then large sizes, the closed form, and a surface.
+brackets at most. Then large sizes, limited common randomness on the circle, the closed form, and a surface.
 
 Usage: OMP_NUM_THREADS=1 python benchmarks/limits.py [points] [largest size for Clarabel]
 """
@@ -29,6 +29,8 @@ from veridical.limits import (
     SquaredWasserstein,
     TotalVariation,
     bernoulli_rate_bits,
+    circle_block_distortion,
+    least_distortion,
     least_rate,
     surface,
 )
@@ -139,11 +141,26 @@ def grow() -> None:
             before = median
 
 
+def circle() -> None:
+    """D(R, Rc, 0) of 24 points on the circle at one bit, beside the limit of the whole circle."""
+    t = 2 * np.pi * np.arange(24) / 24
+    points = np.stack([np.cos(t), np.sin(t)], axis=1)
+    for common in (math.inf, 1.0):
+        b = least_distortion(points, np.full(24, 1 / 24), 1.0, 0.0, common, rounds=15)
+        limit = float(circle_block_distortion(1.0, 0.0, common))
+        print(
+            f"circle, Rc={common:g}: {b.lower_distortion:.6f} to {b.upper_distortion:.6f}, "
+            f"limit {limit:.6f}",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Measure and print."""
     points = int(sys.argv[1]) if len(sys.argv) > 1 else 24
     compare(points, int(sys.argv[2]) if len(sys.argv) > 2 else 64)
     grow()
+    circle()
     start = time.process_time()
     bernoulli_rate_bits(
         0.1, np.linspace(0, 0.2, 1000)[:, None], np.linspace(0, 0.15, 1000)[None, :]

@@ -169,6 +169,30 @@ def test_data_processing(seed):
     assert second.lower_bits <= first.upper_bits + 1e-9
 
 
+@given(_SEEDS, st.sampled_from([name for name in _MEASURES if name != "w2"]))
+@settings(max_examples=40)
+def test_merging_symbols_hides_differences(seed, name):
+    # Oracle: data processing: no divergence grows when both laws pass through one map; 1e-12.
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 9))
+    p, q = rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(n))
+    to = np.concatenate([[0, 1], rng.integers(0, 2, n - 2)])
+    merged = [np.bincount(to, law, 2) for law in (p, q)]
+    measure = by_name(name)
+    assert measure.value(*merged) <= measure.value(p, q) * (1 + 1e-12) + 1e-12
+
+
+@given(_SEEDS)
+@settings(max_examples=10)
+def test_more_reconstructions_never_cost_rate(seed):
+    # Oracle: a code may leave the new symbol unused; brackets, 1e-9.
+    p, d, top, rng = random_problem(seed)
+    fewer = least_rate(FiniteSource(p, d), 0.3 * top)
+    wider = np.column_stack([d, rng.uniform(0, d.max(), p.size)])
+    more = least_rate(FiniteSource(p, wider), 0.3 * top)
+    assert more.lower_bits <= fewer.upper_bits + 1e-9
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 @pytest.mark.parametrize("name", ["tv", "w2", "chi2"])
 def test_units_do_not_matter(scale, name):
