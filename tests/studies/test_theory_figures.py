@@ -5,7 +5,7 @@ import pytest
 
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile
 from veridical.studies import theory
-from veridical.studies.catalogue import STUDIES, run_study
+from veridical.studies.catalogue import STUDIES, redraw_study, run_study
 from veridical.studies.records import load_record
 
 
@@ -29,6 +29,18 @@ def test_each_study_writes_record_and_pictures(name, tmp_path):
     assert [path.suffix for path in paths] == [".npz", ".png", ".pdf"]
     assert all(path.stat().st_size > 1000 for path in paths)
     assert load_record(paths[0]).study == name
+
+
+def test_a_saved_record_is_drawn_again_without_computing(tmp_path):
+    # Oracle: the same record gives the same bytes; where no record is, the error says so.
+    with pytest.raises(MissingFile, match="run the study first"):
+        redraw_study("bm5", tmp_path)
+    _, first, _ = run_study("bm5", tmp_path)
+    before = first.read_bytes()
+    first.unlink()
+    assert redraw_study("bm5", tmp_path)[0].read_bytes() == before
+    with pytest.raises(InvalidSetting, match="no preset"):
+        run_study("bm5", tmp_path, preset="vast")
 
 
 def test_bad_names_and_files_are_refused(tmp_path):

@@ -14,20 +14,45 @@ __all__ = ["study"]
 
 
 def study(
-    name: Annotated[str | None, typer.Argument(help="Which one; --list names them.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which ones; --list names them.")
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for record and pictures.")
     ] = Path("studies"),
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="How much to spend; --list names them.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", envvar="VERIDICAL_DATA", help="Folder with data sets."),
+    ] = None,
+    redraw: Annotated[
+        bool,
+        typer.Option("--redraw", help="Draw the saved or the shipped record; compute nothing."),
+    ] = False,
     list_all: Annotated[bool, typer.Option("--list", help="Name every study and stop.")] = False,
 ) -> None:
-    """Compute a study, save its record and draw it as PNG and PDF."""
-    from veridical.studies.catalogue import STUDIES, run_study
+    """Compute studies, save their records and draw them as PNG and PDF.
+
+    A long study keeps finished parts in the folder's work/ and goes on there after being killed.
+    """
+    from veridical.studies.catalogue import STUDIES, redraw_study, run_study
 
     if list_all:
+        width = max(len(key) for key in STUDIES)
         for key, entry in STUDIES.items():
-            terminal.out.print(f"{key:8} {entry.title}", markup=False)
+            sizes = f" [{' | '.join(entry.presets)}]" if len(entry.presets) > 1 else ""
+            terminal.out.print(f"{key:{width}} {entry.title}{sizes}", markup=False)
         return
-    if name is None:
+    if not names:
         raise InvalidSetting("name a study, or use --list to see them all")
-    for path in run_study(name, out):
-        terminal.out.print(str(path), markup=False)
+    for name in names:
+        with terminal.progress(name) as update:
+            paths = (
+                redraw_study(name, out)
+                if redraw
+                else run_study(name, out, preset=preset, data=data, progress=update)
+            )
+        for path in paths:
+            terminal.out.print(str(path), markup=False)
