@@ -55,7 +55,7 @@ def until_death(
     work: Callable[[Any], Any], tasks: Sequence[Task], engine: Engine
 ) -> Iterator[Outcome]:
     """Outcomes as they come; ends early when a worker dies, because jobs themselves never raise."""
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, parallel_config
 
     if engine.name == "loky" and engine.workers == 1:
         yield from (_guarded(work, t, engine) for t in tasks)
@@ -65,9 +65,9 @@ def until_death(
     # A cluster's backend hands results over all at once only.
     how = "generator_unordered" if engine.name == "loky" else "list"
     try:
-        yield from Parallel(
-            n_jobs=engine.workers, backend=engine.name, return_as=how, batch_size=1
-        )(calls)
+        with parallel_config(backend=engine.name, n_jobs=engine.workers):
+            found = Parallel(return_as=how, batch_size=1)
+        yield from found(calls)
     except Exception as cause:
         if not _is_death(cause):
             raise
