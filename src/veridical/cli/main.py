@@ -13,6 +13,7 @@ from veridical.cli.limits import limits_app
 from veridical.cli.photo import compare, decode, encode, info
 from veridical.cli.study import study
 from veridical.cli.train import train_app
+from veridical.cli.view import view
 from veridical.errors import SomeFailed, VeridicalError
 
 __all__ = ["app", "main"]
@@ -28,6 +29,7 @@ app.command()(encode)
 app.command()(decode)
 app.command()(info)
 app.command()(compare)
+app.command()(view)
 app.command()(demo)
 app.command()(study)
 app.add_typer(limits_app, name="limits")
