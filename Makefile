@@ -68,6 +68,7 @@ $(VENV)/.docs: $(STAMP) requirements/docs.txt
 
 docs: $(VENV)/.docs ## build the documentation site: build/site
 	test -f build/demo/demo.html || $(BIN)/veridical demo --out build/demo
+	$(BIN)/veridical study $$(grep -oh 'veridical study [a-z0-9-]*' docs/theory/*.md | cut -d' ' -f3 | sort -u) --out build/figures
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	cp build/demo/demo.html build/site/demo.html
 
