@@ -9,6 +9,7 @@ import typer
 
 from veridical import __version__
 from veridical.cli.demo import demo
+from veridical.cli.design import design
 from veridical.cli.limits import limits_app
 from veridical.cli.photo import compare, decode, encode, info
 from veridical.cli.study import study
@@ -31,6 +32,7 @@ app.command()(info)
 app.command()(compare)
 app.command()(view)
 app.command()(demo)
+app.command()(design)
 app.command()(study)
 app.add_typer(limits_app, name="limits")
 app.add_typer(train_app, name="train")
