@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from veridical.training.loop import Schedule, keep_memory
 from veridical.training.photo_data import Pairs, PairSampler
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
+    from accelerate import Accelerator, PartialState
 
 __all__ = [
     "PRESETS",
@@ -31,6 +32,7 @@ __all__ = [
     "finish",
     "flow_config",
     "load_stage",
+    "processes",
     "save_stage",
 ]
 
@@ -89,14 +91,26 @@ PRESETS = {
 Report = Callable[[str, int, int, float, float], None]
 
 
+def _on_processor() -> bool:
+    """No GPU, or none wanted; accelerate joins processes without GPUs only if it is told so."""
+    wanted = os.environ.get("ACCELERATE_USE_CPU", "").lower() in {"1", "true", "yes"}
+    return wanted or not torch.cuda.is_available()
+
+
+def processes() -> PartialState:
+    """The processes that train together."""
+    from accelerate import PartialState
+
+    return PartialState(cpu=_on_processor())
+
+
 def accelerator_for(preset: Preset) -> Accelerator:
     """The accelerator of a stage: half precision only where the preset and the device have it."""
     from accelerate import Accelerator
 
     keep_memory()
-    return Accelerator(
-        mixed_precision=preset.mixed_precision if torch.cuda.is_available() else "no"
-    )
+    cpu = _on_processor()
+    return Accelerator(cpu=cpu, mixed_precision="no" if cpu else preset.mixed_precision)
 
 
 class Batches:
@@ -146,14 +160,12 @@ def finish(
     name: str, result: tuple[nn.Module, dict[str, float]] | None, run: Path
 ) -> nn.Module | None:
     """Write what a stage gave; ``None`` if it ran out of time."""
-    from accelerate import PartialState
-
     if result is None:
         return None
     network, figures = result
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         save_stage(name, network, figures, run)
-    PartialState().wait_for_everyone()
+    processes().wait_for_everyone()
     return network
 
 

@@ -18,7 +18,13 @@ from veridical.photo.model import PhotoModel, load_model
 from veridical.training.loop import keep_memory
 from veridical.training.photo import train_estimator, train_flow, train_reflow, train_spread
 from veridical.training.photo_data import prepare
-from veridical.training.photo_parts import PRESETS, Preset, estimator_config, save_stage
+from veridical.training.photo_parts import (
+    PRESETS,
+    Preset,
+    estimator_config,
+    processes,
+    save_stage,
+)
 from veridical.training.photo_prices import STAGES, Progress, calibrate
 
 __all__ = ["run_all"]
@@ -57,8 +63,6 @@ def run_all(
         BadWeights: ``start`` is not a weights file, or one of other sizes than the preset's.
         TrainingData: No usable pictures.
     """
-    from accelerate import PartialState
-
     if keep_estimator and start is None:
         raise InvalidSetting("keeping the estimator needs weights to start from (--start FILE)")
     if preset not in PRESETS:
@@ -68,10 +72,10 @@ def run_all(
     keep_memory()
     run.mkdir(parents=True, exist_ok=True)
     model = None if start is None else _loaded(start, sizes)
-    processes = PartialState()
-    if not processes.is_main_process:
+    group = processes()
+    if not group.is_main_process:
         progress, say = (lambda stage, done, total: None), (lambda message: None)
-    with processes.main_process_first():
+    with group.main_process_first():
         pairs = prepare(data, run / "pairs", progress=lambda d, n: progress("preparing", d, n))
     say(f"{pairs.n_pictures} pictures, {len(pairs.records)} coded versions")
     stages: list[tuple[str, Callable[..., nn.Module | None]]] = [
@@ -83,13 +87,13 @@ def run_all(
     if model is not None:
         pairs = replace(pairs, scale=model.scale)  # the units that its networks know
     if model is not None and keep_estimator:
-        if processes.is_main_process:
+        if group.is_main_process:
             save_stage("spread", model.estimator, {"kept_from": model.digest}, run)
-        processes.wait_for_everyone()
+        group.wait_for_everyone()
         stages = stages[2:]
     for name, stage in stages:
         finished = (run / f"{name}.safetensors").exists()
-        processes.wait_for_everyone()
+        group.wait_for_everyone()
         if finished:
             continue
         # Never negative: whether time is up is agreed upon by all processes inside the stage.
@@ -102,7 +106,7 @@ def run_all(
         if stage(pairs, sizes, run, report, seconds=left, **begin) is None:
             return None
         say(f"stage {name} is done: {(run / f'{name}.json').read_text()}")
-    if not processes.is_main_process:
+    if not group.is_main_process:
         return run / "everyday.safetensors"
     return calibrate(
         pairs, sizes, validation, run,
