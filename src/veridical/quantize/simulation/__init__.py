@@ -21,7 +21,7 @@ from functions of your own.
 """
 
 from veridical.quantize.simulation.arc import ArcChannel
-from veridical.quantize.simulation.channel import Channel, RatioChannel
+from veridical.quantize.simulation.channel import Channel, RatioChannel, Simulator
 from veridical.quantize.simulation.dither import ArcDither, LayeredDither, UniformDither
 from veridical.quantize.simulation.finite import TableChannel
 from veridical.quantize.simulation.gaussian import GaussianChannel
@@ -41,6 +41,7 @@ __all__ = [
     "PoissonRepresentation",
     "RatioChannel",
     "Selection",
+    "Simulator",
     "TableChannel",
     "UniformDither",
 ]

@@ -17,7 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["Channel", "RatioChannel", "certified_bounds", "open_uniforms", "rows_of_numbers"]
+__all__ = [
+    "Channel",
+    "RatioChannel",
+    "Simulator",
+    "certified_bounds",
+    "open_uniforms",
+    "rows_of_numbers",
+]
 
 Array = NDArray[np.float64]
 Words = NDArray[np.uint64]
@@ -72,6 +79,18 @@ class Channel(Protocol):
         Raises:
             InvalidSetting: the channel does not know it.
         """
+        ...
+
+
+class Simulator(Protocol):
+    """What every method offers: an index that, with the seed alone, reproduces the simulated sample."""
+
+    def encode(self, x: ArrayLike, seed: int) -> NDArray[np.int64]:
+        """Indices of ``n`` samples, one a row."""
+        ...
+
+    def reproduce(self, index: ArrayLike, seed: int) -> NDArray[Any]:
+        """The simulated samples ``X^``."""
         ...
 
 

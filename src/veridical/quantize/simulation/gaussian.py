@@ -69,7 +69,12 @@ class GaussianChannel:
 
     @classmethod
     def from_rate(
-        cls, rate_bits: float, *, variance: float = 1.0, dimension: int = 1, dispersion: float = 1.25
+        cls,
+        rate_bits: float,
+        *,
+        variance: float = 1.0,
+        dimension: int = 1,
+        dispersion: float = 1.25,
     ) -> GaussianChannel:
         """The channel whose output follows the source, with ``I = rate_bits`` a sample of ``d`` numbers.
 
@@ -123,7 +128,9 @@ class GaussianChannel:
         """``log r``, natural logarithm."""
         m, unit = self.means(x), 1.0 / self.output_variance
         # |y|^2/(2c) - |y - m|^2/(2v), multiplied out so that no third array of the size of y is made.
-        square = np.einsum("nbd,nbd->nb", y, y) * (unit * (0.5 / self.dispersion - 0.5 / self.noise))
+        square = np.einsum("nbd,nbd->nb", y, y) * (
+            unit * (0.5 / self.dispersion - 0.5 / self.noise)
+        )
         square += np.einsum("nbd,nd->nb", y, m) * (math.sqrt(unit) / self.noise)
         square += (self._log_height - 0.5 / self.noise * np.sum(m * m, axis=1))[:, None]
         return square

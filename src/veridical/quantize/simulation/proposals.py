@@ -138,9 +138,9 @@ def reproduce(channel: Channel, index: ArrayLike, seed: int, first: int) -> NDAr
     samples = numbered(k.size, first)
     w = channel.words
     parts = [
-        channel.propose(
-            sample_words(seed, samples[p], w, first=k[p] * w).reshape(p.size, 1, w)
-        )[:, 0]
+        channel.propose(sample_words(seed, samples[p], w, first=k[p] * w).reshape(p.size, 1, w))[
+            :, 0
+        ]
         for p in pieces(np.arange(k.size), 4 * w)
     ]
     if not parts:
