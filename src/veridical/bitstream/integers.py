@@ -63,7 +63,7 @@ class ZipfCode:
         return _tables(round(self.exponent * _UNIT))
 
     def bits(self, numbers: ArrayLike) -> NDArray[np.float64]:
-        """Ideal code length of each number, shape ``(n,)``; a message is at most 24 bytes longer in all.
+        """Ideal code length of each number, shape ``(n,)``; a message is at most 25 bytes longer in all.
 
         Raises:
             InvalidSetting: not whole numbers ``1 .. 2^40``.

@@ -10,9 +10,10 @@ perfect realism with unlimited common randomness, ``E|X - X^|^2 = 2 d s^2 (1 - r
 The proposal law is normal with variance ``c t^2``, ``c >= 1``. In units of ``t``, with ``m = rho x / s``
 and ``v = 1 - rho^2``, the ratio is ``r(y) = (c/v)^(d/2) exp(|y|^2/(2c) - |y - m|^2/(2v))``, its largest
 value ``(c/v)^(d/2) exp(|m|^2 / (2 (c - v)))`` at ``y = m c / (c - v)``, and ``{r >= level}`` a ball around
-that. With ``c = 1`` the mean of this largest value over a Gaussian source is infinite (Flamich and Theis
-2023), so that a few samples would take most of the time; a slightly wider law, ``c > 1``, makes it
-finite for ``(d/2)(1/c - 1 + log c)`` nats.
+that. Its mean over the source is ``(c (c - v) / (v (c - 1)))^(d/2)``. With ``c = 1`` that is infinite
+(Flamich and Theis 2023), and a few samples would take most of the time; a wider law costs
+``(d/2)(1/c - 1 + log c)`` nats. The mean is least, ``((1 + rho)/(1 - rho))^(d/2)``, at ``c = 1 + |rho|``; the
+default of 1.25 gives up some of that time for 0.017 bits a coordinate.
 """
 
 from __future__ import annotations
@@ -104,6 +105,14 @@ class GaussianChannel:
         return self.information_bits + 0.5 * self.dimension * (
             (1.0 / c - 1.0) / math.log(2.0) + math.log2(c)
         )
+
+    @property
+    def mean_proposals(self) -> float:
+        """``E sup r`` over the source: about how many proposals a sample takes; infinite at ``c = 1``."""
+        c, v = self.dispersion, self.noise
+        if c == 1:
+            return math.inf
+        return (c * (c - v) / (v * (c - 1.0))) ** (0.5 * self.dimension)
 
     @property
     def noise(self) -> float:
