@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -312,6 +313,21 @@ def test_samples_indices_and_seeds_that_do_not_fit(method):
 def test_settings_outside_their_range(make):
     with pytest.raises(InvalidSetting):
         make()
+
+
+def test_memory_does_not_grow_with_the_proposals():
+    # Oracle: 50,000 samples of 4 numbers take 1.6 MB; encoding and reproducing them may take 8 MiB more.
+    # The words of the first 8 proposals alone, all samples at once, would be 12.8 MB.
+    x = np.random.default_rng(0).normal(size=(50_000, 4))
+    channel = GaussianChannel.from_rate(1.0, dimension=4)
+    for method in (PoissonRepresentation(channel), LayeredDither(channel)):
+        method.encode(x[:10], 0)
+        tracemalloc.start()
+        try:
+            method.reproduce(method.encode(x, 0), 0)
+            assert tracemalloc.get_traced_memory()[1] < 8 << 20
+        finally:
+            tracemalloc.stop()
 
 
 def test_extreme_samples_and_channels():

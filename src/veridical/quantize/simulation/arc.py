@@ -53,11 +53,12 @@ class ArcChannel:
         return self.information_bits
 
     def check(self, x: ArrayLike) -> Array:
-        """Unit vectors, shape ``(n, 2)``, lengths within 1e-6 of 1."""
+        """Unit vectors, shape ``(n, 2)``; lengths within 1e-6 of 1 are made 1."""
         points = rows_of_numbers(x, 2)
-        if np.any(np.abs(np.hypot(points[:, 0], points[:, 1]) - 1.0) > _UNIT_TOLERANCE):
+        lengths = np.hypot(points[:, 0], points[:, 1])
+        if np.any(np.abs(lengths - 1.0) > _UNIT_TOLERANCE):
             raise InvalidSetting("a point is not on the unit circle; divide each row by its length")
-        return points
+        return points / lengths[:, None]
 
     def propose(self, words: NDArray[np.uint64]) -> Array:
         """Points uniform on the circle, shape ``(n, b, 2)``."""

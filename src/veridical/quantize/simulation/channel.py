@@ -152,9 +152,9 @@ class RatioChannel:
 
 
 def open_uniforms(words: Words) -> Array:
-    """Odd multiples of ``2^-54`` in (0, 1): ``(floor(word / 2^11) + 1/2) 2^-53``; never 0 or 1.
+    """``(floor(word / 2^11) + 1/2) 2^-53`` in double precision, inside (0, 1), never 0 or 1.
 
-    The largest rounds to even, which is 1, and is replaced by the one below it.
+    The largest would be rounded to 1 and is replaced by the number below it.
     """
     uniforms = (words >> np.uint64(11)).astype(np.float64)
     uniforms += 0.5

@@ -149,7 +149,8 @@ class LayeredDither:
 class ArcDither:
     """The circle's channel of uniform noise by angular dither: exact, at ``log2 M`` bits ([T] eqs 31-33).
 
-    The index is that of :class:`~veridical.quantize.circle.CircleQuantizer` with ``K = inf``.
+    The index is that of :class:`~veridical.quantize.circle.CircleQuantizer` with ``K = inf``, and so are the
+    places of its dither in the common randomness; batches are coded whole.
 
     Attributes:
         outputs: ``M``, 1 to 2^31.

@@ -32,6 +32,8 @@ __all__ = ["GaussianChannel"]
 
 Array = NDArray[np.float64]
 
+_SMALLEST = 5e-324
+
 
 @dataclass(frozen=True)
 class GaussianChannel:
@@ -152,15 +154,13 @@ class GaussianChannel:
     def excess(self, x: Array, level: Array) -> Array:
         """``P(r >= level) - level Q(r >= level)``: two probabilities of one ball."""
         m, c, v = self.means(x), self.dispersion, self.noise
-        if level.size == 0:
-            return np.zeros(0)
-        with np.errstate(divide="ignore"):
-            depth = self.log_bound(x) - np.log(level)
+        # The smallest positive number stands for level 0: its ball is all that matters of the space.
+        depth = self._log_height - np.log(np.maximum(level, _SMALLEST))
+        depth += np.einsum("nd,nd->n", m, m) * (0.5 / self._gap)
         radius2 = np.maximum(depth, 0.0) * (2.0 * c * v / self._gap)
-        centre = m * (c / self._gap)
-        inside = _ball(centre - m, radius2, v) - level * _ball(centre, radius2, c)
-        # At level 0 the ball is everything, and the product of zero and one is taken by hand.
-        return np.where(level > 0, np.clip(inside, 0.0, 1.0), 1.0)
+        inside = _ball(m * (v / self._gap), radius2, v)
+        inside -= level * _ball(m * (c / self._gap), radius2, c)
+        return np.minimum(np.maximum(inside, 0.0), 1.0)
 
     @property
     def _gap(self) -> float:
@@ -177,9 +177,7 @@ def _ball(centre: Array, radius2: Array, variance: float) -> Array:
 
     d = centre.shape[1]
     if d == 1:
-        c, h = np.abs(centre[:, 0]), np.sqrt(radius2)
         scale = 1.0 / math.sqrt(variance)
-        return ndtr((h - c) * scale) - ndtr((-h - c) * scale)
-    finite = np.where(np.isfinite(radius2), radius2, 0.0)
-    inside = chndtr(finite / variance, float(d), np.sum(centre * centre, axis=1) / variance)
-    return np.where(np.isfinite(radius2), inside, 1.0)
+        c, h = np.abs(centre[:, 0]) * scale, np.sqrt(radius2) * scale
+        return ndtr(h - c) - ndtr(-h - c)
+    return chndtr(radius2 / variance, float(d), np.einsum("nd,nd->n", centre, centre) / variance)

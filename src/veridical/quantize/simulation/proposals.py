@@ -23,6 +23,7 @@ __all__ = [
     "Selection",
     "checked_index",
     "coins",
+    "numbered",
     "pieces",
     "proposals",
     "reproduce",
