@@ -7,8 +7,8 @@ With ``L_1 = 0`` and ``S_1 = 1``, proposal ``k`` is accepted with probability
 (Harsha, Jain, McAllester and Radhakrishnan, *The communication complexity of correlation*, IEEE Trans.
 Inf. Theory 2010, for finite alphabets; Flamich and Theis, *Adaptive greedy rejection sampling*, ISIT
 2023, for any). ``S_k`` is the probability that proposal ``k`` is reached, and ``L_k dQ`` is what a
-density can have been given by then: each step fills as much of ``P`` as ``S_k Q`` can. The index itself
-is the number of proposals, whose mean is exactly ``sup r``.
+density can have been given by then: each step fills as much of ``P`` as ``S_k Q`` can. ``K`` is the
+number of proposals looked at, and its mean is exactly ``sup r``; indices here count from 0.
 
 Since ``k - 1 <= L_k / S_k`` and an accepted ``y`` has ``r(y) > L_k``, the index has
 ``E log2 K <= D + 1 + (1 + 1/e) log2 e``, and a Zipf code takes at most ``D + log2(D + 1) + 6`` bits.
