@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from veridical.errors import DamagedFile, InvalidSetting
-from veridical.limits import gaussian_distortion
+from veridical.limits import bernoulli_rate_bits, gaussian_distortion
 from veridical.oneshot.simulated import simulated_gaussian
 from veridical.oneshot.simulation_codes import (
     DitherCode,
@@ -88,6 +88,32 @@ def test_the_price_is_that_of_the_gaussian_with_unlimited_common_randomness(meth
         deviation = max(1 - math.sqrt(P), codec.encoder.channel.correlation)
         assert abs(np.mean(y**2) / deviation**2 - 1) < 4 * math.sqrt(2 / n)
         assert stats.kstest(y[:, 0] / deviation, "norm").statistic < 2.2 / math.sqrt(n)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("method", [PoissonRepresentation, GreedyRejection])
+def test_bits_that_follow_the_source_at_the_rate_of_the_bernoulli_limit(method):
+    # Oracle: R(D, P = 0) of [BM] eq. 6, whose channel flips 0s and 1s equally often. The table's I is that
+    # rate (1e-12); for n = 40,000 the share of errors is D and that of ones p, within 4 standard
+    # errors; bytes of blocks of eight bits, one proposal for all eight, stay below 8 R + log2(8 R + 1) + 4.
+    p, D, n = 0.2, 0.1, 40_000
+    one = np.array([[1 - D / (2 * (1 - p)), D / (2 * (1 - p))], [D / (2 * p), 1 - D / (2 * p)]])
+    law = np.array([1 - p, p])
+    rate = float(bernoulli_rate_bits(p, D, 0.0))
+    assert TableChannel(one, law).information_bits == pytest.approx(rate, abs=1e-12)
+    table, source = np.ones((1, 1)), np.ones(1)
+    for _ in range(8):
+        table, source = np.kron(table, one), np.kron(source, law)
+    coding = method(TableChannel(table, source))
+    assert coding.channel.information_bits == pytest.approx(8 * rate, abs=1e-9)
+    bits = (np.random.default_rng(3).random((n // 8, 8)) < p).astype(int)
+    x = bits @ (1 << np.arange(7, -1, -1))
+    index = coding.encode(x, 5)
+    out = coding.reproduce(index, 5)[:, None] >> np.arange(7, -1, -1) & 1
+    assert abs(np.mean(bits != out) - D) < 4 * math.sqrt(D * (1 - D) / n)
+    assert abs(np.mean(out) - p) < 4 * math.sqrt(p * (1 - p) / n)
+    written = 8 * len(selection_code(coding).to_bytes(index)) / len(x)
+    assert written < bound_bits(8 * rate, greedy=method is GreedyRejection) + 0.05
 
 
 @pytest.mark.statistical
