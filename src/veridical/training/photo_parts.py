@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from veridical.errors import TrainingData
+from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.network import NetworkConfig, RestorationNetwork
 from veridical.training.loop import Schedule, keep_memory
 from veridical.training.photo_data import Pairs, PairSampler
@@ -100,13 +100,18 @@ def accelerator_for(preset: Preset) -> Accelerator:
 
 
 class Batches:
-    """Batches as tensors on the device, in [0, 1], channels first."""
+    """Batches as tensors on the device, in [0, 1], channels first; of each, this process's rows."""
 
     def __init__(self, pairs: Pairs, preset: Preset, seed: int, accelerator: Accelerator) -> None:
+        self.part = (accelerator.process_index, accelerator.num_processes)
+        if preset.batch_size % self.part[1]:
+            raise InvalidSetting(
+                f"{self.part[1]} processes cannot share a batch of {preset.batch_size} evenly; "
+                "choose a number of processes that divides it"
+            )
         self.sampler = PairSampler(
-            pairs, patch=preset.patch, batch_size=preset.batch_size,
-            seed=seed + 1000 * accelerator.process_index,
-        )  # fmt: skip
+            pairs, patch=preset.patch, batch_size=preset.batch_size, seed=seed, part=self.part
+        )
         self.device = accelerator.device
         # A fast device waits for patches: cut the next ones meanwhile. On a processor the
         # arithmetic needs every core, and nothing is gained.
@@ -121,6 +126,10 @@ class Batches:
         ready = self._coming.pop(step, None)
         self._coming = {k: f for k, f in self._coming.items() if k > step}
         return self.sampler.batch(step) if ready is None else ready.result()
+
+    def mine(self, whole: Tensor) -> Tensor:
+        """This process's rows of something that was drawn for the whole batch."""
+        return whole[self.part[0] :: self.part[1]]
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Source and decoded (n, 3, side, side), features (n, N_FEATURES), scale (n, 1, 1, 1)."""
@@ -137,10 +146,14 @@ def finish(
     name: str, result: tuple[nn.Module, dict[str, float]] | None, run: Path
 ) -> nn.Module | None:
     """Write what a stage gave; ``None`` if it ran out of time."""
+    from accelerate import PartialState
+
     if result is None:
         return None
     network, figures = result
-    save_stage(name, network, figures, run)
+    if PartialState().is_main_process:
+        save_stage(name, network, figures, run)
+    PartialState().wait_for_everyone()
     return network
 
 

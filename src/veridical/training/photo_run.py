@@ -57,6 +57,8 @@ def run_all(
         BadWeights: ``start`` is not a weights file, or one of other sizes than the preset's.
         TrainingData: No usable pictures.
     """
+    from accelerate import PartialState
+
     if keep_estimator and start is None:
         raise InvalidSetting("keeping the estimator needs weights to start from (--start FILE)")
     if preset not in PRESETS:
@@ -66,7 +68,11 @@ def run_all(
     keep_memory()
     run.mkdir(parents=True, exist_ok=True)
     model = None if start is None else _loaded(start, sizes)
-    pairs = prepare(data, run / "pairs", progress=lambda d, n: progress("preparing", d, n))
+    processes = PartialState()
+    if not processes.is_main_process:
+        progress, say = (lambda stage, done, total: None), (lambda message: None)
+    with processes.main_process_first():
+        pairs = prepare(data, run / "pairs", progress=lambda d, n: progress("preparing", d, n))
     say(f"{pairs.n_pictures} pictures, {len(pairs.records)} coded versions")
     stages: list[tuple[str, Callable[..., nn.Module | None]]] = [
         ("estimator", train_estimator),
@@ -77,14 +83,17 @@ def run_all(
     if model is not None:
         pairs = replace(pairs, scale=model.scale)  # the units that its networks know
     if model is not None and keep_estimator:
-        save_stage("spread", model.estimator, {"kept_from": model.digest}, run)
+        if processes.is_main_process:
+            save_stage("spread", model.estimator, {"kept_from": model.digest}, run)
+        processes.wait_for_everyone()
         stages = stages[2:]
     for name, stage in stages:
-        if (run / f"{name}.safetensors").exists():
+        finished = (run / f"{name}.safetensors").exists()
+        processes.wait_for_everyone()
+        if finished:
             continue
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            return None
+        # Never negative: whether time is up is agreed upon by all processes inside the stage.
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
 
         def report(title: str, done: int, total: int, *_: float) -> None:
             progress(title, done, total)
@@ -93,6 +102,8 @@ def run_all(
         if stage(pairs, sizes, run, report, seconds=left, **begin) is None:
             return None
         say(f"stage {name} is done: {(run / f'{name}.json').read_text()}")
+    if not processes.is_main_process:
+        return run / "everyday.safetensors"
     return calibrate(
         pairs, sizes, validation, run,
         command=_command(data, validation, preset, start, keep_estimator),
