@@ -114,14 +114,11 @@ class SphereCodebook:
         """
         z = checked_indices(index, self.outputs)
         origin, starts = self._starts(seed, len(z))
-        places = starts + z
-        if self._small is not None:
-            return self._small[places]
-        values, which = np.unique(places, return_inverse=True)
-        found = np.empty((len(values), self.dimension))
-        for row, place in zip(found, values.tolist(), strict=True):
-            row[:] = self._words(origin, place, 1)[0]
-        return found[which.ravel()]
+        return self._gather(origin, starts + z)
+
+    def words_at(self, places: Whole) -> Array:
+        """Words of the codebook by their numbers, shape ``(k, n)``; for finite ``seed_bits``."""
+        return self._gather(self._origin(0), places)
 
     def places(self, index: Whole, seed: int) -> Whole:
         """``2^(nR) S + Z``: number of each index's word in the whole codebook."""
@@ -147,6 +144,15 @@ class SphereCodebook:
             return self._origin(seed), np.arange(n, dtype=np.int64) << self.index_bits
         symbols = random_symbols(seed, n, 1 << int(self.seed_bits), stream=_SEEDS)
         return self._origin(seed), symbols << self.index_bits
+
+    def _gather(self, origin: tuple[int, int], places: Whole) -> Array:
+        if self._small is not None:
+            return self._small[places]
+        values, which = np.unique(places, return_inverse=True)
+        found = np.empty((len(values), self.dimension))
+        for row, place in zip(found, values.tolist(), strict=True):
+            row[:] = self._words(origin, place, 1)[0]
+        return found[which.ravel()]
 
     def _words(self, origin: tuple[int, int], first: int, count: int) -> Array:
         if self._small is not None:

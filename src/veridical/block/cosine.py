@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,10 +95,15 @@ class BestCosine:
         return cosine, np.sqrt(squared_sine)
 
     def log_kernel(self, cosine: Array) -> Array:
-        """``log N F^(N-1)``: density of the best cosine over that of any one cosine, ``F`` its law."""
-        theta = np.arccos(np.clip(cosine, -1.0, 1.0))
-        grown = -np.exp(self._log_exponent(theta)) * -np.expm1(-self.bits * _LN2)
-        return self.bits * _LN2 + grown
+        """``log N F^(N-1)``: density of the best cosine over that of any one cosine, ``F`` its law.
+
+        Values more than 50 below the largest are given as that: they are beneath all rounding.
+        """
+        angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+        drop = np.full(angle.shape, -50.0)
+        near = angle < self._angle_at(math.log(60.0))
+        drop[near] = np.expm1(-self.bits * _LN2) * np.exp(self._log_exponent(angle[near]))
+        return self.bits * _LN2 + np.maximum(drop, -50.0)
 
     def _log_exponent(self, theta: Array) -> Array:
         """``log(-N log(1 - p))`` with ``p = P(angle <= theta)``."""
@@ -127,6 +133,7 @@ def mean_length(dimension: int) -> float:
     )
 
 
+@lru_cache(maxsize=4096)
 def conveyed_share(dimension: int, bits: float) -> float:
     """``u_n = (E|G| E[best cosine])^2 / n``: share of a Gaussian's variance that ``bits`` convey.
 
@@ -158,7 +165,7 @@ def _series(x: Array, a: float) -> Array:
     """``2F1(a + 1/2, 1; a + 1; x)`` by its power series, summed until no term counts."""
     total, term = np.ones_like(x), np.ones_like(x)
     k = 0
-    while np.max(term / total) > 1e-17:
+    while np.max(term / total, initial=0.0) > 1e-17:
         term = term * x * (a + 0.5 + k) / (a + 1.0 + k)
         total = total + term
         k += 1

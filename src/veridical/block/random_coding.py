@@ -102,7 +102,7 @@ class RandomCode(Codec[Array, Whole, np.random.Generator]):
         width, digits = _digits(self.codebook.index_bits)
         zeros = np.zeros(count * digits, dtype=np.int64)
         parts = decode_symbols(data, zeros, _uniform(width)).reshape(count, digits)
-        return np.sum(parts << (width * np.arange(digits)), axis=1, dtype=np.int64)
+        return (parts << (width * np.arange(digits))) @ np.ones(digits, dtype=np.int64)
 
 
 def random_code(
