@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.block.channels import CellChannel
 from veridical.block.random_coding import RandomCode
 from veridical.errors import InvalidSetting
 
@@ -63,13 +64,13 @@ def law_mismatch(
         rng: source blocks and private randomness.
 
     Raises:
-        InvalidSetting: unlimited common randomness (there the law is the source's), a channel
-            without a density, or too few blocks.
+        InvalidSetting: unlimited common randomness or a ``CellChannel`` (the law is the source's),
+            or too few blocks.
     """
     channel = code.generator
-    if math.isinf(code.codebook.seed_bits) or not hasattr(channel, "log_ratio"):
+    if math.isinf(code.codebook.seed_bits) or isinstance(channel, CellChannel):
         raise InvalidSetting(
-            "the law of this code is that of the source (or has no density); measure one with "
+            "the law of X- is that of the source, and nothing is to be measured; give a code with "
             "SphereChannel or SymbolChannel and finite common_bits"
         )
     if counted < 2 or drawn < 2:

@@ -65,10 +65,12 @@ class RandomCode(Codec[Array, Whole, np.random.Generator]):
     """A random code of Gaussian blocks; prices and perceptions are *per sample* (block / n).
 
     Attributes:
+        generator: draws ``X-``.
         calibration: ``d`` and ``C`` per sample, on average over codebooks.
         codebook: its words.
     """
 
+    generator: SphereChannel | SymbolChannel | CellChannel
     calibration: Calibration
     codebook: SphereCodebook
 
