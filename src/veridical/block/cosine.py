@@ -68,11 +68,11 @@ class BestCosine:
             return 0.0
         # Before `low` the survival is 1 and beyond `high` it is 0, both to 1e-17.
         low, high = self._angle_at(-40.0), self._angle_at(4.0)
-        nodes, weights = np.polynomial.legendre.leggauss(40)
-        edges = np.linspace(low, high, 13)
+        nodes, weights = np.polynomial.legendre.leggauss(24)
+        edges = np.linspace(low, high, 9)
         half = 0.5 * (edges[1] - edges[0])
         theta = (0.5 * (edges[:-1] + edges[1:])[:, None] + half * nodes).ravel()
-        inside = half * np.tile(weights, 12) @ (np.sin(theta) * self.survival(theta))
+        inside = half * np.tile(weights, 8) @ (np.sin(theta) * self.survival(theta))
         return 1.0 - (2.0 * math.sin(0.5 * low) ** 2 + float(inside))
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -119,10 +119,10 @@ class BestCosine:
     def _angle_at(self, exponent: float) -> float:
         """Angle where ``log(-log survival)`` takes a value; it rises with the angle."""
         low, high = 0.0, math.pi
-        for _ in range(80):
-            middle = 0.5 * (low + high)
-            below = float(self._log_exponent(np.array([middle]))[0]) < exponent
-            low, high = (middle, high) if below else (low, middle)
+        for _ in range(9):
+            angles = np.linspace(low, high, 66)
+            below = int(np.sum(self._log_exponent(angles[1:-1]) < exponent))
+            low, high = float(angles[below]), float(angles[below + 1])
         return 0.5 * (low + high)
 
 
