@@ -30,6 +30,7 @@ Array = NDArray[np.float64]
 _RATE = 0.5
 _COMMON = (0.0, 0.5, 1.0, math.inf)
 _REALISM = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+_PLANE, _SINGLE = 2, 12
 _SHARES = np.linspace(0.0, 1.0, 61)
 
 
@@ -58,7 +59,8 @@ _SIZES = {
 def compute(run: Run) -> Record:
     """Distortion along the knob for each length and each ``Rc``, law of the block, lines and limits."""
     size = _SIZES[run.preset]
-    curve = np.unique(np.round(np.geomspace(1, 5000, size.curve)).astype(np.int64)) * 2
+    even = np.unique(np.round(np.geomspace(1, 5000, size.curve)).astype(np.int64)) * 2
+    curve = np.union1d(even, size.lengths)
     arrays: dict[str, Any] = {
         "lengths": np.array(size.lengths), "common": np.array(_COMMON), "realism": _REALISM,
         "curve": curve, "law_lengths": np.array(size.law_lengths), "shares": _SHARES,
@@ -84,6 +86,7 @@ def compute(run: Run) -> Record:
     arrays["mismatch"] = _mismatches(size)
     run.progress(1, 1)
     arrays["block_perception"] = _block_perception(size)
+    arrays["single_perception"] = _single_perception(size)
     off = np.abs(measured[..., 0] - measured[..., 2]) / measured[..., 1]
     facts = {
         "rate_bits": _RATE,
@@ -170,7 +173,7 @@ def _block_perception(size: _Size) -> Array:
     is biased by about ``1/m`` in the plane and on the line; twice the distance less that of the
     halves removes it.
     """
-    n, books = 2, size.codebooks // 2
+    n, books = _PLANE, size.codebooks // 2
     block, single = np.empty((books, len(_REALISM))), np.empty((books, len(_REALISM)))
     for k in range(books):
         code = random_code(n, _RATE, 0.5, codebook_seed=9000 + k)
@@ -191,6 +194,32 @@ def _block_perception(size: _Size) -> Array:
             [price.perception_at(float(a)), b.value, b.standard_error, s.value, s.standard_error]
         )
     return np.array(rows)
+
+
+def _single_perception(size: _Size) -> Array:
+    """Longer blocks, ``Rc = 1/2``: price list, ``W2^2`` of single samples and its error, by realism."""
+    n, values = _SINGLE, np.empty((size.codebooks, len(_REALISM)))
+    for k in range(size.codebooks):
+        code = random_code(n, _RATE, 0.5, codebook_seed=5000 + k)
+        rng = np.random.default_rng([k, 37])
+        x = rng.standard_normal((size.transport, n))
+        index = code.encode(x, seed=k)
+        for m, a in enumerate(_REALISM):
+            y = np.sort(code.decode(index, rng, realism=float(a), seed=k).ravel())
+            # On the line the monotone plan is optimal; the source's quantiles are exact.
+            values[k, m] = np.mean(np.square(y - _normal_quantiles(y.size)))
+    price = _price(n, 0.5)
+    rows = []
+    for m, a in enumerate(_REALISM):
+        single = mean_with_error(values[:, m])
+        rows.append([price.perception_at(float(a)), single.value, single.standard_error])
+    return np.array(rows)
+
+
+def _normal_quantiles(count: int) -> Array:
+    from scipy.special import ndtri
+
+    return ndtri((np.arange(count) + 0.5) / count)
 
 
 def _debiased(x: Array, y: Array) -> float:

@@ -29,7 +29,7 @@ def draw(record: Record, folder: Path) -> list[Path]:
         third.set(title="The law of $X^-$ in one codebook", xlabel="block length $n$",
                   ylabel="bound on $W_2^2$ per sample")  # fmt: skip
         _trap(fourth, a)
-        fourth.set(title="$n = 2$: block against single samples", xlabel="$(1-a)^2 C$, the price list",
+        fourth.set(title="Block against single samples", xlabel="$(1-a)^2 C$, the price list",
                    ylabel="$W_2^2$ per sample, measured")  # fmt: skip
         return save_figure(drawn, folder, "random-coding")
 
@@ -85,14 +85,19 @@ def _trap(axes: Any, a: Any) -> None:
     top = 1.05 * rows[:, 0].max()
     axes.plot([0, top], [0, top], color="grey", lw=1.0, label="equality")
     axes.errorbar(
-        rows[:, 0], rows[:, 1], yerr=2 * rows[:, 2], color=PALETTE[0], label="block", **_BARS
+        rows[:, 0], rows[:, 1], yerr=2 * rows[:, 2], color=PALETTE[0], label="$n=2$: block", **_BARS
     )
     axes.errorbar(
         rows[:, 0],
         rows[:, 3],
         yerr=2 * rows[:, 4],
         color=PALETTE[1],
-        label="single samples",
+        label="$n=2$: single",
         **_BARS,
     )
+    longer = a["single_perception"]
+    axes.errorbar(
+        longer[:, 0], longer[:, 1], yerr=2 * longer[:, 2], color=PALETTE[2],
+        label="$n=12$: single", **_BARS,
+    )  # fmt: skip
     axes.legend()
