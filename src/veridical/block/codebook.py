@@ -82,7 +82,7 @@ class SphereCodebook:
         points = checked_blocks(x, self.dimension)
         origin, starts = self._starts(seed, len(points))
         index = np.zeros(len(points), dtype=np.int64)
-        if self.index_bits == 0:
+        if self.index_bits == 0 or len(points) == 0:
             return index
         if math.isinf(self.seed_bits) and self.outputs * self.dimension < _CHUNK >> 6:
             return self._encode_own(points, origin)
@@ -196,6 +196,8 @@ def checked_blocks(x: Any, dimension: int) -> Array:
         InvalidSetting: another shape, NaN, infinite or huge values.
     """
     try:
+        if np.iscomplexobj(x):
+            raise TypeError("they are complex")
         points = np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError) as cause:
         raise InvalidSetting(f"blocks must be numbers: {cause}") from cause
