@@ -51,8 +51,8 @@ class _Size:
 _SIZES = {
     "quick": _Size(lengths=(2, 4, 8), codebooks=12, blocks=20, law_lengths=(2, 4),
                    counted=1 << 11, drawn=200, transport=200, curve=6),
-    "full": _Size(lengths=(2, 4, 8, 12, 16, 20, 24, 32), codebooks=32, blocks=150,
-                  law_lengths=(2, 4, 6, 8, 10, 12), counted=1 << 17, drawn=1500, transport=1000, curve=25),
+    "full": _Size(lengths=(2, 4, 8, 12, 16, 20, 24), codebooks=24, blocks=80,
+                  law_lengths=(2, 4, 6, 8, 10, 12), counted=1 << 16, drawn=800, transport=600, curve=25),
 }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def _distortions(n: int, Rc: float, size: _Size) -> Array:
     """For each realism: mean ``D``, its error over codebooks, ``D`` and ``P`` of the price list."""
     # More blocks of short codes, which vary more; fewer of long ones, which take their time.
     blocks = size.blocks * max(1, 16 // n)
-    blocks = max(10, min(blocks, int(2.0 ** (24 - _RATE * n) / n)))
+    blocks = max(10, min(blocks, int(2.0 ** (22 - _RATE * n) / n)))
     values = np.empty((size.codebooks, len(_REALISM)))
     for k in range(size.codebooks):
         code = random_code(n, _RATE, Rc, codebook_seed=1000 * n + k)
@@ -173,7 +173,7 @@ def _block_perception(size: _Size) -> Array:
     is biased by about ``1/m`` in the plane and on the line; twice the distance less that of the
     halves removes it.
     """
-    n, books = _PLANE, size.codebooks // 2
+    n, books = _PLANE, min(size.codebooks, 10)
     block, single = np.empty((books, len(_REALISM))), np.empty((books, len(_REALISM)))
     for k in range(books):
         code = random_code(n, _RATE, 0.5, codebook_seed=9000 + k)
