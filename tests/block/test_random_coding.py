@@ -142,7 +142,7 @@ def test_exact_laws(channel, Rc):
 def test_the_sphere_channel_has_the_length_of_the_source_and_one_codebook_shows():
     # Oracle: the length is chi in every codebook (KS, p > 1e-4); with 4 words in the plane the
     # directions are not uniform (40,000 blocks; KS rejects, p < 1e-6), which averaging over codebooks
-    # mends (2,000 codebooks, one block each, p > 1e-4).
+    # mends (1,000 codebooks, one block each, p > 1e-4).
     from scipy.stats import kstest
 
     def angles(k, blocks):
@@ -154,7 +154,7 @@ def test_the_sphere_channel_has_the_length_of_the_source_and_one_codebook_shows(
     one, length = angles(1, 40_000)
     assert kstest(length, "chi2", args=(2,)).pvalue > 1e-4
     assert kstest(one, "uniform", args=(-math.pi, 2 * math.pi)).pvalue < 1e-6
-    many = np.concatenate([angles(100 + k, 1)[0] for k in range(2000)])
+    many = np.concatenate([angles(100 + k, 1)[0] for k in range(1000)])
     assert kstest(many, "uniform", args=(-math.pi, 2 * math.pi)).pvalue > 1e-4
 
 

@@ -76,8 +76,7 @@ def compute(run: Run) -> Record:
         [[_price(int(n), Rc).distortion_for(0.0) for n in curve] for Rc in _COMMON]
     )
     arrays["limit_at_zero"] = np.array([float(gaussian_distortion(_RATE, 0.0, r)) for r in _COMMON])
-    shown = size.lengths[:: max(1, len(size.lengths) - 1)]
-    shown = (shown[0], size.lengths[len(size.lengths) // 2], size.lengths[-1])
+    shown = (size.lengths[0], size.lengths[len(size.lengths) // 2], size.lengths[-1])
     arrays["shown"] = np.array(shown)
     arrays["law_perception"], arrays["law_distortion"] = _curves(shown)
     C = float(gaussian_transport_cost(_RATE, 0.5))
