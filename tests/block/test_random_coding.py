@@ -47,10 +47,10 @@ def test_measured_best_cosines_follow_the_exact_law(n, index_bits, seed_bits):
 
 
 @pytest.mark.parametrize("seed_bits", [0, 3, math.inf])
-@pytest.mark.parametrize("n", [3, 700])
+@pytest.mark.parametrize("n", [3, 1100])
 def test_encoding_is_the_nearest_word(n, seed_bits):
     # Oracle: brute force over every index of the sub-codebook, through the decoder's own words; exact.
-    # Blocks of 700 take the path that codes block by block.
+    # Blocks of 1100 take the path that codes block by block.
     book = SphereCodebook(n, 6, seed_bits, 5)
     x = normal(20, n, 3)
     index = book.encode(x, 11)
@@ -224,10 +224,10 @@ def test_settings_outside_their_range(arguments, message):
 
 
 def test_bad_variance_seed_channel():
-    for bad in (0.0, -1.0, math.nan, math.inf, True):
+    for bad in (0.0, -1.0, math.nan, math.inf, True, "1"):
         with pytest.raises(InvalidSetting, match="variance"):
             random_code(4, 1.0, variance=bad)
-    for bad in (-1, 2**64, True):
+    for bad in (-1, 2**64, True, 1.5, None):
         with pytest.raises(InvalidSetting, match="codebook_seed"):
             random_code(4, 1.0, codebook_seed=bad)
     with pytest.raises(InvalidSetting, match="SphereChannel"):

@@ -42,6 +42,8 @@ _MOST_NORM = 1e150
 class SphereCodebook:
     """``2^(index_bits + seed_bits)`` words, uniform on the unit sphere in ``n`` dimensions.
 
+    Built by :func:`veridical.block.random_coding.random_code`, which checks that the bits are whole.
+
     Attributes:
         dimension: ``n``.
         index_bits: ``nR``, 0 to 24.
@@ -55,6 +57,27 @@ class SphereCodebook:
     index_bits: int
     seed_bits: float = 0
     codebook_seed: int = 0
+
+    def __post_init__(self) -> None:
+        n, b = self.dimension, self.index_bits
+        if b > MOST_INDEX_BITS:
+            raise InvalidSetting(
+                f"nR is {b} bits and can be searched up to {MOST_INDEX_BITS}; at dimension {n} the "
+                f"largest rate is {MOST_INDEX_BITS}/{n} = {MOST_INDEX_BITS / n:.6g}, and at this rate "
+                f"the largest dimension is {MOST_INDEX_BITS * n // b}"
+            )
+        if self.seed_bits != math.inf and self.total_bits > MOST_TOTAL_BITS:
+            left = MOST_TOTAL_BITS - b
+            raise InvalidSetting(
+                f"n(R + Rc) is {int(self.total_bits)} bits and at most {MOST_TOTAL_BITS}; the largest "
+                f"common_bits is {left}/{n} = {left / n:.6g}, or math.inf"
+            )
+        seed = self.codebook_seed
+        whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+        if not whole or not 0 <= seed < 1 << 64:
+            raise InvalidSetting(
+                f"codebook_seed must be a whole number from 0 to 2^64 - 1, got {seed!r}"
+            )
 
     @property
     def outputs(self) -> int:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["BestCosine", "conveyed_share", "mean_length"]
+__all__ = ["BestCosine", "conveyed_share", "is_number", "mean_length"]
 
 Array = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ class BestCosine:
         whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
         if not whole or not 2 <= n <= _MOST_DIMENSIONS:
             raise InvalidSetting(f"dimension must be a whole number from 2 to 2^16, got {n!r}")
-        if isinstance(self.bits, bool) or not self.bits >= 0:
+        if not is_number(self.bits) or not self.bits >= 0:
             raise InvalidSetting(f"bits must be 0 or more, got {self.bits!r}")
 
     def survival(self, theta: ArrayLike) -> Array:
@@ -124,6 +125,11 @@ class BestCosine:
             below = int(np.sum(self._log_exponent(angles[1:-1]) < exponent))
             low, high = float(angles[below]), float(angles[below + 1])
         return 0.5 * (low + high)
+
+
+def is_number(value: Any) -> bool:
+    """A real number (not a truth value), of Python or numpy."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def mean_length(dimension: int) -> float:

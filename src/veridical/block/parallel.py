@@ -69,7 +69,8 @@ def allocate_bits(
         eigenvalues: ``l``, shape ``(k,)``, positive.
         dimension: ``n``.
         index_bits: ``nR``, bits of a block of all components, 0 to 24.
-        seed_bits: ``nRc``, whole, or ``inf``.
+        seed_bits: ``nRc``, whole, or ``inf``. A component takes 56 bits in all at most, and none where
+            it conveys nothing; what is left over is not spent.
         perception: ``P`` per vector, for which the allocation is joint; ``None``: reverse
             water-filling (least ``d``, then least ``C``).
 

@@ -23,8 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
 from veridical.block.channels import CellChannel, SphereChannel, SymbolChannel
-from veridical.block.codebook import MOST_INDEX_BITS, MOST_TOTAL_BITS, SphereCodebook
-from veridical.block.cosine import BestCosine, conveyed_share, mean_length
+from veridical.block.codebook import SphereCodebook
+from veridical.block.cosine import BestCosine, conveyed_share, is_number, mean_length
 from veridical.codec import Codec
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
@@ -132,17 +132,14 @@ def random_code(
     Raises:
         InvalidSetting: a setting outside its range; the message names the nearest allowed ones.
     """
-    if isinstance(variance, bool) or not (math.isfinite(variance) and variance > 0):
+    if not is_number(variance) or not 0 < variance < math.inf:
         raise InvalidSetting(f"variance must be finite and positive, got {variance!r}")
     n = BestCosine(dimension, 0).dimension
     index_bits = whole_bits(rate_bits, n, "rate_bits")
     seed_bits: float = math.inf
     if common_bits != math.inf:
         seed_bits = whole_bits(common_bits, n, "common_bits")
-    _check_size(n, index_bits, seed_bits)
-    if isinstance(codebook_seed, bool) or not 0 <= codebook_seed < 1 << 64:
-        raise InvalidSetting(f"codebook_seed must be 0 to 2^64 - 1, got {codebook_seed!r}")
-    codebook = SphereCodebook(n, index_bits, seed_bits, int(codebook_seed))
+    codebook = SphereCodebook(n, index_bits, seed_bits, codebook_seed)
     length = math.sqrt(variance) * mean_length(n) * BestCosine(n, index_bits).mean()
     price = block_price(n, index_bits, seed_bits, variance=variance)
     if channel is CellChannel:
@@ -175,7 +172,7 @@ def whole_bits(bits_per_sample: float, dimension: int, name: str) -> int:
         InvalidSetting: negative, not finite, or no multiple of ``1/n``.
     """
     value = bits_per_sample
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    if not is_number(value) or not 0 <= value < math.inf:
         also = " or math.inf" if name == "common_bits" else ""
         raise InvalidSetting(f"{name} must be a finite number of 0 or more{also}, got {value!r}")
     bits = value * dimension
@@ -187,21 +184,6 @@ def whole_bits(bits_per_sample: float, dimension: int, name: str) -> int:
             f"{below + 1}/{dimension} = {(below + 1) / dimension:.6g}"
         )
     return round(bits)
-
-
-def _check_size(n: int, index_bits: int, seed_bits: float) -> None:
-    if index_bits > MOST_INDEX_BITS:
-        raise InvalidSetting(
-            f"nR is {index_bits} bits and can be searched up to {MOST_INDEX_BITS}; at dimension {n} the "
-            f"largest rate is {MOST_INDEX_BITS}/{n} = {MOST_INDEX_BITS / n:.6g}, and at this rate the "
-            f"largest dimension is {MOST_INDEX_BITS * n // index_bits}"
-        )
-    if seed_bits != math.inf and index_bits + seed_bits > MOST_TOTAL_BITS:
-        left = MOST_TOTAL_BITS - index_bits
-        raise InvalidSetting(
-            f"n(R + Rc) is {index_bits + int(seed_bits)} bits and at most {MOST_TOTAL_BITS}; the largest "
-            f"common_bits is {left}/{n} = {left / n:.6g}, or math.inf"
-        )
 
 
 def _digits(bits: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from veridical.studies.style import PALETTE, figure, save_figure, shades
 
 __all__ = ["draw"]
 
+_HEIGHTS = (0.03, 0.05, 0.1, 0.2, 0.4)
 _BARS = {"fmt": "o", "ms": 3.5, "mec": "white", "mew": 0.5, "capsize": 1.5, "elinewidth": 0.8}
 
 
@@ -76,6 +77,7 @@ def _law(axes: Any, a: Any) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(n, [f"{v:g}" for v in n])
+    axes.set_yticks(_HEIGHTS, [f"{v:g}" for v in _HEIGHTS])
     axes.minorticks_off()
     axes.legend()
 
