@@ -257,6 +257,9 @@ def test_bad_indices_and_rare_cells(monkeypatch):
             code.decode(np.array(bad), np.random.default_rng(0))
         with pytest.raises(InvalidSetting, match=r"ind(ex|ices)"):
             code.to_bytes(np.array(bad))
+    for bad in (-1, 1.0, True):
+        with pytest.raises(InvalidSetting, match="count"):
+            code.from_bytes(code.to_bytes(np.array([1])), bad)
     monkeypatch.setattr("veridical.block.channels._ROUNDS", 0)
     rare = random_code(4, 1.0, channel=CellChannel)
     with pytest.raises(NotConverged, match="SphereChannel"):

@@ -100,7 +100,10 @@ class RandomCode(Codec[Array, Whole, np.random.Generator]):
 
         Raises:
             DamagedFile: the message is truncated, altered, or holds another number of indices.
+            InvalidSetting: a negative count.
         """
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+            raise InvalidSetting(f"count must be a whole number of 0 or more, got {count!r}")
         width, digits = _digits(self.codebook.index_bits)
         zeros = np.zeros(count * digits, dtype=np.int64)
         parts = decode_symbols(data, zeros, _uniform(width)).reshape(count, digits)
