@@ -8,7 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from veridical.errors import InvalidSetting, MissingFile
-from veridical.studies import theory, theory_pictures
+from veridical.studies import (
+    random_coding,
+    random_coding_pictures,
+    theory,
+    theory_pictures,
+    universality,
+    universality_pictures,
+)
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
 
@@ -54,6 +61,18 @@ STUDIES: dict[str, Study] = {
         "[T] Fig. 8: circle, seed bit or information bit",
         _at_once(theory.t8),
         theory_pictures.draw_t8,
+    ),
+    "random-coding": Study(
+        "[T] 54-71: random codes of Gaussian blocks, from n = 2 to the limit",
+        random_coding.compute,
+        random_coding_pictures.draw,
+        presets=("quick", "full"),
+    ),
+    "asymptotic-universality": Study(
+        "[T] IV-E: what an encoder that ignores perception costs a vector Gaussian",
+        universality.compute,
+        universality_pictures.draw,
+        presets=("quick", "full"),
     ),
 }
 
