@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from veridical.studies import random_coding, universality
+from veridical.studies import asymptotic_universality, random_coding
 from veridical.studies.run import Run
 
 
@@ -27,7 +27,7 @@ def test_random_codes_follow_their_law(tmp_path):
 def test_the_penalty_of_ignoring_perception(tmp_path):
     # Oracle: 20.5 % at eigenvalues 4, 1, 1/4, 1/20, R=1, Rc=8, P=0 (0.05 %); nothing without common
     # randomness (1e-5); measured codes within 4 standard errors of the price list.
-    record = computed(universality, tmp_path)
+    record = computed(asymptotic_universality, tmp_path)
     assert record.facts["known_case"] == pytest.approx(0.205, abs=5e-4)
     np.testing.assert_allclose(record.arrays["grid"][0], 0, atol=1e-5)
     assert record.facts["largest_deviation_in_standard_errors"] < 4

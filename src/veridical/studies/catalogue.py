@@ -9,12 +9,12 @@ from pathlib import Path
 
 from veridical.errors import InvalidSetting, MissingFile
 from veridical.studies import (
+    asymptotic_universality,
+    asymptotic_universality_pictures,
     random_coding,
     random_coding_pictures,
     theory,
     theory_pictures,
-    universality,
-    universality_pictures,
 )
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
@@ -70,8 +70,8 @@ STUDIES: dict[str, Study] = {
     ),
     "asymptotic-universality": Study(
         "[T] IV-E: what an encoder that ignores perception costs a vector Gaussian",
-        universality.compute,
-        universality_pictures.draw,
+        asymptotic_universality.compute,
+        asymptotic_universality_pictures.draw,
         presets=("quick", "full"),
     ),
 }
