@@ -8,7 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from veridical.errors import InvalidSetting, MissingFile
-from veridical.studies import theory, theory_pictures
+from veridical.studies import (
+    circle_geometry,
+    circle_pictures,
+    theory,
+    theory_pictures,
+    universality,
+    universality_pictures,
+)
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
 
@@ -47,13 +54,46 @@ STUDIES: dict[str, Study] = {
     "bm5": Study(
         "[BM] Fig. 5: squared error, Theorem 2", _at_once(theory.bm5), theory_pictures.draw_bm5
     ),
+    "t1": Study(
+        "[T] Fig. 1: circle, one bit: cells and centroids",
+        _at_once(circle_geometry.t1),
+        circle_pictures.draw_t1,
+    ),
+    "t2": Study(
+        "[T] Fig. 2: circle, one bit: posterior samples",
+        _at_once(circle_geometry.t2),
+        circle_pictures.draw_t2,
+    ),
+    "t3": Study(
+        "[T] Fig. 3: circle, one bit: arcs of radius a",
+        _at_once(circle_geometry.t3),
+        circle_pictures.draw_t3,
+    ),
+    "t4": Study(
+        "[T] Fig. 4: circle, one bit and one seed bit",
+        _at_once(circle_geometry.t4),
+        circle_pictures.draw_t4,
+    ),
+    "t5": Study(
+        "[T] Fig. 5: circle, dither", _at_once(circle_geometry.t5), circle_pictures.draw_t5
+    ),
     "t6": Study(
         "[T] Fig. 6: circle, one bit, K = 1, 2, inf", _at_once(theory.t6), theory_pictures.draw_t6
+    ),
+    "t7": Study(
+        "[T] Fig. 7: circle, where a seed bit or an information bit leads",
+        _at_once(circle_geometry.t7),
+        circle_pictures.draw_t7,
     ),
     "t8": Study(
         "[T] Fig. 8: circle, seed bit or information bit",
         _at_once(theory.t8),
         theory_pictures.draw_t8,
+    ),
+    "universality": Study(
+        "One encoder for every perception: without a seed, on the circle, and not on a line",
+        _at_once(universality.compute),
+        universality_pictures.draw_universality,
     ),
 }
 
