@@ -114,7 +114,9 @@ def test_measured_transport_to_the_estimate(M, K):
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize(("M", "K", "a"), [(2, 1, 0.5), (2, 2, 0.4), (2, math.inf, 0.3), (4, 1, 0.6)])
+@pytest.mark.parametrize(
+    ("M", "K", "a"), [(2, 1, 0.5), (2, 2, 0.4), (2, math.inf, 0.3), (4, 1, 0.6)]
+)
 def test_measured_perception_between_the_ends(M, K, a):
     # Oracle: W2(p_X, p_X^) = (1 - a) W2 ([T] Prop. 3), by exact transport between samples of X and
     # of X^. Both laws live on curves, so that the distance of n samples is biased by a multiple of
@@ -158,7 +160,9 @@ def test_a_seed_bit_is_not_an_information_bit(points):
         codec = circle_codec(M, K)
         price = codec.calibration(None)
         assert (price.mmse, price.transport_cost) == pytest.approx((d, cost), abs=1e-6)
-        mmse = codec.decode(codec.encode(points, seed=3), np.random.default_rng(3), realism=0, seed=3)
+        mmse = codec.decode(
+            codec.encode(points, seed=3), np.random.default_rng(3), realism=0, seed=3
+        )
         errors = squared(points - mmse)
         agree(errors, d)
         atoms, counts = np.unique(mmse.round(9), axis=0, return_counts=True)

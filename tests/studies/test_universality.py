@@ -71,9 +71,7 @@ def test_no_stochastic_encoder_escapes_the_certified_loss():
     blur = np.repeat([1.0, 0.1], 20_000)[:, None, None]
     q = (1 - blur) * corners + blur * rng.random((40_000, 2, 6))
     found = line_prices(x, q)
-    loss = np.maximum(
-        found.mmse / own.mmse.min(), (found.mmse + found.w2_squared) / zero.min()
-    )
+    loss = np.maximum(found.mmse / own.mmse.min(), (found.mmse + found.w2_squared) / zero.min())
     assert np.min(loss) - 1 >= bound
     with pytest.raises(NotConverged, match="below the floor"):
         loss_bound(x, own, 0.5, 1.13 * normal)
