@@ -53,7 +53,14 @@ def test_from_circle_to_photographs():
     # a = 1/2 against the distortion. Circle, samples and Gaussian: 4 standard errors of D and, for
     # the Gaussian, of d on the training samples as well. The photograph is one picture: 2 %.
     pytest.importorskip("skimage")
-    space = run("from-circle-to-photographs.md")
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # small networks: threads only wait for each other
+    try:
+        space = run("from-circle-to-photographs.md")
+    finally:
+        torch.set_num_threads(before)
     rng = np.random.default_rng(0)
     for x, codec, seed, more in (
         (space["x"], space["circle"], 7, 1.0),
