@@ -1,18 +1,38 @@
-"""The Python snippets of the pages run from top to bottom."""
+"""The Python snippets of the pages run from top to bottom, and print what the pages say."""
 
+import contextlib
+import io
 import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 PAGES = Path(__file__).parents[2] / "docs"
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def run(page):
-    """Execute the page's Python blocks in one namespace and return it."""
+    """Execute the page's Python blocks in one namespace; check a text block that follows one.
+
+    Words must be equal and numbers within 8 % or two units of the last digit: training and file
+    formats differ a little between machines, a wrong formula differs by more.
+    """
     space = {}
-    for block in re.findall(r"```python\n(.*?)```", (PAGES / page).read_text(), re.DOTALL):
-        exec(compile(block, page, "exec"), space)  # noqa: S102 (our own documentation)
+    blocks = re.findall(
+        r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", (PAGES / page).read_text(), re.DOTALL
+    )
+    for code, expected in blocks:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            exec(compile(code, page, "exec"), space)  # noqa: S102 (our own documentation)
+        if expected:
+            found = said.getvalue()
+            assert _NUMBER.sub("#", found) == _NUMBER.sub("#", expected)
+            pairs = zip(_NUMBER.findall(found), _NUMBER.findall(expected), strict=True)
+            for one, other in pairs:
+                last = 10.0 ** -len(other.partition(".")[2])
+                assert float(one) == pytest.approx(float(other), rel=0.08, abs=2 * last), found
     return space
 
 
@@ -48,3 +68,32 @@ def test_a_source_of_your_own():
     space = run("extending.md")
     assert space["predicted"] == 1.25
     assert abs(space["measured"] - 1.25) < 0.04
+
+
+@pytest.mark.statistical
+def test_from_circle_to_photographs():
+    # Oracles: the printed text (see above); and in each of the four steps the price d + a^2 C at
+    # a = 1/2 against the distortion. Circle, samples and Gaussian: 4 standard errors of D and, for
+    # the Gaussian, of d on the training samples as well. The photograph is one picture: 2 %.
+    pytest.importorskip("skimage")
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # small networks: threads only wait for each other
+    try:
+        space = run("from-circle-to-photographs.md")
+    finally:
+        torch.set_num_threads(before)
+    rng = np.random.default_rng(0)
+    for x, codec, seed, more in (
+        (space["x"], space["circle"], 7, 1.0),
+        (space["moons"], space["codec"], 3, 1.0),
+        (space["test"], space["gauss"], 5, 2.0),
+    ):
+        z = codec.encode(x, seed=seed)
+        error = np.sum((x - codec.decode(z, rng, realism=0.5, seed=seed)) ** 2, axis=1)
+        price = codec.calibration(z).distortion_at(0.5)
+        assert abs(error.mean() - price) < 4 * np.sqrt(more / len(x)) * error.std()
+    unit, own = space["unit"], space["own"]
+    D = np.mean(np.sum((unit - space["pictures"][0.5]) ** 2, axis=1))
+    assert abs(D - own.distortion_at(0.5)) < 0.02 * D

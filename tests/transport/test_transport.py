@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment, linprog
 
 from veridical.errors import InvalidSetting
 from veridical.transport import (
+    LaguerreCells,
     exact_plan,
     learn_cells,
     plan_on_a_line,
@@ -101,6 +102,38 @@ def test_cells_learnt_from_samples_give_the_exact_plan():
     check_marginals(refined, np.full(3000, 1 / 3000), masses)
     again = plan_to_sites(x, sites, rng=rng, masses=masses)
     assert again.cost == pytest.approx(exact.cost, rel=1e-6)
+
+
+def test_few_large_cells_from_a_poor_start():
+    # Oracles: the network simplex on the same 20,000 samples; and the certificate, whose potentials
+    # are checked sample by sample. 1e-9 of the cost, from potentials that miss the masses by far;
+    # one site has no mass.
+    rng = np.random.default_rng(4)
+    x, sites = rng.normal(size=(20_000, 2)), rng.normal(size=(6, 2))
+    masses = np.array([0.4, 0.3, 0.15, 0.1, 0.05, 0.0])
+    plan = refined_plan(LaguerreCells(sites, np.zeros(6)), x, masses=masses)
+    assert plan.gap <= 1e-9 * plan.cost
+    cost = squared_distances(x, sites)
+    assert np.min(cost - plan.row_potential[:, None] - plan.column_potential) > -1e-9
+    assert plan.lower == pytest.approx(
+        plan.row_potential.mean() + masses[:5] @ plan.column_potential[:5], rel=1e-9
+    )
+    assert plan.cost == pytest.approx(exact_plan(x, sites, y_weights=masses).cost, rel=1e-9)
+    check_marginals(plan, np.full(20_000, 1 / 20_000), masses)
+
+
+def test_samples_that_repeat_are_planned_once():
+    # Oracle: the network simplex between the 12 distinct points and the sites; 1e-9.
+    rng = np.random.default_rng(5)
+    points, sites = rng.normal(size=(12, 2)), rng.normal(size=(8, 2))
+    which = rng.integers(12, size=70_000)
+    plan = plan_to_sites(points[which], sites, rng=rng)
+    law = np.bincount(which, minlength=12) / 70_000
+    assert plan.cost == pytest.approx(exact_plan(points, sites, x_weights=law).cost, rel=1e-9)
+    entries = np.sum((points[which[plan.rows]] - sites[plan.columns]) ** 2, axis=1)
+    assert plan.mass @ entries == pytest.approx(plan.cost, rel=1e-9)
+    assert plan.gap <= 1e-9 * plan.cost
+    check_marginals(plan, np.full(70_000, 1 / 70_000), np.full(8, 1 / 8))
 
 
 @pytest.mark.parametrize(

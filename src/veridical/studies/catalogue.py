@@ -11,10 +11,14 @@ from veridical.errors import InvalidSetting, MissingFile
 from veridical.studies import (
     asymptotic_universality,
     asymptotic_universality_pictures,
+    circle_geometry,
+    circle_pictures,
     random_coding,
     random_coding_pictures,
     theory,
     theory_pictures,
+    universality,
+    universality_pictures,
 )
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
@@ -54,8 +58,36 @@ STUDIES: dict[str, Study] = {
     "bm5": Study(
         "[BM] Fig. 5: squared error, Theorem 2", _at_once(theory.bm5), theory_pictures.draw_bm5
     ),
+    "t1": Study(
+        "[T] Fig. 1: circle, one bit: cells and centroids",
+        _at_once(circle_geometry.t1),
+        circle_pictures.draw_t1,
+    ),
+    "t2": Study(
+        "[T] Fig. 2: circle, one bit: posterior samples",
+        _at_once(circle_geometry.t2),
+        circle_pictures.draw_t2,
+    ),
+    "t3": Study(
+        "[T] Fig. 3: circle, one bit: arcs of radius a",
+        _at_once(circle_geometry.t3),
+        circle_pictures.draw_t3,
+    ),
+    "t4": Study(
+        "[T] Fig. 4: circle, one bit and one seed bit",
+        _at_once(circle_geometry.t4),
+        circle_pictures.draw_t4,
+    ),
+    "t5": Study(
+        "[T] Fig. 5: circle, dither", _at_once(circle_geometry.t5), circle_pictures.draw_t5
+    ),
     "t6": Study(
         "[T] Fig. 6: circle, one bit, K = 1, 2, inf", _at_once(theory.t6), theory_pictures.draw_t6
+    ),
+    "t7": Study(
+        "[T] Fig. 7: circle, where a seed bit or an information bit leads",
+        _at_once(circle_geometry.t7),
+        circle_pictures.draw_t7,
     ),
     "t8": Study(
         "[T] Fig. 8: circle, seed bit or information bit",
@@ -73,6 +105,11 @@ STUDIES: dict[str, Study] = {
         asymptotic_universality.compute,
         asymptotic_universality_pictures.draw,
         presets=("quick", "full"),
+    ),
+    "universality": Study(
+        "One encoder for every perception: without a seed, on the circle, and not on a line",
+        _at_once(universality.compute),
+        universality_pictures.draw_universality,
     ),
 }
 

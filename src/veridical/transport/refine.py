@@ -1,8 +1,9 @@
 """From learnt cells to a plan that is exact, or says how far from exact it is.
 
-Cells learnt by stochastic gradients miss the masses of the sites by a little. Only samples near
-the borders of cells can be at fault: these, and what the sites still lack, form a small transport
-problem that the network simplex solves exactly. Its potential draws new borders, and so on.
+Cells learnt by stochastic gradients miss the masses of the sites by a little. Newton's method on the
+dual brings this down to a sample or so. What is left is the fault of samples near the borders of
+cells: these, and what the sites still lack, form a small transport problem that the network simplex
+solves exactly. The better of its potential and the present one draws new borders, and so on.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from veridical.errors import InvalidSetting
-from veridical.transport.cells import _CHUNK, LaguerreCells, _scores, learn_cells
+from veridical.transport.cells import LaguerreCells, learn_cells
 from veridical.transport.exact import exact_plan
+from veridical.transport.newton import Borders, borders, newton_potential
 from veridical.transport.plan import Array, Plan, Whole, check_dimensions, weighted_points
 
 __all__ = ["plan_to_sites", "refined_plan"]
@@ -33,7 +35,8 @@ def plan_to_sites(
 ) -> Plan:
     """A plan from many samples to few sites, by whichever solver fits the size.
 
-    Exact in one dimension and up to 500,000 pairs; beyond, cells are learnt and refined.
+    Exact in one dimension and up to 500,000 pairs of distinct samples and sites; beyond, cells are
+    learnt and refined.
 
     Args:
         samples: shape ``(n, d)``.
@@ -51,8 +54,28 @@ def plan_to_sites(
     y, b = weighted_points(sites, masses, name="sites")
     if x.shape[1] == 1 or a.size * b.size <= _EXACT_PAIRS:
         return exact_plan(x, y, x_weights=a, y_weights=b)
+    distinct, which = np.unique(x, axis=0, return_inverse=True)
+    if 2 * distinct.shape[0] <= a.size:
+        law = np.bincount(which.ravel(), a, distinct.shape[0])
+        plan = plan_to_sites(distinct, y, rng=rng, masses=b, weights=law, start=start)
+        return _spread(plan, which.ravel(), a)
     cells = learn_cells(x, y, rng=rng, masses=b, weights=a, start=start)
     return refined_plan(cells, x, masses=b, weights=a)
+
+
+def _spread(plan: Plan, which: Whole, a: Array) -> Plan:
+    """A plan of distinct points as one of the samples: each takes its share of its point's entries."""
+    order = np.argsort(which, kind="stable")
+    starts = np.searchsorted(which[order], np.arange(plan.shape[0] + 1))
+    copies = np.diff(starts)[plan.rows]
+    entry = np.repeat(np.arange(plan.rows.size), copies)
+    place = np.arange(entry.size) - np.repeat(np.cumsum(copies) - copies, copies)
+    rows = order[starts[plan.rows[entry]] + place]
+    law = np.bincount(which, a, plan.shape[0])
+    return Plan(
+        rows, plan.columns[entry], plan.mass[entry] * a[rows] / law[which[rows]],
+        (a.size, plan.shape[1]), plan.cost, plan.lower, plan.row_potential[which], plan.column_potential,
+    )  # fmt: skip
 
 
 def refined_plan(
@@ -84,14 +107,16 @@ def refined_plan(
     check_dimensions(x, y)
     if rounds < 1:
         raise InvalidSetting(f"rounds is {rounds}; solve at least one border problem")
-    g, border, plans = cells.potential, _BORDER, []
+    g, now = newton_potential(x, a, y, b, np.where(b > 0, cells.potential, _NEVER))
+    border, plans = _BORDER, []
     for _ in range(rounds):
-        cell, margin = _cells_and_margins(x, y, g)
-        plan = _repaired(x, a, y, b, g, (cell, margin), border)
+        plan = _repaired(x, a, y, b, g, now, border)
         plans.append(plan)
         if plan.gap <= 1e-6 * plan.cost:
             break
-        g, border = plan.column_potential, 2 * border
+        if plan.lower > now.value:
+            g, now = plan.column_potential, borders(x, a, y, b, plan.column_potential)
+        border = 2 * border
     best = min(plans, key=lambda p: p.cost)
     bound = max(plans, key=lambda p: p.lower)
     return Plan(
@@ -100,27 +125,11 @@ def refined_plan(
     )  # fmt: skip
 
 
-def _cells_and_margins(x: Array, y: Array, g: Array) -> tuple[Whole, Array]:
-    """The cell of each sample, and by how much the second choice is dearer."""
-    cell, margin = np.empty(x.shape[0], dtype=np.int64), np.full(x.shape[0], np.inf)
-    step = max(1, _CHUNK // y.shape[0])
-    for first in range(0, x.shape[0], step):
-        part = slice(first, first + step)
-        scores = _scores(x[part], y, -g)
-        cell[part] = np.argmin(scores, axis=1)
-        if y.shape[0] > 1:
-            two = np.partition(scores, 1, axis=1)
-            margin[part] = two[:, 1] - two[:, 0]
-    return cell, margin
-
-
-def _repaired(
-    x: Array, a: Array, y: Array, b: Array, g: Array, assigned: tuple[Whole, Array], border: int
-) -> Plan:
+def _repaired(x: Array, a: Array, y: Array, b: Array, g: Array, now: Borders, border: int) -> Plan:
     """Samples inside the cells stay; the others are distributed exactly over what the sites lack."""
     n, m = a.size, b.size
-    cell, margin = assigned
-    order = np.argsort(margin, kind="stable")
+    order = np.argsort(now.margin, kind="stable")
+    cell = now.cell
     while True:
         free = order[:border]
         stays = np.ones(n, dtype=bool)
@@ -140,15 +149,14 @@ def _repaired(
     mass = np.concatenate([a[kept], small.mass * moved])
     cost = float(mass @ np.sum(np.square(x[rows] - y[columns]), axis=1))
     # Sites that lack nothing keep out of the small problem and keep their potential, up to the
-    # constant by which the two differ; sites without mass must not attract anything.
+    # constant by which the two differ; sites without mass must not attract anything. The small
+    # problem may fall into parts whose potentials are arbitrary against each other: then the
+    # present potential proves more.
     new = g + np.mean(small.column_potential - g[open_sites])
     new[open_sites] = small.column_potential
     new[b == 0] = _NEVER
-    f = _least(x, y, new)
-    return Plan(rows, columns, mass, (n, m), cost, float(a @ f + b @ new), f, new)
-
-
-def _least(x: Array, y: Array, g: Array) -> Array:
-    """``f_i = min_j |x_i - y_j|^2 - g_j``, the best potential of the rows."""
-    cell, _ = _cells_and_margins(x, y, g)
-    return np.sum(np.square(x - y[cell]), axis=1) - g[cell]
+    found = borders(x, a, y, b, new)
+    if found.value < now.value:
+        new, found = g, now
+    f = np.sum(np.square(x - y[found.cell]), axis=1) - new[found.cell]
+    return Plan(rows, columns, mass, (n, m), cost, found.value, f, new)
