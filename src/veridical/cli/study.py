@@ -47,7 +47,7 @@ def study(
         width = max(len(key) for key in STUDIES)
         for key, entry in STUDIES.items():
             sizes = f" [{' | '.join(entry.presets)}]" if len(entry.presets) > 1 else ""
-            terminal.out.print(f"{key:{width}} {entry.title}{sizes}", markup=False)
+            terminal.out.print(f"{key:{width}} {entry.title}{sizes}", markup=False, soft_wrap=True)
         return
     if not names:
         raise InvalidSetting("name a study, or use --list to see them all")
