@@ -8,7 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from veridical.errors import InvalidSetting, MissingFile
-from veridical.studies import theory, theory_pictures
+from veridical.studies import (
+    generators,
+    generators_pictures,
+    other_measures,
+    other_measures_pictures,
+    theory,
+    theory_pictures,
+)
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
 
@@ -54,6 +61,18 @@ STUDIES: dict[str, Study] = {
         "[T] Fig. 8: circle, seed bit or information bit",
         _at_once(theory.t8),
         theory_pictures.draw_t8,
+    ),
+    "t11": Study(
+        "[T] Fig. 11: KL, W1, energy distance and total variation in place of W2",
+        other_measures.compute,
+        other_measures_pictures.draw_t11,
+        ("quick", "full"),
+    ),
+    "generators": Study(
+        "Plan, posterior sampling and flow with reflow on four sources in the plane",
+        generators.compute,
+        generators_pictures.draw_generators,
+        ("quick", "full"),
     ),
 }
 

@@ -45,6 +45,7 @@ class Sizes:
 
     Attributes:
         sources: Names in ``PLANAR``.
+        codes: Names in ``CODES``.
         design: Samples that codes and flows are made from.
         measure: New samples for ``d``, ``C`` and distortion.
         transport: Of these, how many enter an exact ``W2^2``.
@@ -56,6 +57,7 @@ class Sizes:
     """
 
     sources: tuple[str, ...] = tuple(PLANAR)
+    codes: tuple[str, ...] = tuple(CODES)
     design: int = 20_000
     measure: int = 20_000
     transport: int = 1500
@@ -68,8 +70,8 @@ class Sizes:
 
 PRESETS = {
     "quick": Sizes(
-        sources=("moons",), design=600, measure=400, transport=100, rounds=1, steps=20, pairs=500,
-        realism=(0.0, 0.5, 1.0), shown=100,
+        sources=("moons",), codes=("1 bit, K = 2",), design=600, measure=400, transport=100,
+        rounds=1, steps=20, pairs=500, realism=(0.0, 0.5, 1.0), shown=100,
     ),
     "full": Sizes(),
 }  # fmt: skip
@@ -95,12 +97,12 @@ def compare(
     """
     work.mkdir(parents=True, exist_ok=True)
     facts: dict[str, Any] = {"generators": list(GENERATORS[: 3 + sizes.rounds]), "table": {}}
-    facts |= {"sources": list(sizes.sources), "codes": list(CODES)}
+    facts |= {"sources": list(sizes.sources), "codes": list(sizes.codes)}
     arrays: dict[str, NDArray[np.float64]] = {"realism": np.array(sizes.realism)}
-    total = len(sizes.sources) * len(CODES) * (sizes.rounds + 1)
+    total = len(sizes.sources) * len(sizes.codes) * (sizes.rounds + 1)
     done = 0
     for source in sizes.sources:
-        for code in CODES:
+        for code in sizes.codes:
             base = done
 
             def tell(finished: int, step: int, steps: int, base: int = base) -> None:
