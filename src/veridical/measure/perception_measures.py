@@ -171,7 +171,7 @@ def binned_total_variation(x_hat: ArrayLike, x: ArrayLike, cells: Cells) -> floa
     """``1/2 sum over cells of |p_X^ - p_X|``, in [0, 1].
 
     The total variation of the binned laws, which is at most that of the laws (data processing), plus
-    a bias of about ``sqrt(B (1/n + 1/m) / (2 pi))`` for ``B`` even cells and nearly equal laws.
+    a bias of about ``sqrt((B - 1)(1/n + 1/m) / (2 pi))`` for ``B`` even cells and nearly equal laws.
 
     Raises:
         InvalidSetting: bad samples.
