@@ -25,3 +25,15 @@ def test_one_shot():
     assert abs(np.mean(np.sum((x - best) ** 2, axis=1)) - 0.594715) < 0.03
     np.testing.assert_allclose(np.hypot(*real.T), 1.0, atol=1e-12)
     assert space["out"].shape == x.shape
+
+
+def test_generators():
+    # Oracles: what the page says: posterior sampling costs d, within 4 standard errors (15 %), and
+    # the plan less; the flow fits the codec; the choice meets its target on the samples it was made on.
+    space = run("generators.md")
+    price, plain = space["codec"].calibration, space["plain"].calibration
+    assert abs(plain.transport_cost / price.mmse - 1) < 0.15
+    assert price.transport_cost < 0.9 * price.mmse
+    assert np.isfinite(space["learnt"].calibration.transport_cost)
+    assert space["choice"].value <= 0.02
+    assert space["out"].shape == space["x"].shape

@@ -33,27 +33,34 @@ def draw_generators(record: Record, folder: Path) -> list[Path]:
 
 
 def _costs(record: Record, folder: Path) -> list[Path]:
-    """``C`` of every generator between the lines ``W2^2`` and ``d``; bars are two standard errors."""
+    """``C`` of every generator between the lines ``W2^2`` and ``d``; bars are two standard errors.
+
+    The dashes are ``W2^2`` to the law that the generator makes, the least that its ``C`` could be.
+    """
     sources, codes, names = (record.facts[k] for k in ("sources", "codes", "generators"))
     with grid(len(codes), len(sources), width=2.5, height=2.4) as (drawn, panels):
         for row, code in zip(panels, codes, strict=True):
             for axes, source in zip(row, sources, strict=True):
                 facts = record.facts["table"][f"{source}; {code}"]
-                cost = _part(record, source, code, "cost")
+                cost, law = (_part(record, source, code, k) for k in ("cost", "law"))
+                axes.plot(range(len(names)), law[:, 0], "_", ms=15, mew=1.2, color="#777777",
+                          label="$W_2^2$ to its own law")  # fmt: skip
                 axes.axhline(facts["mmse"][0], color="black", ls="--", lw=1.0, label="$d$")
                 axes.axhline(facts["w2_squared"][1], color="black", lw=1.0, label="$W_2^2$")
                 for k, (name, (C, error)) in enumerate(zip(names, cost, strict=True)):
                     axes.errorbar(
                         k, C, yerr=2 * error, fmt="o", ms=4, color=_COLOURS[name], capsize=2
                     )
-                    axes.annotate(f"{C:.3f}", (k, C), xytext=(0, 5), textcoords="offset points",
-                                  ha="center", fontsize=6.5)  # fmt: skip
+                    below = facts["w2_squared"][1] > C
+                    axes.annotate(f"{C:.3f}", (k, C), xytext=(0, -6 if below else 5), ha="center",
+                                  va="top" if below else "bottom", textcoords="offset points",
+                                  fontsize=6.5)  # fmt: skip
                 axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(0, 1.25 * float(np.max(cost[:, 0]))),
                          title=f"{source}, {code}")  # fmt: skip
                 axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=7)
                 axes.grid(visible=False, axis="x")
             row[0].set_ylabel(r"cost $C = E|\tilde X - \bar X|^2$")
-        panels[0][0].legend(loc="lower left", ncols=2)
+        panels[0][0].legend(loc="lower left", fontsize=7)
         return save_figure(drawn, folder, "generators")
 
 
@@ -100,7 +107,8 @@ def _gallery(record: Record, folder: Path) -> list[Path]:
                           lw=0.35, alpha=0.55)  # fmt: skip
                 axes.plot(*x_real.T, ".", ms=2, color="#333333")
                 axes.plot(*np.unique(x_mmse, axis=0).T, "o", ms=4, color="black", mec="white")
-                axes.set(xticks=[], yticks=[], aspect="equal")
+                axes.set(xticks=[], yticks=[])
+                axes.set_aspect("equal", adjustable="datalim")
                 axes.grid(visible=False)
             row[0].set_ylabel(name)
         for axes, source in zip(panels[0], sources, strict=True):

@@ -183,9 +183,10 @@ def compute(run: Run) -> Record:
 
     Points hold the rows target, ``P`` and its standard error, ``D`` and its standard error, realised on
     samples that the search did not see; ``D`` is ``d`` plus what realism was measured to add.
+    ``same_law`` is what two samples of the source measure: the bias of the first way's measure.
     """
     effort = PRESETS[run.preset]
-    facts: dict[str, Any] = {"effort": asdict(effort), "panels": {}}
+    facts: dict[str, Any] = {"effort": asdict(effort), "order": list(PANELS), "panels": {}}
     arrays: dict[str, Array] = {}
     jobs = [(name, way) for name, panel in PANELS.items() for way in panel.measures]
     for done, (name, way) in enumerate(jobs):
@@ -201,8 +202,12 @@ def compute(run: Run) -> Record:
             for way in panel.measures
             if _LINES.get(way, way) in drawn
         }
+        n = effort.transport if panel.transport else effort.samples
+        rng = np.random.default_rng([12, len(facts["panels"])])
+        measure = next(iter(panel.measures.values()))(panel.triples(n, rng)[0])
+        floor = measure(panel.triples(n, rng)[0], panel.triples(n, rng)[0])
         facts["panels"][name] = {
-            "title": panel.title, "ways": list(panel.measures), "lines": list(drawn),
+            "title": panel.title, "same_law": floor, "ways": list(panel.measures), "lines": list(drawn),
             "largest_deviation_in_standard_errors": off,
         }  # fmt: skip
     return Record("t11", facts, arrays)
@@ -219,7 +224,9 @@ def _points(panel: Panel, way: str, effort: Effort, rng: np.random.Generator) ->
             x_mmse, x_real, reference, measure, target, rng=rng, ways=(_KINDS[way],)
         )
         _, x_mmse, x_real = panel.triples(n, rng)
-        P = over_parts(measure, choice.blend(x_mmse, x_real, rng), panel.triples(n, rng)[0])
+        P = over_parts(
+            measure, choice.blend(x_mmse, x_real, rng), panel.triples(n, rng)[0], splits=10
+        )
         x, x_mmse, x_real = panel.triples(effort.samples, rng)
         x_hat = choice.blend(x_mmse, x_real, rng)
         # The part of D that all share, d, is known; what realism adds to it is measured.

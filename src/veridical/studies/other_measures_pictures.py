@@ -24,10 +24,14 @@ _BEST = {
 
 
 def draw_t11(record: Record, folder: Path) -> list[Path]:
-    """One panel for each measure and source; bars are two standard errors each way."""
+    """One panel for each measure and source; bars are two standard errors each way.
+
+    The dotted line is what two samples of the source measure.
+    """
     a, panels = record.arrays, record.facts["panels"]
     with grid(2, 3, width=3.3, height=2.8) as (drawn, rows):
-        for axes, (name, facts) in zip(rows.ravel(), panels.items(), strict=True):
+        for axes, name in zip(rows.ravel(), record.facts["order"], strict=True):
+            facts = panels[name]
             for way in facts["lines"]:
                 P, D = a[f"{name}; line; {way}"]
                 if way == "optimum":
@@ -38,6 +42,7 @@ def draw_t11(record: Record, folder: Path) -> list[Path]:
                 _, P, P_error, D, D_error = a[f"{name}; points; {way}"]
                 axes.errorbar(P, D, xerr=2 * P_error, yerr=2 * D_error, fmt="o", ms=3.5, label=way,
                               color=_COLOURS[way], mec="white", mew=0.5, elinewidth=0.8)  # fmt: skip
+            axes.axvline(max(facts["same_law"], 0.0), color="#888888", ls=":", lw=0.9)
             axes.set(xlim=(0, None), title=facts["title"])
             axes.legend(fontsize=7)
         for axes in rows[-1]:
