@@ -13,7 +13,7 @@ CODE := $(wildcard src tests benchmarks examples)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-all check check-format check-lint check-types check-walls format bench lock wheel clean
+.PHONY: help install docs demo test test-all check check-format check-lint check-types check-walls format bench lock wheel clean
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,16 @@ format: $(STAMP) ## format the code and repair what the linter can repair
 bench: $(STAMP) ## measure speed: import time, then every benchmarks/bench_*.py
 	$(BIN)/python benchmarks/import_time.py
 	$(if $(BENCHMARKS),$(BIN)/python -m pytest --benchmark-only $(BENCHMARKS) $(ARGS))
+
+$(VENV)/.docs: $(STAMP) requirements/docs.txt
+	$(PIP) install --quiet --no-deps -r requirements/docs.txt
+	touch $@
+
+docs: $(VENV)/.docs ## build the documentation site: build/site
+	test -f build/demo/demo.html || $(BIN)/veridical demo --out build/demo
+	$(BIN)/veridical study $$(grep -oh 'veridical study [a-z0-9-]*' docs/theory/*.md | cut -d' ' -f3 | sort -u) --out build/figures
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	cp build/demo/demo.html build/site/demo.html
 
 lock: ## pin the newest versions that pyproject.toml allows: requirements/dev.txt
 	requirements/lock.sh $(PYTHON)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -75,19 +75,25 @@ def times() -> None:
 
 
 def memory(megapixels: float) -> None:
-    """Print the peak memory of encoding nothing, of the ordinary decoder and of ours."""
+    """Print the peak memory and the time of whole processes that encode and decode."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.jpg"
         picture(megapixels).save(path, quality=40)
         programs = {
             "ordinary decoder": f"from PIL import Image; Image.open({str(path)!r}).load()",
-            "realism 1, 1 step": f"import veridical; veridical.decode({str(path)!r}, realism=1, steps=1)",
+            "encode AVIF": f"import veridical; veridical.encode({str(path)!r}, format='AVIF', quality=30)",
+            "encode JPEG": f"import veridical; veridical.encode({str(path)!r}, format='JPEG', quality=30)",
+            "decode, realism 0": f"import veridical; veridical.decode({str(path)!r}, realism=0)",
+            "decode, realism 1, 1 step": f"import veridical; veridical.decode({str(path)!r}, realism=1, steps=1)",
         }
-        print("| decoder | peak MiB | seconds |\n|---|---|---|")
+        print("| process | peak MiB | seconds |\n|---|---|---|")
         for name, code in programs.items():
             began = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+            child = subprocess.Popen([sys.executable, "-c", code])
+            _, status, used = os.wait4(child.pid, 0)
+            if status != 0:
+                raise SystemExit(f"{name} failed")
+            peak = used.ru_maxrss / 1024
             print(f"| {name} | {peak:.0f} | {time.perf_counter() - began:.0f} |", flush=True)
 
 

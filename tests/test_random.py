@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veridical.errors import InvalidSetting
-from veridical.random import random_symbols, random_uniforms, random_words
+from veridical.random import random_rows, random_symbols, random_uniforms, random_words
 
 GOLDEN = [0xB5FBCE7EBB8D1A2F, 0x910EABF359B0B628]
 SYMBOLS = [5, 2, 3, 1, 4, 3, 1, 2, 1, 4, 4, 4]
@@ -59,6 +59,30 @@ def test_words_are_those_of_the_definition_at_every_place(seed, stream, first, n
     # Oracle: the definition in Python integers; exact, across block borders.
     expected = [philox((i // 4, 0, 0, 0), (seed, stream))[i % 4] for i in range(first, first + n)]
     assert random_words(seed, n, stream=stream, first=first).tolist() == expected
+
+
+@given(SEEDS, st.lists(st.tuples(SEEDS, st.integers(0, 2**62)), max_size=6), st.integers(0, 200))
+def test_rows_are_the_streams_one_by_one(seed, rows, n):
+    # Oracle: random_words of each stream; exact, for short and long rows and any start.
+    streams = np.array([stream for stream, _ in rows], dtype=np.uint64)
+    first = np.array([place for _, place in rows], dtype=np.int64)
+    expected = [random_words(seed, n, stream=s, first=f).tolist() for s, f in rows]
+    assert random_rows(seed, streams, n, first=first).tolist() == expected
+    if rows:
+        same = [random_words(seed, n, stream=s, first=5).tolist() for s, _ in rows]
+        assert random_rows(seed, streams, n, first=5).tolist() == same
+
+
+def test_rows_outside_their_range():
+    streams = np.arange(3, dtype=np.uint64)
+    for bad in (np.arange(3), streams[None], [0.5]):
+        with pytest.raises(InvalidSetting, match="streams"):
+            random_rows(0, bad, 2)
+    for first in (-1, 0.5, [0, 1], 2**63 - 1):
+        with pytest.raises(InvalidSetting, match="first"):
+            random_rows(0, streams, 2, first=first)
+    with pytest.raises(InvalidSetting, match="seed"):
+        random_rows(-1, streams, 2)
 
 
 @given(SEEDS, st.integers(1, 2**63), st.integers(0, 100))

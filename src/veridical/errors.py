@@ -3,7 +3,7 @@
 One tree, one file: a caller who catches :class:`VeridicalError` catches everything that is the
 fault of the input or the settings; anything else that escapes is a defect of the package. Every
 message states the cause and the remedy. The command line turns a :class:`VeridicalError` into one
-line on standard error and exit code 2.
+line on standard error and exit code 2 (3 for :class:`SomeFailed`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ __all__ = [
     "NotConverged",
     "OutputExists",
     "PictureTooLarge",
+    "SomeFailed",
     "TargetUnreachable",
     "TrainingData",
     "UnsupportedFormat",
@@ -52,6 +53,10 @@ class DamagedFile(VeridicalError, ValueError):
 
 class PictureTooLarge(VeridicalError, ValueError):
     """The picture has more pixels than the limit against decompression bombs allows."""
+
+
+class SomeFailed(VeridicalError, RuntimeError):
+    """Some of many jobs failed and the others are done; the command line exits with 3."""
 
 
 class TargetUnreachable(VeridicalError, ValueError):

@@ -6,39 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
-
-from veridical.cli.main import main
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Call the command line in this process; returns (exit code, standard output, error)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["veridical", *map(str, words)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with a small PNG and a JPEG made of it."""
-    rng = np.random.default_rng(0)
-    smooth = rng.normal(size=(6, 8, 3))
-    pixels = np.clip(np.kron(smooth, np.ones((8, 8, 1))) * 40 + 128, 0, 255).astype(np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "photo.png")
-    Image.fromarray(pixels).save(tmp_path / "photo.jpg", quality=20)
-    return tmp_path
 
 
 def size(path):
@@ -88,22 +57,6 @@ def test_compare(run, folder):
         assert row in out
     Image.new("RGB", (3, 3)).save(folder / "other.png")
     refused(run("compare", folder / "other.png", folder / "photo.jpg"), "3 x 3")
-
-
-def test_many_files(run, folder):
-    (folder / "in").mkdir()
-    for k in range(3):
-        (folder / "in" / f"{k}.jpg").write_bytes((folder / "photo.jpg").read_bytes())
-    (folder / "in" / "broken.jpg").write_bytes(b"no picture")
-    out = folder / "out"
-    code, _, err = run("decode", folder / "in", "--out-dir", out, "--steps", 1)
-    assert code == 2
-    assert "broken.jpg" in err
-    assert left(out) == ["0.png", "1.png", "2.png"]
-    code, _, _ = run(
-        "decode", folder / "in" / "[01].jpg", "--out-dir", out, "--force", "--realism", 0
-    )
-    assert code == 0
 
 
 @pytest.mark.parametrize(

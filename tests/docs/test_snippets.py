@@ -16,6 +16,21 @@ def run(page):
     return space
 
 
+def test_channel_simulation():
+    # Oracles: what the page says. The plane: E|X - X^|^2 = 4 (1 - rho) within 4 standard errors (0.05). The Laplace
+    # channel: mean absolute deviation 1 about 0.5 (n = 4,000; 4 errors: 0.07). The codec: 1.52 bits
+    # written within 0.1, and the estimate is rho times the sample.
+    space = run("channel-simulation.md")
+    x, y = space["x"], space["x_hat"]
+    rho = space["channel"].correlation
+    assert abs(np.mean(np.sum((x - y) ** 2, axis=1)) - 4 * (1 - rho)) < 0.05
+    assert 8 * len(space["data"]) / len(x) < 2 + np.log2(3) + 4
+    assert abs(np.mean(np.abs(space["around"] - 0.5)) - 1.0) < 0.07
+    assert space["nearly"].max() < 64
+    assert abs(space["bits"] - 1.52) < 0.1
+    np.testing.assert_allclose(space["best"], space["real"] * np.sqrt(0.75), rtol=1e-9)
+
+
 def test_one_shot():
     # Oracles: what the page says: indices survive the bytes; realism 0 has the error of the price
     # list within 4 standard errors (0.03); realism 1 lies on the circle.
@@ -25,6 +40,14 @@ def test_one_shot():
     assert abs(np.mean(np.sum((x - best) ** 2, axis=1)) - 0.594715) < 0.03
     np.testing.assert_allclose(np.hypot(*real.T), 1.0, atol=1e-12)
     assert space["out"].shape == x.shape
+
+
+def test_a_source_of_your_own():
+    # Oracle: the page's own price, 1.25; 4 standard errors of 100,000 samples (0.04). The estimate is
+    # the mean of its half: E|X| = 1 for the Laplacian of scale 1.
+    space = run("extending.md")
+    assert space["predicted"] == 1.25
+    assert abs(space["measured"] - 1.25) < 0.04
 
 
 def test_generators():

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from veridical.cli.limits import limits_app
-from veridical.errors import InvalidSetting, MissingFile
+from veridical.errors import DamagedFile, InvalidSetting, MissingFile
 from veridical.limits import bernoulli_rate_bits
 
 
@@ -86,7 +86,7 @@ def test_errors_are_typed(tmp_path):
     with pytest.raises(MissingFile):
         run("discrete", str(tmp_path / "none.npz"), "-d", "0.1")
     (tmp_path / "bad.npz").write_bytes(b"no archive")
-    with pytest.raises(InvalidSetting):
+    with pytest.raises(DamagedFile):
         run("discrete", str(tmp_path / "bad.npz"), "-d", "0.1")
     with pytest.raises(InvalidSetting):
         run("bernoulli", "--p", "0.1", "-d", "zero")

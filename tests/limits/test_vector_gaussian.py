@@ -52,6 +52,12 @@ def test_the_oblivious_encoder():
     )
 
 
+def test_the_oblivious_encoder_at_small_rates():
+    # Oracle: optimal without common randomness (1e-6); the multiplier of so small a budget is large.
+    best = vector_gaussian_distortion(_SPECTRUM, 0.01, 0.0).distortion
+    assert oblivious_distortion(_SPECTRUM, 0.01, 0.0) == pytest.approx(best, abs=1e-6)
+
+
 def test_reverse_water_filling_spends_the_rate():
     # Oracle: the definition: one level, and the rate is met to 1e-12.
     D = reverse_water_filling(_SPECTRUM, 1.5)

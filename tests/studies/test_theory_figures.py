@@ -1,12 +1,16 @@
 """The theory figures: what must be seen in each holds in its record, and the pictures appear."""
 
+import contextlib
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile
 from veridical.studies import theory
 from veridical.studies.catalogue import STUDIES, redraw_study, run_study
-from veridical.studies.records import load_record
+from veridical.studies.records import Record, load_record, save_record
 
 
 def test_records_show_what_the_papers_say():
@@ -52,3 +56,22 @@ def test_bad_names_and_files_are_refused(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"x")
     with pytest.raises(DamagedFile):
         load_record(tmp_path / "bad.npz")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    record = Record("x", {"a": 1}, {"y": np.arange(9.0)})
+    return save_record(record, tmp_path_factory.mktemp("record"))
+
+
+@given(data=st.data())
+def test_damaged_records_are_refused_or_read(saved, data):
+    # Oracle: nothing but DamagedFile comes out of a file with some bytes changed or its end cut off.
+    content = bytearray(saved.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    keep = data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))
+    damaged = saved.parent / "damaged.npz"
+    damaged.write_bytes(bytes(content[:keep]))
+    with contextlib.suppress(DamagedFile):
+        assert load_record(damaged).arrays is not None

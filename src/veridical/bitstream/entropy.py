@@ -127,8 +127,11 @@ def decode_symbols(data: bytes, contexts: ArrayLike, tables: FrequencyTables) ->
         np.frombuffer(data, dtype="<u4", offset=_HEAD.size).astype(np.uint32)
     )
     out = np.zeros(count, dtype=np.int64)
-    for context, places in _by_context(c, tables):
-        out[places] = coder.decode(_model(tables, context), places.size)
+    try:
+        for context, places in _by_context(c, tables):
+            out[places] = coder.decode(_model(tables, context), places.size)
+    except AssertionError as cause:  # the coder's own word for words that no symbols lead to
+        raise DamagedFile(f"the message was not made with these tables: {cause}") from cause
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,7 @@ def demo(
 
     The photograph comes with scikit-image. Files in the folder are replaced.
     """
-    from veridical.cli.photo import comparison_table
+    from veridical.cli.comparison import comparison_table
     from veridical.measure.photo import compare_pictures, has_metrics
     from veridical.photo.decode import decode, info
     from veridical.photo.encode import encode
@@ -79,7 +80,7 @@ def demo(
                 perceptual=has_metrics(),
             )
         title = f"{format_name}, {facts.bits_per_pixel:.3f} bits per pixel, {facts.n_bytes:,} bytes"
-        table = comparison_table(rows, title)
+        table = comparison_table([asdict(row) for row in rows], title)
         terminal.out.print(table)
         write_whole(out / f"coffee.{suffix}", lambda f, b=file: f.write(b))
         for a, x in versions.items():

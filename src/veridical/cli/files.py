@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from veridical.errors import InvalidSetting, MissingFile, OutputExists, UnwritableOutput
 
-__all__ = ["check_output", "expand", "jobs", "write_whole"]
+__all__ = ["check_output", "expand", "jobs", "make_folder", "read_list", "write_whole"]
 
 
 def expand(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
@@ -22,8 +23,12 @@ def expand(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
     Raises:
         MissingFile: A pattern or folder that holds nothing usable.
     """
+    return [path for path, _ in _found(paths, suffixes)]
+
+
+def _found(paths: Iterable[Path], suffixes: Iterable[str]) -> Iterator[tuple[Path, Path]]:
+    """Each file with its place: the path inside the folder that was named, or its name alone."""
     wanted = {s.lower() for s in suffixes}
-    out: list[Path] = []
     for path in paths:
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in wanted and p.is_file())
@@ -31,15 +36,30 @@ def expand(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
                 raise MissingFile(
                     f"the folder {path} holds no file ending in {', '.join(sorted(wanted))}"
                 )
-            out += found
+            yield from ((p, p.relative_to(path)) for p in found)
         elif not path.exists() and glob.has_magic(str(path)):
             found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns too)
             if not found:
                 raise MissingFile(f"nothing matches {path}")
-            out += found
+            yield from ((p, Path(p.name)) for p in found)
         else:
-            out.append(path)
-    return out
+            yield path, Path(path.name)
+
+
+def read_list(source: Path) -> list[Path]:
+    """Paths from a text file, one a line; ``-`` reads them from standard input.
+
+    Raises:
+        MissingFile: The list cannot be read or names nothing.
+    """
+    try:
+        text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise MissingFile(f"cannot read the list {source}: {cause}") from cause
+    paths = [Path(line) for line in text.splitlines() if line.strip()]
+    if not paths:
+        raise MissingFile(f"the list {source} names no file; write one path a line")
+    return paths
 
 
 def jobs(
@@ -47,9 +67,18 @@ def jobs(
     out_dir: Path | None,
     new_suffix: str,
     suffixes: Iterable[str],
-    force: bool,
+    replaces: Callable[[Path, Path], bool],
 ) -> list[tuple[Path, Path]]:
     """Pairs (input, output) of a command called as ``IN OUT`` or ``IN... --out-dir D``.
+
+    Subfolders of a folder that was named stand below ``D`` again.
+
+    Args:
+        paths: What was named.
+        out_dir: Folder for the results; it is made.
+        new_suffix: Of the results in it.
+        suffixes: Which files of a folder count.
+        replaces: Whether an output that exists may be replaced, given input and output.
 
     Raises:
         InvalidSetting: Neither form, or two inputs with the same output.
@@ -68,23 +97,35 @@ def jobs(
     else:
         if not paths:
             raise InvalidSetting("name at least one input")
-        pairs = [(p, out_dir / f"{p.stem}{new_suffix}") for p in expand(paths, suffixes)]
+        pairs = [
+            (p, out_dir / place.with_suffix(new_suffix)) for p, place in _found(paths, suffixes)
+        ]
         seen: dict[Path, Path] = {}
         for source, target in pairs:
             if target in seen:
                 raise InvalidSetting(
-                    f"{seen[target]} and {source} would both become {target}; decode them into different folders"
+                    f"{seen[target]} and {source} would both become {target}; give them different folders"
                 )
             seen[target] = source
-        try:
-            out_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as cause:
-            raise UnwritableOutput(
-                f"cannot make the folder {out_dir}: {cause.strerror or cause}"
-            ) from cause
+        for folder in {out_dir, *(target.parent for _, target in pairs)}:
+            make_folder(folder)
     for source, target in pairs:
-        check_output(target, source, force)
+        check_output(target, source, replaces(source, target))
     return pairs
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents.
+
+    Raises:
+        UnwritableOutput: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise UnwritableOutput(
+            f"cannot make the folder {folder}: {cause.strerror or cause}"
+        ) from cause
 
 
 def check_output(target: Path, source: Path | None, force: bool) -> None:

@@ -158,16 +158,17 @@ def common(
 def _read(file: Path, names: tuple[str, ...]) -> dict[str, Any]:
     import numpy as np
 
+    from veridical.studies.records import read_npz
+
     if not file.is_file():
         raise MissingFile(f"{file} does not exist or is no file")
-    try:
-        if file.suffix.lower() == ".csv":
+    if file.suffix.lower() == ".csv":
+        try:
             table = np.atleast_2d(np.loadtxt(file, delimiter=",", dtype=np.float64))
-            return {"source": table[:, 0], "distortion": table[:, 1:]}
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError, TypeError) as cause:
-        raise InvalidSetting(f"{file} is neither an NPZ nor a CSV of numbers: {cause}") from cause
+        except (OSError, ValueError) as cause:
+            raise InvalidSetting(f"{file} is no CSV of numbers: {cause}") from cause
+        return {"source": table[:, 0], "distortion": table[:, 1:]}
+    arrays = read_npz(file)
     for name in names:
         if name not in arrays:
             raise InvalidSetting(

@@ -9,11 +9,13 @@ import typer
 
 from veridical import __version__
 from veridical.cli.demo import demo
+from veridical.cli.design import design
 from veridical.cli.limits import limits_app
 from veridical.cli.photo import compare, decode, encode, info
 from veridical.cli.study import study
 from veridical.cli.train import train_app
-from veridical.errors import VeridicalError
+from veridical.cli.view import view
+from veridical.errors import SomeFailed, VeridicalError
 
 __all__ = ["app", "main"]
 
@@ -28,7 +30,9 @@ app.command()(encode)
 app.command()(decode)
 app.command()(info)
 app.command()(compare)
+app.command()(view)
 app.command()(demo)
+app.command()(design)
 app.command()(study)
 app.add_typer(limits_app, name="limits")
 app.add_typer(train_app, name="train")
@@ -50,12 +54,15 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and exit with its code: 0 done, 2 bad input or usage, 130 interrupted."""
+    """Run the command line and exit with its code.
+
+    0 done, 2 bad input or usage, 3 some of many files failed, 130 interrupted.
+    """
     try:
         app()
     except VeridicalError as error:
         typer.echo(f"veridical: {error}", err=True)
-        sys.exit(2)
+        sys.exit(3 if isinstance(error, SomeFailed) else 2)
     except KeyboardInterrupt:
         typer.echo("veridical: interrupted", err=True)
         sys.exit(130)

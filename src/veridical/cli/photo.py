@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,14 +9,22 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from veridical.batch import Engine, Journal
 from veridical.cli import terminal
-from veridical.cli.files import jobs, write_whole
-from veridical.errors import InvalidSetting, UnwritableOutput, VeridicalError
+from veridical.cli.comparison import CODED, PICTURES, compare_folders, comparison_table
+from veridical.cli.files import jobs, read_list
+from veridical.cli.many import JOURNAL, EngineName, Jobs, Many, check_all_done
+from veridical.cli.photo_jobs import PhotoJob, compare_job, decode_job, encode_job, output_format
 
 __all__ = ["compare", "decode", "encode", "info"]
 
 Paths = Annotated[
-    list[Path], typer.Argument(help="IN OUT, or any files, folders or patterns with --out-dir.")
+    list[Path] | None,
+    typer.Argument(help="IN OUT, or any files, folders or patterns with --out-dir."),
+]
+FromList = Annotated[
+    Path | None,
+    typer.Option("--from-list", help="Text file with one input a line; - is standard input."),
 ]
 OutDir = Annotated[
     Path | None, typer.Option("--out-dir", "-o", help="Folder for the results of many inputs.")
@@ -31,9 +38,6 @@ Steps = Annotated[int, typer.Option(help="Steps of the generator: more is slower
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Weights = Annotated[Path | None, typer.Option(help="Own weights file instead of the shipped one.")]
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp")
-_CODED = (".avif", ".webp", ".jpg", ".jpeg")
-
 
 def _limit(max_pixels: int | None) -> int:
     from veridical.photo.reader import DEFAULT_MAX_PIXELS
@@ -41,24 +45,45 @@ def _limit(max_pixels: int | None) -> int:
     return DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
 
 
-def _each(pairs: list[tuple[Path, Path]], work: Callable[[Path, Path], None]) -> None:
-    """Do all jobs; with several, one that fails is reported and does not stop the others."""
-    if len(pairs) == 1:
-        work(*pairs[0])
+def _named(paths: list[Path] | None, from_list: Path | None) -> list[Path]:
+    return [*(paths or []), *([] if from_list is None else read_list(from_list))]
+
+
+def _all(
+    work: Any,
+    paths: list[Path],
+    out_dir: Path | None,
+    suffix: str,
+    *,
+    named: tuple[str, ...],
+    settings: dict[str, Any],
+    force: bool,
+    check: Callable[[Path], object],
+    title: str,
+    engine: Engine,
+) -> None:
+    """Do all jobs of a command: one file in this process, many by workers with a journal."""
+    if out_dir is None:
+        ((source, target),) = jobs(paths, None, suffix, named, lambda s, t: force)
+        check(target)
+        with terminal.progress(f"{title} {source.name}") as update:
+            job = PhotoJob(source, target, settings)
+            said = work(job, terminal.notice, update)["said"]
+        terminal.out.print(said, markup=False)
         return
-    failed = 0
-    for source, target in pairs:
-        try:
-            work(source, target)
-        except VeridicalError as error:
-            failed += 1
-            terminal.err.print(f"veridical: {source}: {error}", markup=False)
-    if failed:
-        raise InvalidSetting(f"{failed} of {len(pairs)} files failed; the others are done")
+    many = Many(work, title, engine, out_dir, Journal(out_dir / JOURNAL))
+
+    def replaces(source: Path, target: Path) -> bool:
+        return force or many.own_leftover(PhotoJob(source, target, settings))
+
+    pairs = jobs(paths, out_dir, suffix, named, replaces)
+    for _, target in pairs:
+        check(target)
+    check_all_done(many.run([PhotoJob(s, t, settings) for s, t in pairs], again=force))
 
 
 def encode(
-    paths: Paths,
+    paths: Paths = None,
     quality: Annotated[int | None, typer.Option(help="0 to 100 in the format's own sense.")] = None,
     bpp: Annotated[
         float | None, typer.Option(help="At most this many bits per pixel, by search.")
@@ -70,67 +95,29 @@ def encode(
         str, typer.Option(help="Format with --out-dir: avif, webp or jpg.")
     ] = "avif",
     out_dir: OutDir = None,
+    from_list: FromList = None,
+    workers: Jobs = None,
+    engine: EngineName = "loky",
     force: Force = False,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Code photographs as small AVIF, WebP or JPEG files that open everywhere."""
     from veridical.photo.encode import EverydayEncoder, format_of_suffix
-    from veridical.photo.encode import encode as encode_photo
 
     suffix = "." + format.lower().lstrip(".")
     format_of_suffix(suffix)
-    for source, target in jobs(paths, out_dir, suffix, _PICTURES, True):
-        name = format_of_suffix(target.suffix)
-        EverydayEncoder(name, quality, bpp, max_bytes)
-        del source
-
-    def work(source: Path, target: Path) -> None:
-        with terminal.progress(f"coding {source.name}"):
-            data = encode_photo(
-                source, format=format_of_suffix(target.suffix), quality=quality, bpp=bpp,
-                max_bytes=max_bytes, max_pixels=_limit(max_pixels), notice=terminal.notice,
-            )  # fmt: skip
-        write_whole(target, lambda file: file.write(data))
-        terminal.out.print(f"{target}: {len(data):,} bytes", markup=False)
-
-    _each(jobs(paths, out_dir, suffix, _PICTURES, force), work)
-
-
-def _save_picture(picture: Any, target: Path, format_name: str) -> None:
-    from PIL import Image
-
-    options: dict[str, Any] = dict(picture.info)
-    if format_name in ("JPEG", "WEBP", "AVIF"):
-        options["quality"] = 95
-    if format_name in ("JPEG", "BMP", "PPM") and picture.mode in ("RGBA", "LA"):
-        terminal.notice(f"{format_name} has no alpha; transparent parts are laid on white")
-        white = Image.new("RGBA", picture.size, "white")
-        white.alpha_composite(picture.convert("RGBA"))
-        picture = white.convert("L" if picture.mode == "LA" else "RGB")
-
-    def write(file: Any) -> None:
-        try:
-            picture.save(file, format_name, **options)
-        except (ValueError, TypeError, KeyError) as cause:
-            raise UnwritableOutput(
-                f"{format_name} cannot hold this picture ({cause}); try .png"
-            ) from cause
-
-    write_whole(target, write)
-
-
-def _output_format(suffix: str) -> str:
-    from PIL import Image
-
-    Image.init()
-    name = Image.registered_extensions().get(suffix.lower())
-    if name is None or name not in Image.SAVE:
-        raise UnwritableOutput(f"no picture format is written as {suffix!r}; try .png")
-    return name
+    _all(
+        encode_job, _named(paths, from_list), out_dir, suffix, named=PICTURES, force=force, title="coding",
+        settings={
+            "quality": quality, "bpp": bpp, "max_bytes": max_bytes, "max_pixels": _limit(max_pixels),
+        },
+        check=lambda target: EverydayEncoder(format_of_suffix(target.suffix), quality, bpp, max_bytes),
+        engine=Engine(engine, workers),
+    )  # fmt: skip
 
 
 def decode(
-    paths: Paths,
+    paths: Paths = None,
     realism: Annotated[
         float | None,
         typer.Option(help="0 least error (default) ... 1 follows the statistics of photographs."),
@@ -149,29 +136,23 @@ def decode(
         str, typer.Option(help="Format with --out-dir: png or any other.")
     ] = "png",
     out_dir: OutDir = None,
+    from_list: FromList = None,
+    workers: Jobs = None,
+    engine: EngineName = "loky",
     force: Force = False,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Decode AVIF, WebP or JPEG files at any realism, into any picture format."""
-    from veridical.photo.decode import decode as decode_photo
-
     suffix = "." + format.lower().lstrip(".")
-    pairs = jobs(paths, out_dir, suffix, _CODED, force)
-    for _, target in pairs:
-        _output_format(target.suffix)
-
-    def work(source: Path, target: Path) -> None:
-        with terminal.progress(f"decoding {source.name}") as update:
-            picture = decode_photo(
-                source, realism=realism, perception=perception, seed=seed, steps=steps, device=device,
-                tile=tile, weights=weights, max_pixels=_limit(max_pixels), notice=terminal.notice, progress=update,
-            )  # fmt: skip
-        _save_picture(picture, target, _output_format(target.suffix))
-        terminal.out.print(
-            f"{target}: {picture.width} x {picture.height} {picture.mode}", markup=False
-        )
-
-    _each(pairs, work)
+    _all(
+        decode_job, _named(paths, from_list), out_dir, suffix, named=CODED, force=force, title="decoding",
+        settings={
+            "realism": realism, "perception": perception, "seed": seed, "steps": steps, "device": device,
+            "tile": tile, "weights": weights, "max_pixels": _limit(max_pixels),
+        },
+        check=lambda target: output_format(target.suffix),
+        engine=Engine(engine, workers, torch=True),
+    )  # fmt: skip
 
 
 def info(
@@ -186,7 +167,7 @@ def info(
     from veridical.cli.files import expand
     from veridical.photo.decode import info as photo_info
 
-    for path in expand(files, _CODED):
+    for path in expand(files, CODED):
         i = photo_info(path, steps=steps, weights=weights, max_pixels=_limit(max_pixels))
         table = Table(title=str(path), title_justify="left", show_header=False)
         kind = i.format + (", greyscale" if i.grey else "") + (", alpha" if i.alpha else "")
@@ -205,45 +186,39 @@ def info(
 
 
 def compare(
-    original: Annotated[Path, typer.Argument(help="The picture before coding.")],
-    file: Annotated[Path, typer.Argument(help="The coded AVIF, WebP or JPEG file.")],
+    original: Annotated[
+        Path, typer.Argument(help="The picture before coding, or a folder of them.")
+    ],
+    file: Annotated[
+        Path, typer.Argument(help="The coded file, or a folder of them with the originals' names.")
+    ],
     seed: Seed = 0,
     steps: Steps = 4,
     device: Device = "auto",
     weights: Weights = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out-dir", "-o", help="With folders: where comparison.csv goes."),
+    ] = None,
+    workers: Jobs = None,
+    engine: EngineName = "loky",
+    force: Force = False,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Measure the ordinary decoder and realism 0, 0.5 and 1 against the original."""
-    from veridical.measure.photo import compare_file
-
+    settings = {
+        "seed": seed, "steps": steps, "device": device, "weights": weights, "max_pixels": _limit(max_pixels),
+    }  # fmt: skip
+    if original.is_dir() or file.is_dir():
+        compare_folders(
+            original,
+            file,
+            out_dir,
+            settings,
+            engine=Engine(engine, workers, torch=True),
+            force=force,
+        )
+        return
     with terminal.progress("comparing") as update:
-        rows = compare_file(
-            original, file, seed=seed, steps=steps, device=device, weights=weights,
-            max_pixels=_limit(max_pixels), notice=terminal.notice, progress=update,
-        )  # fmt: skip
+        rows = compare_job(PhotoJob(original, file, settings), terminal.notice, update)["rows"]
     terminal.out.print(comparison_table(rows, f"{file} against {original}"))
-
-
-def comparison_table(rows: list[Any], title: str) -> Table:
-    """A table of ``measure.photo.ComparisonRow``; columns that were not measured are left out."""
-    table = Table(title=title, title_justify="left")
-    has_stlpips = any(r.stlpips is not None for r in rows)
-    has_frechet = any(r.frechet is not None for r in rows)
-    for name in ("", "PSNR dB", "predicted dB"):
-        table.add_column(name, justify="left" if not name else "right")
-    if has_stlpips:
-        table.add_column("ST-LPIPS", justify="right")
-    if has_frechet:
-        table.add_column("patch Frechet", justify="right")
-    for r in rows:
-        cells = [
-            r.name,
-            f"{r.psnr_db:.2f}",
-            "" if math.isnan(r.predicted_psnr_db) else f"{r.predicted_psnr_db:.2f}",
-        ]
-        if has_stlpips:
-            cells.append(f"{r.stlpips:.4f}")
-        if has_frechet:
-            cells.append(f"{r.frechet:.3f}")
-        table.add_row(*cells)
-    return table

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from veridical.batch import Engine, Outcome, Task, run_batch
 from veridical.cli import terminal
+from veridical.cli.many import EngineName, check_all_done
 from veridical.errors import InvalidSetting
 
 __all__ = ["study"]
@@ -31,13 +33,15 @@ def study(
         bool,
         typer.Option("--redraw", help="Draw the saved or the shipped record; compute nothing."),
     ] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Studies at a time.")] = 1,
+    engine: EngineName = "loky",
     list_all: Annotated[bool, typer.Option("--list", help="Name every study and stop.")] = False,
 ) -> None:
     """Compute studies, save their records and draw them as PNG and PDF.
 
     A long study keeps finished parts in the folder's work/ and goes on there after being killed.
     """
-    from veridical.studies.catalogue import STUDIES, redraw_study, run_study
+    from veridical.studies.catalogue import STUDIES, check_names, redraw_study, run_study
 
     if list_all:
         width = max(len(key) for key in STUDIES)
@@ -47,6 +51,20 @@ def study(
         return
     if not names:
         raise InvalidSetting("name a study, or use --list to see them all")
+    check_names(names, preset)
+    if len(names) > 1 and not redraw:
+        tasks = [Task(name, (name, out, preset, data)) for name in dict.fromkeys(names)]
+        with terminal.progress("studies") as update:
+            check_all_done(
+                run_batch(
+                    _work,
+                    tasks,
+                    engine=Engine(engine, jobs, torch=True),
+                    progress=update,
+                    report=_say,
+                )
+            )
+        return
     for name in names:
         with terminal.progress(name) as update:
             paths = (
@@ -55,4 +73,22 @@ def study(
                 else run_study(name, out, preset=preset, data=data, progress=update)
             )
         for path in paths:
-            terminal.out.print(str(path), markup=False)
+            terminal.out.print(str(path), markup=False, soft_wrap=True)
+
+
+def _work(payload: tuple[str, Path, str | None, Path | None]) -> list[str]:
+    """One study in a worker; the paths of what it wrote."""
+    from veridical.studies.catalogue import run_study
+
+    name, out, preset, data = payload
+    return [str(path) for path in run_study(name, out, preset=preset, data=data)]
+
+
+def _say(outcome: Outcome) -> None:
+    if outcome.error is not None:
+        terminal.err.print(
+            f"veridical: {outcome.key}: {outcome.error}", markup=False, soft_wrap=True
+        )
+        return
+    for path in outcome.result:
+        terminal.out.print(path, markup=False, soft_wrap=True)

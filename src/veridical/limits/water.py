@@ -43,7 +43,7 @@ def common_step(gains: Array, nats: float) -> Array:
     rho = np.zeros_like(c)
     for _ in range(100):
         nu = math.exp(0.5 * (low + high)) * float(np.max(c))
-        rho = 2.0 * c / (nu + np.sqrt(nu**2 + 4.0 * c**2))
+        rho = 2.0 * c / (nu + np.hypot(nu, 2.0 * c))
         with np.errstate(divide="ignore"):
             spent = float(np.sum(-0.5 * np.log1p(-(rho**2))))
         low, high = (0.5 * (low + high), high) if spent > nats else (low, 0.5 * (low + high))

@@ -46,15 +46,15 @@ def _url(picture: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def page(original: Image.Image, coded: Sequence[PageFile]) -> str:
+def page(original: Image.Image | None, coded: Sequence[PageFile]) -> str:
     """The page as one string of HTML, with no reference to anything outside it.
 
     Args:
-        original: The picture before coding.
+        original: The picture before coding, if there is one to show.
         coded: At least one coded file.
     """
     data = {
-        "original": _url(original),
+        "original": None if original is None else _url(original),
         "files": [
             {
                 "title": f.title,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,13 +13,17 @@ from veridical.studies import (
     generators_pictures,
     other_measures,
     other_measures_pictures,
+    random_coding,
+    random_coding_pictures,
     theory,
     theory_pictures,
+    universality,
+    universality_pictures,
 )
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
 
-__all__ = ["STUDIES", "Study", "redraw_study", "run_study"]
+__all__ = ["STUDIES", "Study", "check_names", "redraw_study", "run_study"]
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,35 @@ STUDIES: dict[str, Study] = {
         generators_pictures.draw_generators,
         ("quick", "full"),
     ),
+    "random-coding": Study(
+        "[T] 54-71: random codes of Gaussian blocks, from n = 2 to the limit",
+        random_coding.compute,
+        random_coding_pictures.draw,
+        presets=("quick", "full"),
+    ),
+    "asymptotic-universality": Study(
+        "[T] IV-E: what an encoder that ignores perception costs a vector Gaussian",
+        universality.compute,
+        universality_pictures.draw,
+        presets=("quick", "full"),
+    ),
 }
 
 
-def _study(name: str) -> Study:
-    if name not in STUDIES:
-        raise InvalidSetting(f"unknown study {name!r}; choose one of {', '.join(STUDIES)}")
-    return STUDIES[name]
+def check_names(names: Iterable[str], preset: str | None = None) -> None:
+    """Every study is known and has the preset.
+
+    Raises:
+        InvalidSetting: one does not.
+    """
+    for name in names:
+        if name not in STUDIES:
+            raise InvalidSetting(f"unknown study {name!r}; choose one of {', '.join(STUDIES)}")
+        sizes = STUDIES[name].presets
+        if preset is not None and preset not in sizes:
+            raise InvalidSetting(
+                f"study {name!r} has no preset {preset!r}; choose one of {', '.join(sizes)}"
+            )
 
 
 def run_study(
@@ -105,12 +131,9 @@ def run_study(
         UnwritableOutput: the folder or a file cannot be written.
         MissingDependency: matplotlib is not installed.
     """
-    chosen = _study(name)
+    check_names([name], preset)
+    chosen = STUDIES[name]
     size = chosen.presets[0] if preset is None else preset
-    if size not in chosen.presets:
-        raise InvalidSetting(
-            f"study {name!r} has no preset {size!r}; choose one of {', '.join(chosen.presets)}"
-        )
     make_folder(folder)
     work = folder / "work" / f"{name}-{size}"
     record = chosen.compute(Run(work=work, preset=size, data=data, progress=progress))
@@ -130,7 +153,8 @@ def redraw_study(name: str, folder: Path) -> list[Path]:
         UnwritableOutput: the folder or a file cannot be written.
         MissingDependency: matplotlib is not installed.
     """
-    chosen = _study(name)
+    check_names([name])
+    chosen = STUDIES[name]
     own, shipped = (
         folder / f"{name}.npz",
         Path(str(files("veridical.studies"))) / "data" / f"{name}.npz",

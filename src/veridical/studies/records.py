@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from veridical.errors import DamagedFile, MissingFile, UnwritableOutput
 
-__all__ = ["Record", "load_record", "make_folder", "save_record", "write_whole"]
+__all__ = ["Record", "load_record", "make_folder", "read_npz", "save_record", "write_whole"]
+
+_MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,35 @@ def load_record(path: Path) -> Record:
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; run the study first")
+    arrays = read_npz(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            head = json.loads(str(archive["__record__"]))
-            arrays = {name: archive[name] for name in archive.files if name != "__record__"}
+        head = json.loads(str(arrays.pop("__record__")))
         return Record(head["study"], head["facts"], arrays)
-    except (OSError, ValueError, KeyError, TypeError) as cause:
+    except (ValueError, KeyError, TypeError) as cause:
         raise DamagedFile(f"{path} is no record of a study: {cause}") from cause
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an NPZ file; nothing in it is executed.
+
+    Raises:
+        DamagedFile: the file is no NPZ, or it is damaged, or holds more than a gibibyte.
+    """
+    import zipfile
+    import zlib
+
+    try:
+        # Opened here, because numpy leaves a file open that turns out to be no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            if sum(entry.file_size for entry in archive.zip.infolist()) > _MOST_BYTES:
+                raise DamagedFile(f"{path} unpacks to more than a gibibyte; is it the right file?")
+            return {name: archive[name] for name in archive.files}
+    except (
+        AttributeError, EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError,
+        RuntimeError, SyntaxError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error,
+    ) as cause:  # fmt: skip
+        if isinstance(cause, DamagedFile):
+            raise
+        raise DamagedFile(
+            f"{path} cannot be read as NPZ: {cause or 'it ends too early'}"
+        ) from cause

@@ -1,7 +1,8 @@
 """One training loop for every network: resumable, with averaged weights, on any device.
 
-The loop is the same on a processor, one GPU or several hosts (Hugging Face accelerate); what is
-trained is a ``loss(model, step) -> scalar tensor``. A checkpoint is written about once a minute
+The loop is the same on a processor, one GPU or several processes (Hugging Face accelerate); what is
+trained is a ``loss(model, step) -> scalar tensor``, in which every process sees its own rows of the
+step's batch, equally many, so that the mean of the gradients is that of the whole batch. A checkpoint is written about once a minute
 to a temporary name and renamed, so a killed run goes on from its last minute.
 """
 
@@ -77,11 +78,33 @@ def keep_memory() -> None:
         return
 
 
+class _Task(nn.Module):
+    """The loss as a module, which is what several processes wrap.
+
+    Whatever it calls of the model then takes part in the exchange of gradients.
+    """
+
+    def __init__(self, model: nn.Module, loss: Callable[[Any, int], Tensor]) -> None:
+        super().__init__()
+        self.model = model
+        self._loss = loss
+
+    def forward(self, step: int) -> Tensor:
+        # Mixed precision is the business of the loss; around its own sums it would lose digits.
+        with torch.autocast(next(self.model.parameters()).device.type, enabled=False):
+            return self._loss(self.model, step)
+
+
 class _Run:
     """State of one training that survives in its checkpoint."""
 
     def __init__(
-        self, model: nn.Module, rate: float, checkpoint: Path, accelerator: Accelerator
+        self,
+        model: nn.Module,
+        loss: Callable[[Any, int], Tensor],
+        rate: float,
+        checkpoint: Path,
+        accelerator: Accelerator,
     ) -> None:
         self.checkpoint, self.accelerator = checkpoint, accelerator
         self.averaged = copy.deepcopy(model).to(accelerator.device).requires_grad_(False)
@@ -91,7 +114,8 @@ class _Run:
         if checkpoint.exists():
             saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
             self._restore(model, saved)
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.network = model
+        self.task, self.optimizer = accelerator.prepare(_Task(model, loss), optimizer)
         if saved is not None:
             self.optimizer.load_state_dict(saved["optimizer"])
 
@@ -111,7 +135,7 @@ class _Run:
             return
         temporary = self.checkpoint.with_suffix(".tmp")
         state = {
-            "model": self.accelerator.unwrap_model(self.model).state_dict(),
+            "model": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
@@ -121,18 +145,27 @@ class _Run:
         torch.save(state, temporary)
         temporary.replace(self.checkpoint)
 
-    def advance(self, loss: Callable[[Any, int], Tensor], schedule: Schedule) -> Tensor:
+    def advance(self, schedule: Schedule) -> Tensor:
         """One optimizer step and one step of the average; returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = schedule.rate(self.step)
-        value = loss(self.model, self.step)
+        value = self.task(self.step)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(value)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.accelerator.clip_grad_norm_(self.task.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        schedule.follow(self.averaged, self.accelerator.unwrap_model(self.model), self.step)
+        schedule.follow(self.averaged, self.network, self.step)
         return value.detach()
+
+    def agreed(self, late: bool) -> bool:  # noqa: FBT001 (private)
+        """Whether the first process is late: clocks differ, and all have to stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return late
+        from accelerate.utils import broadcast
+
+        flag = torch.tensor([float(late)], device=self.accelerator.device)
+        return bool(broadcast(flag).item())
 
     def note(self, value: Tensor) -> None:
         """Fold a loss into the running mean; a loss that is not finite ends the training."""
@@ -158,7 +191,8 @@ def train(
 
     Args:
         model: The network; moved to the accelerator's device.
-        loss: Loss of one step; all its randomness must come from the step number.
+        loss: Loss of one step, the mean over this process's rows of the batch; all its randomness
+            must come from the step number.
         schedule: Length and rates.
         checkpoint: File of the checkpoint; its folder is made.
         accelerator: An ``accelerate.Accelerator``.
@@ -172,12 +206,12 @@ def train(
         TrainingData: The loss is not finite, or the checkpoint belongs to another network.
     """
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    run = _Run(model, schedule.learning_rate, checkpoint, accelerator)
+    run = _Run(model, loss, schedule.learning_rate, checkpoint, accelerator)
     first = run.step
     began = last_save = last_report = time.monotonic()
     already = run.seconds
     while run.step < schedule.steps:
-        value = run.advance(loss, schedule)
+        value = run.advance(schedule)
         now = time.monotonic()
         run.seconds = already + now - began
         if run.step % 20 == 0 or run.step == schedule.steps:
@@ -188,10 +222,12 @@ def train(
         if now - last_save > schedule.checkpoint_seconds:
             run.save()
             last_save = now
-        if stop_after_seconds is not None and now - began > stop_after_seconds:
+        if stop_after_seconds is not None and run.agreed(now - began > stop_after_seconds):
             run.save()
+            accelerator.wait_for_everyone()
             return None
     if run.step != first:
         run.save()
+    accelerator.wait_for_everyone()
     figures = {"steps": run.step, "seconds": round(run.seconds, 1), "loss": run.recent}
     return run.averaged.eval(), figures

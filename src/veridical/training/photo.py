@@ -101,7 +101,7 @@ def _weight(y: Tensor, scale: Tensor) -> Tensor:
     return 1 / (scale**2 * (energy[:, None, None, None] / scale**2 + 0.01) ** 0.27)
 
 
-def _noise(shape: torch.Size, seed: list[int], device: torch.device) -> Tensor:
+def _noise(shape: tuple[int, ...], seed: list[int], device: torch.device) -> Tensor:
     """Standard normal noise, a function of the seed, drawn where it is used."""
     generator = torch.Generator(device)
     generator.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1))
@@ -195,9 +195,10 @@ def train_flow(
 
         def ends(x_mmse: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
             r = whiten(x - x_mmse, size, scale).float()
-            return _noise(r.shape, [seed, step, accelerator.process_index], r.device), r
+            noise = _noise((preset.batch_size, *r.shape[1:]), [seed, step, 0], r.device)
+            return batches.mine(noise), r
 
-        time = _times(len(x), [seed, step, 7], x.device)
+        time = batches.mine(_times(preset.batch_size, [seed, step, 7], x.device))
         return _flow_loss(network, estimator, accelerator, (y, features, scale), ends, time)
 
     result = train(
@@ -241,22 +242,25 @@ def _reflow_pairs(
     """End points of the flow for ``reflow_batches`` batches, half precision, resumable."""
     batches = Batches(pairs, preset, seed, accelerator)
     shape = (preset.reflow_batches, preset.batch_size, 3, preset.patch, preset.patch)
-    path, mark = run / "reflow.f16", run / "reflow.done"
-    new = not path.exists() or path.stat().st_size != 2 * int(np.prod(shape))
-    store = np.memmap(path, dtype=np.float16, mode="w+" if new else "r+", shape=shape)
-    first = 0 if new or not mark.exists() else int(mark.read_text())
+    path, mark = run / "reflow.f16", run / f"reflow.done-{'-of-'.join(map(str, batches.part))}"
+    with accelerator.main_process_first():
+        new = not path.exists() or path.stat().st_size != 2 * int(np.prod(shape))
+        store = np.memmap(path, dtype=np.float16, mode="w+" if new else "r+", shape=shape)
+        for old in run.glob("reflow.done-*") if new else ():
+            old.unlink()
+    first = int(mark.read_text()) if mark.exists() else 0
     with torch.inference_mode():
         for step in range(first, preset.reflow_batches):
             _, y, features, scale = batches(step)
             with accelerator.autocast():
                 x_mmse, size = estimate(estimator, y, features, scale)
-                n = _noise(y.shape, [seed, step], y.device)
+                n = batches.mine(_noise(shape[1:], [seed, step], y.device))
 
                 def predict(u: Tensor, time: float) -> Tensor:
                     t = torch.full((len(u),), time, device=u.device)
                     return predict_residual(flow, u, t, x_mmse, size, y, features, scale).float()  # noqa: B023 (used at once)
 
-                store[step] = (
+                store[step, batches.part[0] :: batches.part[1]] = (
                     integrate_on_arcs(predict, n, preset.reflow_steps)
                     .cpu()
                     .numpy()
@@ -266,6 +270,7 @@ def _reflow_pairs(
                 store.flush()
                 mark.write_text(str(step + 1))
                 report("reflow pairs", step + 1, preset.reflow_batches, 0.0, 0.0)
+    accelerator.wait_for_everyone()
     return store
 
 
@@ -292,9 +297,9 @@ def train_reflow(
     def loss(network: RestorationNetwork, step: int) -> Tensor:
         k = int(np.random.default_rng([seed, step, 1]).integers(preset.reflow_batches))
         _, y, features, scale = batches(k)
-        r = torch.from_numpy(store[k].astype(np.float32)).to(y.device)
-        n = _noise(r.shape, [seed, k], r.device)
-        time = _times(len(r), [seed, step, 7], r.device)
+        r = batches.mine(torch.from_numpy(store[k].astype(np.float32))).to(y.device)
+        n = batches.mine(_noise(store.shape[1:], [seed, k], r.device))
+        time = batches.mine(_times(preset.batch_size, [seed, step, 7], r.device))
         seen = (y, features, scale)
         return _flow_loss(network, estimator, accelerator, seen, lambda *_: (n, r), time)
 

@@ -206,10 +206,22 @@ def prepare(
 
 
 class PairSampler:
-    """Random patches from a prepared set; ``batch(step)`` depends only on the seed and the step."""
+    """Random patches from a prepared set; ``batch(step)`` depends only on the seed and the step.
 
-    def __init__(self, pairs: Pairs, *, patch: int, batch_size: int, seed: int) -> None:
+    With ``part = (p, n)`` only rows ``p, p + n, ...`` of that batch are cut, for process p of n.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        *,
+        patch: int,
+        batch_size: int,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         self.pairs, self.patch, self.batch_size, self.seed = pairs, patch, batch_size, seed
+        self.part = part
         self._pixels = np.memmap(pairs.folder / "pixels.u8", dtype=np.uint8, mode="r")
         self._conditions = [Condition(**r["condition"]) for r in pairs.records]
         unknown = [
@@ -230,20 +242,22 @@ class PairSampler:
         """A batch: ``source`` and ``decoded`` uint8 (n, patch, patch, 3), ``features``, ``scale``."""
         rng = np.random.default_rng([self.seed, step])
         source, decoded, features, scales = [], [], [], []
-        for _ in range(self.batch_size):
+        for row in range(self.batch_size):
             i = int(rng.integers(len(self.pairs.records)))
             r = self.pairs.records[i]
             y = self._array(r["decoded"], r["decoded_size"])
             x = dihedral(self._array(r["source"], r["size"]), r["k"])
             top = 16 * int(rng.integers((y.shape[0] - self.patch) // 16 + 1))
             left = 16 * int(rng.integers((y.shape[1] - self.patch) // 16 + 1))
+            hide = int(rng.random() < 0.1)  # one in ten learns to do without the quantizer
+            if row % self.part[1] != self.part[0]:
+                continue
             cut = np.s_[top : top + self.patch, left : left + self.patch]
             truth = x[cut]
             if r["grey"]:
                 truth = np.asarray(
                     Image.fromarray(np.ascontiguousarray(truth)).convert("L").convert("RGB")
                 )
-            hide = int(rng.random() < 0.1)  # one in ten learns to do without the quantizer
             source.append(truth)
             decoded.append(y[cut])
             features.append(self._features[i][hide])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from veridical.errors import TrainingData
+from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.network import NetworkConfig, RestorationNetwork
 from veridical.training.loop import Schedule, keep_memory
 from veridical.training.photo_data import Pairs, PairSampler
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
+    from accelerate import Accelerator, PartialState
 
 __all__ = [
     "PRESETS",
@@ -31,6 +32,7 @@ __all__ = [
     "finish",
     "flow_config",
     "load_stage",
+    "processes",
     "save_stage",
 ]
 
@@ -89,24 +91,41 @@ PRESETS = {
 Report = Callable[[str, int, int, float, float], None]
 
 
+def _on_processor() -> bool:
+    """No GPU, or none wanted; accelerate joins processes without GPUs only if it is told so."""
+    wanted = os.environ.get("ACCELERATE_USE_CPU", "").lower() in {"1", "true", "yes"}
+    return wanted or not torch.cuda.is_available()
+
+
+def processes() -> PartialState:
+    """The processes that train together."""
+    from accelerate import PartialState
+
+    return PartialState(cpu=_on_processor())
+
+
 def accelerator_for(preset: Preset) -> Accelerator:
     """The accelerator of a stage: half precision only where the preset and the device have it."""
     from accelerate import Accelerator
 
     keep_memory()
-    return Accelerator(
-        mixed_precision=preset.mixed_precision if torch.cuda.is_available() else "no"
-    )
+    cpu = _on_processor()
+    return Accelerator(cpu=cpu, mixed_precision="no" if cpu else preset.mixed_precision)
 
 
 class Batches:
-    """Batches as tensors on the device, in [0, 1], channels first."""
+    """Batches as tensors on the device, in [0, 1], channels first; of each, this process's rows."""
 
     def __init__(self, pairs: Pairs, preset: Preset, seed: int, accelerator: Accelerator) -> None:
+        self.part = (accelerator.process_index, accelerator.num_processes)
+        if preset.batch_size % self.part[1]:
+            raise InvalidSetting(
+                f"{self.part[1]} processes cannot share a batch of {preset.batch_size} evenly; "
+                "choose a number of processes that divides it"
+            )
         self.sampler = PairSampler(
-            pairs, patch=preset.patch, batch_size=preset.batch_size,
-            seed=seed + 1000 * accelerator.process_index,
-        )  # fmt: skip
+            pairs, patch=preset.patch, batch_size=preset.batch_size, seed=seed, part=self.part
+        )
         self.device = accelerator.device
         # A fast device waits for patches: cut the next ones meanwhile. On a processor the
         # arithmetic needs every core, and nothing is gained.
@@ -121,6 +140,10 @@ class Batches:
         ready = self._coming.pop(step, None)
         self._coming = {k: f for k, f in self._coming.items() if k > step}
         return self.sampler.batch(step) if ready is None else ready.result()
+
+    def mine(self, whole: Tensor) -> Tensor:
+        """This process's rows of something that was drawn for the whole batch."""
+        return whole[self.part[0] :: self.part[1]]
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Source and decoded (n, 3, side, side), features (n, N_FEATURES), scale (n, 1, 1, 1)."""
@@ -140,7 +163,9 @@ def finish(
     if result is None:
         return None
     network, figures = result
-    save_stage(name, network, figures, run)
+    if processes().is_main_process:
+        save_stage(name, network, figures, run)
+    processes().wait_for_everyone()
     return network
 
 

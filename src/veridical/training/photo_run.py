@@ -18,7 +18,13 @@ from veridical.photo.model import PhotoModel, load_model
 from veridical.training.loop import keep_memory
 from veridical.training.photo import train_estimator, train_flow, train_reflow, train_spread
 from veridical.training.photo_data import prepare
-from veridical.training.photo_parts import PRESETS, Preset, estimator_config, save_stage
+from veridical.training.photo_parts import (
+    PRESETS,
+    Preset,
+    estimator_config,
+    processes,
+    save_stage,
+)
 from veridical.training.photo_prices import STAGES, Progress, calibrate
 
 __all__ = ["run_all"]
@@ -66,7 +72,11 @@ def run_all(
     keep_memory()
     run.mkdir(parents=True, exist_ok=True)
     model = None if start is None else _loaded(start, sizes)
-    pairs = prepare(data, run / "pairs", progress=lambda d, n: progress("preparing", d, n))
+    group = processes()
+    if not group.is_main_process:
+        progress, say = (lambda stage, done, total: None), (lambda message: None)
+    with group.main_process_first():
+        pairs = prepare(data, run / "pairs", progress=lambda d, n: progress("preparing", d, n))
     say(f"{pairs.n_pictures} pictures, {len(pairs.records)} coded versions")
     stages: list[tuple[str, Callable[..., nn.Module | None]]] = [
         ("estimator", train_estimator),
@@ -77,14 +87,17 @@ def run_all(
     if model is not None:
         pairs = replace(pairs, scale=model.scale)  # the units that its networks know
     if model is not None and keep_estimator:
-        save_stage("spread", model.estimator, {"kept_from": model.digest}, run)
+        if group.is_main_process:
+            save_stage("spread", model.estimator, {"kept_from": model.digest}, run)
+        group.wait_for_everyone()
         stages = stages[2:]
     for name, stage in stages:
-        if (run / f"{name}.safetensors").exists():
+        finished = (run / f"{name}.safetensors").exists()
+        group.wait_for_everyone()
+        if finished:
             continue
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            return None
+        # Never negative: whether time is up is agreed upon by all processes inside the stage.
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
 
         def report(title: str, done: int, total: int, *_: float) -> None:
             progress(title, done, total)
@@ -93,6 +106,8 @@ def run_all(
         if stage(pairs, sizes, run, report, seconds=left, **begin) is None:
             return None
         say(f"stage {name} is done: {(run / f'{name}.json').read_text()}")
+    if not group.is_main_process:
+        return run / "everyday.safetensors"
     return calibrate(
         pairs, sizes, validation, run,
         command=_command(data, validation, preset, start, keep_estimator),

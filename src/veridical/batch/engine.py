@@ -1,0 +1,153 @@
+"""Who works: processes of this machine or a cluster, all behind joblib."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from veridical.batch.tasks import Outcome, Task
+from veridical.errors import InvalidSetting, MissingDependency, VeridicalError
+
+__all__ = ["Engine", "connected", "until_death"]
+
+_ENGINES = ("loky", "ray", "dask")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Who works.
+
+    Attributes:
+        name: ``loky`` (processes of this machine), ``ray`` or ``dask`` (joblib's backends for a
+            cluster, which is the one that this process is connected to, or a local one).
+        jobs: Workers; 1 with ``loky`` works in this process. ``None``: the cores of this machine.
+        threads: Threads of a worker, for every number of workers the same, because sums of floating
+            point numbers depend on it.
+        torch: The work computes with PyTorch, whose threads are counted separately.
+    """
+
+    name: str = "loky"
+    jobs: int | None = None
+    threads: int = 1
+    torch: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name not in _ENGINES:
+            raise InvalidSetting(
+                f"unknown engine {self.name!r}; choose one of {', '.join(_ENGINES)}"
+            )
+        if (self.jobs is not None and self.jobs < 1) or self.threads < 1:
+            raise InvalidSetting(
+                f"jobs and threads must be 1 or more, got {self.jobs}, {self.threads}"
+            )
+
+    @property
+    def workers(self) -> int:
+        """The number of workers."""
+        import joblib
+
+        return joblib.cpu_count() if self.jobs is None else self.jobs
+
+
+def until_death(
+    work: Callable[[Any], Any], tasks: Sequence[Task], engine: Engine
+) -> Iterator[Outcome]:
+    """Outcomes as they come; ends early when a worker dies, because jobs themselves never raise."""
+    from joblib import Parallel, delayed, parallel_config
+
+    if engine.name == "loky" and engine.workers == 1:
+        yield from (_guarded(work, t, engine) for t in tasks)
+        return
+    call = delayed(_guarded)
+    calls = (call(work, t, engine) for t in tasks)
+    # A cluster's backend hands results over all at once only.
+    how = "generator_unordered" if engine.name == "loky" else "list"
+    try:
+        with parallel_config(backend=engine.name, n_jobs=engine.workers):
+            found = Parallel(return_as=how, batch_size=1)
+        yield from found(calls)
+    except Exception as cause:
+        if not _is_death(cause):
+            raise
+
+
+def _is_death(cause: BaseException) -> bool:
+    """The engine's own errors; each engine has its own classes, which only it can import."""
+    return any(
+        kind.__name__ in {"BrokenExecutor", "RayError", "KilledWorker", "CommClosedError"}
+        for kind in type(cause).__mro__
+    )
+
+
+def _guarded(work: Callable[[Any], Any], task: Task, engine: Engine) -> Outcome:
+    """One job in a worker, with its number of threads; errors become outcomes."""
+    try:
+        with _threads(engine):
+            return Outcome(task.key, work(task.payload))
+    except VeridicalError as error:
+        return Outcome(task.key, error=str(error))
+    except Exception as error:  # noqa: BLE001 (one defect must not stop thousands of other files)
+        return Outcome(task.key, error=f"unexpected {type(error).__name__}: {error}")
+
+
+@contextmanager
+def _threads(engine: Engine) -> Iterator[None]:
+    """The engine's number of threads for a while."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(engine.threads):
+        if not engine.torch:
+            yield
+            return
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(engine.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def connected(engine: Engine) -> Iterator[None]:
+    """A connection to the cluster of an engine; one that was not there before is let go again.
+
+    Raises:
+        MissingDependency: the engine's package is not installed.
+    """
+    with ExitStack() as stack:
+        _connect(engine, stack)
+        yield
+
+
+def _connect(engine: Engine, stack: ExitStack) -> None:
+    if engine.name == "loky":
+        return
+    try:
+        if engine.name == "ray":
+            import ray
+            from ray.util.joblib import register_ray
+
+            if not ray.is_initialized():
+                ray.init(
+                    num_cpus=engine.jobs,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=40,
+                )
+                stack.callback(ray.shutdown)
+            register_ray()
+        else:
+            from distributed import Client, get_client
+
+            try:
+                get_client()
+            except ValueError:
+                stack.enter_context(Client(n_workers=engine.workers, threads_per_worker=1))
+    except ImportError as cause:
+        raise MissingDependency(
+            f'the engine {engine.name} needs its package: pip install "veridical[cluster]"'
+        ) from cause

@@ -1,0 +1,1 @@
+"""Block codes: many source symbols coded together, with common randomness."""

@@ -1,0 +1,120 @@
+"""Measured comparisons as tables: of one file, and of two folders with their means."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from veridical.batch import Engine, Journal
+from veridical.cli import terminal
+from veridical.cli.files import expand, make_folder, write_whole
+from veridical.cli.many import JOURNAL, Many, check_all_done
+from veridical.cli.photo_jobs import PhotoJob, compare_job
+from veridical.errors import InvalidSetting, MissingFile
+
+__all__ = ["CODED", "PICTURES", "compare_folders", "comparison_table"]
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp")
+CODED = (".avif", ".webp", ".jpg", ".jpeg")
+_COLUMNS = {
+    "psnr_db": ("PSNR dB", ".2f"),
+    "predicted_psnr_db": ("predicted dB", ".2f"),
+    "stlpips": ("ST-LPIPS", ".4f"),
+    "frechet": ("patch Frechet", ".3f"),
+}
+
+
+def comparison_table(rows: list[dict[str, Any]], title: str) -> Table:
+    """A table of ``measure.photo.ComparisonRow``; columns that were not measured are left out."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    shown = {k: v for k, v in _COLUMNS.items() if any(row[k] is not None for row in rows)}
+    for name, _ in shown.values():
+        table.add_column(name, justify="right")
+    for row in rows:
+        cells = [
+            "" if row[k] is None or math.isnan(row[k]) else format(row[k], form)
+            for k, (_, form) in shown.items()
+        ]
+        table.add_row(row["name"], *cells)
+    return table
+
+
+def compare_folders(
+    originals: Path,
+    files: Path,
+    out_dir: Path | None,
+    settings: dict[str, Any],
+    *,
+    engine: Engine,
+    force: bool,
+) -> None:
+    """Compare every coded file of a folder with the original of the same name.
+
+    Prints the means and writes every row to ``comparison.csv``.
+
+    Raises:
+        InvalidSetting: One of the two is not a folder, or there is no folder for the table.
+        MissingFile: A coded file has no original, or more than one.
+        SomeFailed: Some could not be compared; the table holds the others.
+    """
+    if not (originals.is_dir() and files.is_dir()):
+        raise InvalidSetting("compare either two files or two folders")
+    if out_dir is None:
+        raise InvalidSetting("name a folder for the table of a comparison of folders: --out-dir D")
+    pairs = _pairs(originals, files)
+    make_folder(out_dir)
+    many = Many(compare_job, "comparing", engine, out_dir, Journal(out_dir / JOURNAL))
+    summary = many.run([PhotoJob(o, f, settings) for o, f in pairs], again=force)
+    results = {o.key: o.result["rows"] for o in summary.outcomes if o.error is None}
+    if results:
+        _write_csv(results, out_dir / "comparison.csv")
+        terminal.out.print(comparison_table(_means(results), f"means of {len(results)} files"))
+        terminal.out.print(str(out_dir / "comparison.csv"), markup=False)
+    check_all_done(summary)
+
+
+def _pairs(originals: Path, files: Path) -> list[tuple[Path, Path]]:
+    """Each coded file with the original whose path in its folder is the same but for the suffix."""
+    known: dict[Path, list[Path]] = {}
+    for path in expand([originals], PICTURES):
+        known.setdefault(path.relative_to(originals).with_suffix(""), []).append(path)
+    pairs = []
+    for path in expand([files], CODED):
+        found = known.get(path.relative_to(files).with_suffix(""), [])
+        if len(found) != 1:
+            raise MissingFile(
+                f"{path} has {len(found)} originals in {originals}; it needs one of the same name"
+            )
+        pairs.append((found[0], path))
+    return pairs
+
+
+def _means(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Means over the files by row; a column that some file lacks is left out."""
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for rows in results.values():
+        for row in rows:
+            by_name.setdefault(row["name"], []).append(row)
+    out = []
+    for name, rows in by_name.items():
+        mean: dict[str, Any] = {"name": name}
+        for key in _COLUMNS:
+            values = [row[key] for row in rows]
+            mean[key] = None if None in values else sum(values) / len(values)
+        out.append(mean)
+    return out
+
+
+def _write_csv(results: dict[str, Any], target: Path) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["file", "reconstruction", *_COLUMNS])
+    for key, rows in results.items():
+        table.writerows([key, row["name"], *(row[k] for k in _COLUMNS)] for row in rows)
+    write_whole(target, lambda file: file.write(text.getvalue().encode("utf-8")))

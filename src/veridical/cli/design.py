@@ -1,0 +1,81 @@
+"""The command ``veridical design``: codecs for any samples, with predicted and measured prices."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from veridical.batch import Engine, Outcome, Task, run_batch
+from veridical.cli import terminal
+from veridical.cli.many import EngineName, check_all_done
+from veridical.cli.tables import AsCsv, AsJson, Perceptions, Rates, numbers, show
+from veridical.errors import InvalidSetting, MissingFile
+
+__all__ = ["design"]
+
+
+def design(
+    file: Annotated[
+        Path, typer.Argument(help="Samples: .npy (n, d) or CSV with one sample a line.")
+    ],
+    *,
+    rate: Rates = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seeds", "-k", help="K; several options for several K.")
+    ] = None,
+    perception: Perceptions = None,
+    variable_length: Annotated[
+        bool, typer.Option(help="Entropy-constrained cells; the rate is that of the real coder.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of split, design and measurement.")] = 0,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Designs at a time.")] = None,
+    engine: EngineName = "loky",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Design codecs for every rate, number of seeds and perception; half of the samples measure them."""
+    from veridical.studies.sweep import DesignJob, design_row
+
+    samples = _samples(file)
+    tasks = [
+        Task(f"{R:g} bits, K = {K}, P = {P:g}", DesignJob(samples, R, K, P, variable_length, seed))
+        for R, K, P in product(
+            numbers(rate, "rate"), seeds or [1], numbers(perception, "perception", "0")
+        )
+    ]
+
+    def say(outcome: Outcome) -> None:
+        if outcome.error is not None:
+            terminal.err.print(
+                f"veridical: {outcome.key}: {outcome.error}", markup=False, soft_wrap=True
+            )
+
+    if len(tasks) == 1:
+        with terminal.progress("designing"):
+            show([design_row(tasks[0].payload)], as_json, as_csv)
+        return
+    with terminal.progress("designing") as update:
+        summary = run_batch(
+            design_row, tasks, engine=Engine(engine, jobs), progress=update, report=say
+        )
+    rows = [o.result for o in summary.outcomes if o.error is None]
+    if rows:
+        show(rows, as_json, as_csv)
+    check_all_done(summary)
+
+
+def _samples(file: Path) -> Any:
+    import numpy as np
+
+    if not file.is_file():
+        raise MissingFile(f"{file} does not exist or is no file")
+    try:
+        if file.suffix.lower() == ".npy":
+            with file.open("rb") as content:
+                return np.lib.format.read_array(content, allow_pickle=False).astype(np.float64)
+        return np.loadtxt(file, delimiter=",", dtype=np.float64)
+    except (EOFError, MemoryError, OSError, SyntaxError, TypeError, ValueError) as cause:
+        raise InvalidSetting(f"{file} is neither NPY nor a CSV of numbers: {cause}") from cause

@@ -1,0 +1,121 @@
+"""What a worker does with one photograph: code it, decode it, or measure it; files whole or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from veridical.cli.files import write_whole
+from veridical.errors import UnwritableOutput
+
+__all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "output_format"]
+
+Notice = Callable[[str], None]
+Update = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class PhotoJob:
+    """Input, output (for a comparison: the coded file) and the settings of ``veridical``'s functions."""
+
+    source: Path
+    target: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def encode_job(
+    job: PhotoJob, notice: Notice | None = None, progress: Update | None = None
+) -> dict[str, Any]:
+    """Code one photograph; returns its size and what a person should know."""
+    from veridical.photo.encode import encode, format_of_suffix
+
+    del progress
+    notices: list[str] = []
+    data = encode(
+        job.source,
+        format=format_of_suffix(job.target.suffix),
+        notice=notices.append if notice is None else notice,
+        **job.settings,
+    )
+    write_whole(job.target, lambda file: file.write(data))
+    return {"said": f"{job.target}: {len(data):,} bytes", "notices": notices}
+
+
+def decode_job(
+    job: PhotoJob, notice: Notice | None = None, progress: Update | None = None
+) -> dict[str, Any]:
+    """Decode one file; returns the size of the picture and what a person should know."""
+    from veridical.photo.decode import decode
+
+    notices: list[str] = []
+    tell = notices.append if notice is None else notice
+    picture = decode(
+        job.source,
+        notice=tell,
+        progress=(lambda done, total: None) if progress is None else progress,
+        **job.settings,
+    )
+    _save_picture(picture, job.target, output_format(job.target.suffix), tell)
+    return {
+        "said": f"{job.target}: {picture.width} x {picture.height} {picture.mode}",
+        "notices": notices,
+    }
+
+
+def compare_job(
+    job: PhotoJob, notice: Notice | None = None, progress: Update | None = None
+) -> dict[str, Any]:
+    """Measure one coded file (``target``) against its original (``source``)."""
+    from dataclasses import asdict
+
+    from veridical.measure.photo import compare_file
+
+    notices: list[str] = []
+    rows = compare_file(
+        job.source,
+        job.target,
+        notice=notices.append if notice is None else notice,
+        progress=(lambda done, total: None) if progress is None else progress,
+        **job.settings,
+    )
+    return {"rows": [asdict(row) for row in rows], "notices": notices, "said": f"{job.target}"}
+
+
+def output_format(suffix: str) -> str:
+    """Pillow's name of the format that a suffix stands for.
+
+    Raises:
+        UnwritableOutput: Pillow does not write it.
+    """
+    from PIL import Image
+
+    Image.init()
+    name = Image.registered_extensions().get(suffix.lower())
+    if name is None or name not in Image.SAVE:
+        raise UnwritableOutput(f"no picture format is written as {suffix!r}; try .png")
+    return name
+
+
+def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) -> None:
+    from PIL import Image
+
+    options: dict[str, Any] = dict(picture.info)
+    if format_name in ("JPEG", "WEBP", "AVIF"):
+        options["quality"] = 95
+    if format_name in ("JPEG", "BMP", "PPM") and picture.mode in ("RGBA", "LA"):
+        notice(f"{format_name} has no alpha; transparent parts are laid on white")
+        white = Image.new("RGBA", picture.size, "white")
+        white.alpha_composite(picture.convert("RGBA"))
+        picture = white.convert("L" if picture.mode == "LA" else "RGB")
+
+    def write(file: Any) -> None:
+        try:
+            picture.save(file, format_name, **options)
+        except (ValueError, TypeError, KeyError) as cause:
+            raise UnwritableOutput(
+                f"{format_name} cannot hold this picture ({cause}); try .png"
+            ) from cause
+
+    write_whole(target, write)

@@ -1,0 +1,53 @@
+"""The command ``design``: prices of several codecs, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from veridical.limits import circle_distortion, circle_mmse
+
+
+@pytest.fixture
+def circle(tmp_path):
+    angle = np.random.default_rng(0).random(3000) * 2 * np.pi
+    x = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    np.save(tmp_path / "circle.npy", x)
+    np.savetxt(tmp_path / "circle.csv", x, delimiter=",")
+    return tmp_path
+
+
+@pytest.mark.statistical
+def test_prices_of_the_circle(run, circle):
+    # Oracle: [T] eqs 24, 26 at M = 2, K = 1. The d of 1,500 samples is 1 - r^2 with r a mean of
+    # |cos|: its standard deviation is 2 r sqrt(1/2 - 4/pi^2) / sqrt(1500) = 0.0101; four of them, and
+    # for the measured distortion on the others four standard errors of its own in addition. This
+    # would miss an error of d below 7 %.
+    words = ("design", circle / "circle.npy", "--rate", 1, "--perception", "0:0.2:2", "--json")
+    code, out, err = run(*words, "--jobs", 1)
+    assert code == 0, err
+    rows = json.loads(out)
+    assert [row["perception"] for row in rows] == [0.0, 0.2]
+    for row in rows:
+        expected = float(circle_distortion(2, row["perception"], 1))
+        assert row["mmse"] == pytest.approx(float(circle_mmse(2)), abs=4 * 0.0101)
+        assert abs(row["measured"] - expected) < 4 * (row["standard_error"] + 0.0101)
+        assert row["bits"] == pytest.approx(1, abs=0.1)
+    assert run(*words, "--jobs", 2)[1] == out
+
+
+def test_csv_equals_npy_and_bad_input_is_refused(run, circle):
+    words = ("--rate", 1, "--csv")
+    assert run("design", circle / "circle.csv", *words) == run(
+        "design", circle / "circle.npy", *words
+    )
+    (circle / "bad.npy").write_bytes(b"no array")
+    (circle / "bad.csv").write_text("one,two\n")
+    for name in ("bad.npy", "bad.csv", "none.npy"):
+        code, _, err = run("design", circle / name, "--rate", 1)
+        assert code == 2
+        assert name in err
+    code, out, err = run("design", circle / "circle.npy", "--rate", 1, "--rate", -1, "--csv")
+    assert code == 3
+    assert "rate_bits must be 0 or more" in err
+    assert len(out.splitlines()) == 2

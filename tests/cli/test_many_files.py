@@ -1,0 +1,151 @@
+"""Commands over folders, patterns and lists: the same files whatever the workers, and no lost work."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from veridical.studies.records import load_record
+
+
+@pytest.fixture
+def many(folder):
+    """``in/`` with 0.jpg, 1.jpg, deep/2.jpg and broken.jpg."""
+    (folder / "in" / "deep").mkdir(parents=True)
+    for place in ("0", "1", "deep/2"):
+        (folder / "in" / f"{place}.jpg").write_bytes((folder / "photo.jpg").read_bytes())
+    (folder / "in" / "broken.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def results(out):
+    """Every file below a folder but the journal, with its bytes."""
+    return {
+        p.relative_to(out).as_posix(): p.read_bytes()
+        for p in out.rglob("*")
+        if p.is_file() and not p.name.startswith(".")
+    }
+
+
+def test_output_does_not_depend_on_the_workers_and_one_broken_file_stops_nothing(run, many):
+    # Oracle: contract: exit code 3, the summary names the broken file, subfolders stand below the
+    # output again; one worker and two write the same bytes.
+    words = ("decode", many / "in", "--realism", 1, "--steps", 1)
+    found = []
+    for jobs in (1, 2):
+        out = many / f"out{jobs}"
+        code, _, err = run(*words, "--out-dir", out, "--jobs", jobs)
+        assert code == 3
+        assert "1 of 4 failed" in err
+        assert "broken" in err
+        assert "Traceback" not in err
+        found.append(results(out))
+    assert sorted(found[0]) == ["0.png", "1.png", "deep/2.png"]
+    assert found[0] == found[1]
+
+
+def test_a_second_run_does_only_what_is_left(run, many):
+    # Oracle: times of the outputs: untouched where input, settings and output are as before.
+    out = many / "out"
+    words = ("encode", many / "in", "--quality", 20, "--out-dir", out, "--jobs", 1)
+    assert run(*words)[0] == 3
+    first = {name: (out / name).stat().st_mtime_ns for name in results(out)}
+    (many / "in" / "broken.jpg").write_bytes((many / "photo.jpg").read_bytes())
+    (out / "1.avif").unlink()
+    code, _, err = run(*words)
+    assert code == 0
+    assert "2 of 4 were done by an earlier run" in err
+    now = {name: (out / name).stat().st_mtime_ns for name in results(out)}
+    assert sorted(now) == ["0.avif", "1.avif", "broken.avif", "deep/2.avif"]
+    assert now["0.avif"] == first["0.avif"]
+    assert now["deep/2.avif"] == first["deep/2.avif"]
+    # Other settings would replace what is there: refused without --force, done with it.
+    other = ("encode", many / "in", "--quality", 40, "--out-dir", out, "--jobs", 1)
+    code, _, err = run(*other)
+    assert code == 2
+    assert "--force" in err
+    assert run(*other, "--force")[0] == 0
+    assert all((out / name).stat().st_mtime_ns > now[name] for name in now)
+
+
+def test_a_killed_command_goes_on(many):
+    # Oracle: kill -9 as soon as the first output is there; the same command then finishes with the
+    # bytes of a run that was never killed, and no temporary file counts as an output.
+    for k in range(3, 12):
+        (many / "in" / f"{k}.jpg").write_bytes((many / "photo.jpg").read_bytes())
+    (many / "in" / "broken.jpg").unlink()
+    code = [sys.executable, "-m", "veridical", "encode", many / "in", "--bpp", "3", "--jobs", "1"]
+    out = many / "out"
+    child = subprocess.Popen([*code, "--out-dir", out], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(out.glob("*.avif")) and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    again = subprocess.run([*code, "--out-dir", out], check=False, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    subprocess.run([*code, "--out-dir", many / "whole"], check=True, capture_output=True)
+    assert results(out) == results(many / "whole")
+    assert len(results(out)) == 12
+
+
+def test_lists_of_inputs(run, many, monkeypatch):
+    names = "\n".join(str(many / "in" / name) for name in ("0.jpg", "deep/2.jpg")) + "\n"
+    (many / "list.txt").write_text(names)
+    words = ("encode", "--quality", 20, "--jobs", 1, "--from-list")
+    assert run(*words, many / "list.txt", "--out-dir", many / "out")[0] == 0
+    assert sorted(results(many / "out")) == ["0.avif", "2.avif"]
+    (many / "empty.txt").touch()
+    code, _, err = run(*words, many / "empty.txt", "--out-dir", many / "out2")
+    assert code == 2
+    assert "names no file" in err
+    code, _, err = run("encode", "--quality", 20)
+    assert code == 2
+    assert "--out-dir" in err
+
+
+def test_folders_are_compared_file_by_file(run, many):
+    # Oracle: JPEG 0's PSNR in the table against numpy's on the same two pictures; 1e-9 dB.
+    (many / "in" / "broken.jpg").unlink()
+    originals = many / "originals"
+    (originals / "deep").mkdir(parents=True)
+    for place in ("0", "1", "deep/2"):
+        (originals / f"{place}.png").write_bytes((many / "photo.png").read_bytes())
+    code, out, err = run(
+        "compare", originals, many / "in", "--out-dir", many / "table", "--jobs", 1, "--steps", 1
+    )
+    assert code == 0, err
+    assert "means of 3 files" in out
+    rows = (many / "table" / "comparison.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * 4
+    with Image.open(many / "photo.png") as a, Image.open(many / "photo.jpg") as b:
+        error = np.mean((np.asarray(a, dtype=float) - np.asarray(b, dtype=float)) ** 2)
+    cells = rows[1].split(",")
+    assert cells[1] == "ordinary decoder"
+    assert float(cells[2]) == pytest.approx(10 * np.log10(255**2 / error), abs=1e-9)
+    (originals / "0.png").unlink()
+    code, _, err = run("compare", originals, many / "in", "--out-dir", many / "table2")
+    assert code == 2
+    assert "0 originals" in err
+    assert run("compare", originals, many / "photo.jpg")[0] == 2
+
+
+def test_several_studies_at_a_time(run, tmp_path):
+    # Oracle: the records of one after the other: equal facts and arrays.
+    for jobs in (1, 2):
+        code, out, _ = run("study", "bm3", "bm5", "--out", tmp_path / str(jobs), "--jobs", jobs)
+        assert code == 0
+        assert out.count(".png") == 2
+    for name in ("bm3", "bm5"):
+        one, two = (load_record(tmp_path / j / f"{name}.npz") for j in ("1", "2"))
+        assert one.facts == two.facts
+        assert all(np.array_equal(one.arrays[k], two.arrays[k]) for k in one.arrays)
+    code, _, err = run("study", "bm3", "bm99", "--out", tmp_path / "3")
+    assert code == 2
+    assert "bm99" in err
+    assert not (tmp_path / "3").exists()

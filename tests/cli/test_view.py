@@ -1,0 +1,40 @@
+"""The command ``view``: one page, whole or not there."""
+
+import json
+import re
+
+
+def data_of(page):
+    found = re.search(r"const DATA = (\{.*\});", page.read_text(encoding="utf-8"))
+    return json.loads(found.group(1).replace("<\\/", "</"))
+
+
+def test_a_page_of_two_files(run, folder):
+    # Oracle: the titles name the files with their size; without an original none is offered.
+    second = folder / "second.jpg"
+    second.write_bytes((folder / "photo.jpg").read_bytes())
+    page = folder / "view.html"
+    words = ("view", folder / "photo.jpg", second, "--out", page, "--steps", 1)
+    code, out, err = run(*words)
+    assert code == 0, err
+    assert "view.html" in out
+    data = data_of(page)
+    size = (folder / "photo.jpg").stat().st_size
+    assert [f["title"].split(",")[0] for f in data["files"]] == ["photo.jpg", "second.jpg"]
+    assert f"{size:,} bytes" in data["files"][0]["title"]
+    assert data["original"] is None
+    before = page.read_bytes()
+    code, _, err = run(*words)
+    assert code == 2
+    assert "--force" in err
+    assert page.read_bytes() == before
+    assert run(*words, "--force", "--original", folder / "photo.png")[0] == 0
+    assert data_of(page)["original"].startswith("data:image/png")
+
+
+def test_bad_input_leaves_no_page(run, folder):
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    code, _, err = run("view", folder / "broken.jpg", "--out", folder / "x.html")
+    assert code == 2
+    assert "Traceback" not in err
+    assert not (folder / "x.html").exists()

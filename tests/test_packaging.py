@@ -1,0 +1,102 @@
+"""The wheel: its size, what it holds, and that it works outside the checkout."""
+
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SNIPPET = """
+from PIL import Image
+import veridical
+
+data: bytes = veridical.encode("photo.png", format="AVIF", bpp=0.25)
+picture: Image.Image = veridical.decode(data, realism=0.7, seed=1)
+psnr: float = veridical.info(data).predicted_psnr_db(1.0)
+price: float = veridical.Calibration(0.5, 0.5).distortion_at(0.5)
+"""
+
+
+def call(*words, cwd):
+    done = subprocess.run(
+        [str(w) for w in words], cwd=cwd, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The wheel, and a Python far from the checkout that has it beside this environment's packages."""
+    folder = tmp_path_factory.mktemp("wheel")
+    call(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=CHECKOUT)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "env", with_pip=False, symlinks=True)
+    python = folder / "env" / "bin" / "python"
+    where = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    site = Path(call(python, "-c", where, cwd=folder).strip())
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    # Paths are searched in order, so the wheel's package goes before the checkout's.
+    (site / "others.pth").write_text(sysconfig_purelib() + "\n")
+    return wheel, python, folder
+
+
+def sysconfig_purelib():
+    import sysconfig
+
+    return sysconfig.get_paths()["purelib"]
+
+
+@pytest.mark.slow
+def test_size_and_contents(installed):
+    # Oracle: 60 MB for all, 16 MB a model and 40 MB of weights; what the code reads at run time.
+    wheel, _, _ = installed
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+    weights = [size for name, size in sizes.items() if name.endswith(".safetensors")]
+    assert wheel.stat().st_size < 60e6
+    assert weights
+    assert max(weights) <= 16e6
+    assert sum(weights) <= 40e6
+    for name in ("py.typed", "photo/page.html", "photo/weights/everyday.json", "__main__.py"):
+        assert f"veridical/{name}" in sizes
+    assert not [name for name in sizes if "test" in name or name.endswith((".pyc", ".ipynb"))]
+
+
+@pytest.mark.slow
+def test_it_runs_outside_the_checkout(installed):
+    # Oracle: the version of the package, and a file decoded by the installed weights.
+    _, python, folder = installed
+    where = call(python, "-c", "import veridical; print(veridical.__file__)", cwd=folder)
+    assert str(folder) in where
+    said = call(python, "-m", "veridical", "--version", cwd=folder)
+    assert said.startswith("veridical ")
+    make = (
+        "from PIL import Image; Image.effect_noise((64, 48), 40).convert('RGB').save('photo.png')"
+    )
+    call(python, "-c", make, cwd=folder)
+    call(python, "-m", "veridical", "encode", "photo.png", "photo.jpg", "--quality", 30, cwd=folder)
+    call(python, "-m", "veridical", "decode", "photo.jpg", "back.png", "--steps", 1, cwd=folder)
+    assert (folder / "back.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_a_users_types_are_checked_against_the_wheel(installed):
+    # Oracle: pyrefly finds no error in right code and one in wrong code.
+    _, python, folder = installed
+    (folder / "right.py").write_text(SNIPPET)
+    (folder / "wrong.py").write_text(SNIPPET + "wrong: int = veridical.decode(data)\n")
+    where = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    own = call(python, "-c", where, cwd=folder).strip()
+    (folder / "pyrefly.toml").write_text(f"site-package-path = {[own, sysconfig_purelib()]}\n")
+    checker = (sys.executable, "-m", "pyrefly", "check", "-c", folder / "pyrefly.toml")
+    call(*checker, "right.py", cwd=folder)
+    done = subprocess.run(
+        [*map(str, checker), "wrong.py"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "Image" in done.stdout

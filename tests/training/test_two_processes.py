@@ -1,0 +1,81 @@
+"""Training by two processes: the same weights as by one, also after both were killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+pytest.importorskip("accelerate")
+
+STAGES = ("estimator", "spread", "flow", "reflow")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for name, count in (("train", 3), ("val", 1)):
+        (folder / name).mkdir()
+        for k in range(count):
+            coarse = rng.integers(0, 256, (12, 11, 3)).astype(np.uint8)
+            Image.fromarray(coarse).resize((176, 192), Image.Resampling.BICUBIC).save(
+                folder / name / f"{k}.png"
+            )
+    return folder
+
+
+def command(pictures, run, processes):
+    launch = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone",
+        "--nproc_per_node", str(processes), "-m", "--",
+    ]  # fmt: skip
+    train = ["veridical", "train", "photo", pictures / "train", "--validation", pictures / "val"]
+    return [str(w) for w in (*launch, *train, "--run", run, "--preset", "tiny")]
+
+
+def quiet():
+    return os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_also_after_a_kill(pictures, tmp_path):
+    # Oracle: the run of one process on the same batches, within 1e-6: sums of gradients in another
+    # order differ in the last digits (7e-9 was measured). Without the exchange of gradients the
+    # weights of these few steps at small rates differ by 6e-5 and more, sixty times the tolerance.
+    one = subprocess.run(
+        command(pictures, tmp_path / "one", 1),
+        env=quiet(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert one.returncode == 0, one.stderr
+    words = command(pictures, tmp_path / "two", 2)
+    child = subprocess.Popen(
+        words, env=quiet(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 240
+    while not (tmp_path / "two" / "spread.safetensors").exists():
+        assert child.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    assert not (tmp_path / "two" / "everyday.safetensors").exists()
+    two = subprocess.run(words, env=quiet(), capture_output=True, text=True, check=False)
+    assert two.returncode == 0, two.stderr
+    for stage in STAGES:
+        a, b = (load_file(tmp_path / run / f"{stage}.safetensors") for run in ("one", "two"))
+        assert a.keys() == b.keys()
+        for name, value in a.items():
+            np.testing.assert_allclose(b[name], value, rtol=0, atol=1e-6, err_msg=f"{stage} {name}")
+    assert (tmp_path / "two" / "everyday.safetensors").exists()
+    # Both took part: each notes the rows of the reflow that it drew.
+    assert len(list((tmp_path / "two").glob("reflow.done-*-of-2"))) == 2
