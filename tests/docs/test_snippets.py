@@ -97,3 +97,15 @@ def test_from_circle_to_photographs():
     unit, own = space["unit"], space["own"]
     D = np.mean(np.sum((unit - space["pictures"][0.5]) ** 2, axis=1))
     assert abs(D - own.distortion_at(0.5)) < 0.02 * D
+
+
+def test_generators():
+    # Oracles: what the page says: posterior sampling costs d, within 4 standard errors (15 %), and
+    # the plan less; the flow fits the codec; the choice meets its target on the samples it was made on.
+    space = run("generators.md")
+    price, plain = space["codec"].calibration, space["plain"].calibration
+    assert abs(plain.transport_cost / price.mmse - 1) < 0.15
+    assert price.transport_cost < 0.9 * price.mmse
+    assert np.isfinite(space["learnt"].calibration.transport_cost)
+    assert space["choice"].value <= 0.02
+    assert space["out"].shape == space["x"].shape

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from veridical.errors import InvalidSetting
 from veridical.transport import LaguerreCells, Plan, power_assign
 
-__all__ = ["PlanGenerator"]
+__all__ = ["PlanGenerator", "drawn_entries"]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -73,8 +73,19 @@ class PlanGenerator:
         """
         del context  # the plan belongs to the estimate, which tells all that the index does
         atom = power_assign(x_mmse, self.atoms, np.zeros(self.atoms.shape[0]))
-        first, last = self.starts[atom], self.starts[atom + 1] - 1
-        low = np.where(first > 0, self.levels[first - 1], 0.0)
-        level = low + rng.random(atom.size) * (self.levels[last] - low)
-        entry = np.clip(np.searchsorted(self.levels, level, side="right"), first, last)
-        return self.samples[self.rows[entry]]
+        return self.samples[self.rows[drawn_entries(self.levels, self.starts, atom, rng)]]
+
+
+def drawn_entries(levels: Array, starts: Whole, group: Whole, rng: np.random.Generator) -> Whole:
+    """One entry of each given group, by the entries' weights.
+
+    Args:
+        levels: running sum of the weights over all entries, shape ``(e,)``.
+        starts: first entry of each group, then ``e``; shape ``(G + 1,)``.
+        group: from which to draw, shape ``(n,)``; each has an entry.
+        rng: one number per draw.
+    """
+    first, last = starts[group], starts[group + 1] - 1
+    low = np.where(first > 0, levels[first - 1], 0.0)
+    level = low + rng.random(group.size) * (levels[last] - low)
+    return np.clip(np.searchsorted(levels, level, side="right"), first, last)

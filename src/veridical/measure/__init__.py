@@ -7,7 +7,9 @@ Which one should I use?
   distance nearer to what people say of two pictures side by side.
 * **Does it look like the source?** For photographs :func:`patch_frechet`, a distance between
   *sets* of patches, which no single picture can have. For samples of low dimension
-  :func:`exact_w2_squared`, or :func:`sliced_w2_squared` when there are too many.
+  :func:`exact_w2_squared`, or :func:`sliced_w2_squared` when there are too many; total variation,
+  Kullback-Leibler, W1 and energy distance are in :mod:`~veridical.measure.perception_measures`.
+* **How much realism does another measure ask for?** :func:`realism_for_measure`.
 * **Is one codec better than another?** :func:`bd_rate_percent`, :func:`bd_psnr_db`.
 
 Importing this package loads neither PyTorch nor SciPy; the functions that need them do.
@@ -23,6 +25,7 @@ from veridical.measure.frechet import (
 )
 from veridical.measure.perception import PatchFeatures, Stage, patch_frechet
 from veridical.measure.rate import bits_per_pixel
+from veridical.measure.realism import realism_for_measure
 from veridical.measure.stlpips import Trunk, st_lpips
 from veridical.measure.uncertainty import Measured, jackknife_error, mean_with_error
 from veridical.measure.wasserstein import exact_w2_squared, sliced_w2_squared
@@ -45,6 +48,7 @@ __all__ = [
     "mse_unit",
     "patch_frechet",
     "psnr_db",
+    "realism_for_measure",
     "sliced_w2_squared",
     "st_lpips",
 ]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["Measured", "jackknife_error", "mean_with_error"]
+__all__ = ["Measured", "jackknife_error", "mean_with_error", "split_error"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,17 @@ def jackknife_error(left_out: Sequence[float] | ArrayLike) -> float:
     n = sample.size
     spread = float(np.sum(np.square(sample - np.mean(sample))))
     return math.sqrt((n - 1) / n * spread)
+
+
+def split_error(
+    statistic: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    splits: int,
+) -> float:
+    """``sd / sqrt(splits)`` of a statistic of two samples over disjoint, interleaved parts of them."""
+    parts = [statistic(x[i::splits], y[i::splits]) for i in range(splits)]
+    return float(np.std(parts, ddof=1)) / math.sqrt(splits)
 
 
 def _finite_sample(values: ArrayLike) -> np.ndarray:

@@ -10,14 +10,13 @@ beside the same estimate for two halves of the reference.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting, NotConverged
-from veridical.measure.uncertainty import Measured
+from veridical.measure.uncertainty import Measured, split_error
 
 __all__ = ["exact_w2_squared", "sliced_w2_squared"]
 
@@ -43,7 +42,7 @@ def exact_w2_squared(x: ArrayLike, y: ArrayLike, *, splits: int = 5) -> Measured
     """
     left, right = _samples(x, y, splits)
     value = _emd2(left, right)
-    return Measured(value, _split_error(_emd2, left, right, splits))
+    return Measured(value, split_error(_emd2, left, right, splits))
 
 
 def sliced_w2_squared(
@@ -78,7 +77,7 @@ def sliced_w2_squared(
     def mean_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return float(np.mean(_sorted_w2_squared(a @ axes, b @ axes)))
 
-    sample_error = _split_error(mean_distance, left, right, splits)
+    sample_error = split_error(mean_distance, left, right, splits)
     direction_error = float(np.std(per_direction, ddof=1)) / math.sqrt(directions)
     return Measured(float(np.mean(per_direction)), math.hypot(sample_error, direction_error))
 
@@ -136,14 +135,3 @@ def _sorted_w2_squared(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArra
     breaks = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
     starts, weights = breaks[:-1], np.diff(breaks) / (n * m)
     return weights @ np.square(x[starts // m] - y[starts // n])
-
-
-def _split_error(
-    distance: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    splits: int,
-) -> float:
-    """``sd / sqrt(splits)`` of the distance over disjoint, interleaved parts."""
-    parts = [distance(x[i::splits], y[i::splits]) for i in range(splits)]
-    return float(np.std(parts, ddof=1)) / math.sqrt(splits)

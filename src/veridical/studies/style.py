@@ -10,7 +10,7 @@ from typing import Any
 from veridical.errors import MissingDependency
 from veridical.studies.records import write_whole
 
-__all__ = ["PALETTE", "figure", "save_figure", "shades"]
+__all__ = ["PALETTE", "figure", "grid", "save_figure", "shades"]
 
 # Okabe and Ito: distinct for every common kind of colour vision, and in grey.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -56,6 +56,18 @@ def figure(
         drawn = Figure(figsize=(width * columns, height), layout="constrained")
         FigureCanvasAgg(drawn)
         yield drawn, [drawn.add_subplot(1, columns, k + 1) for k in range(columns)]
+
+
+@contextmanager
+def grid(rows: int, columns: int, *, width: float, height: float) -> Iterator[tuple[Any, Any]]:
+    """A figure with rows of axes; width and height are those of one of them.
+
+    Raises:
+        MissingDependency: matplotlib is not installed.
+    """
+    with figure(width=width * columns, height=height * rows) as (drawn, _):
+        drawn.clear()
+        yield drawn, drawn.subplots(rows, columns, squeeze=False)
 
 
 def shades(count: int) -> list[Any]:
