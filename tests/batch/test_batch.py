@@ -153,6 +153,27 @@ def test_every_worker_computes_with_the_same_number_of_threads(jobs):
     assert torch.get_num_threads() == before
 
 
+def growing_job():
+    def work(payload):
+        import sys
+        import time
+
+        # What loky takes for a leak is memory that stays; it looks once a second.
+        sys.modules.setdefault("kept", []).append(bytearray(b"x") * (200 << 20))
+        time.sleep(1.1)
+        return payload
+
+    return work
+
+
+@pytest.mark.slow
+def test_workers_that_grow_are_replaced_without_a_hang():
+    # Oracle: all results, with warnings as errors, as in all tests; each worker keeps 200 MB a job.
+    tasks = [Task(str(k), k) for k in range(8)]
+    summary = run_batch(growing_job(), tasks, engine=Engine(jobs=2))
+    assert [o.result for o in summary.outcomes] == list(range(8))
+
+
 @pytest.mark.filterwarnings("default")  # ray's own use of what Python is about to drop
 def test_a_local_ray_cluster_survives_the_death_of_a_worker(tmp_path):
     # Oracle: a cluster of two workers, one of them killed by its third job: all results are there,

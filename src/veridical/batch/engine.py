@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -118,7 +119,10 @@ def connected(engine: Engine) -> Iterator[None]:
     Raises:
         MissingDependency: the engine's package is not installed.
     """
-    with ExitStack() as stack:
+    with warnings.catch_warnings(), ExitStack() as stack:
+        # Worker processes that have grown are replaced; nothing is lost. Where warnings are errors,
+        # this one would end the thread that hands out the jobs, and the run would wait for ever.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
         _connect(engine, stack)
         yield
 
