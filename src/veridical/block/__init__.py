@@ -1,0 +1,1 @@
+"""Codecs of blocks: one index and one seed for many symbols together."""
