@@ -4,8 +4,11 @@
   ``sum d(x_t, c_t) + w_t cost(c_t)``; the index is the coset of ``G1`` that the word lies in.
 * **Words.** The decoder takes the word of least ``sum cost(c_t)`` in that coset of ``G1``. Where that is
   not the word that was meant, the encoder raises the weights ``w_t`` and searches again.
-* **Estimator.** ``x_mmse_t = E[X | c_t]``, symbol by symbol.
-* **Generator.** ``x_real_t`` drawn from ``p(x | c_t)`` of the *virtual* encoding by all of ``G3``.
+* **Estimator.** ``x_mmse_t = E[X_t | c_t]``, symbol by symbol.
+* **Generator.** ``x_real_t`` drawn from ``p(x_t | c_t)`` of the *virtual* encoding by all of ``G3``.
+
+The places of a period are not alike (some take free symbols, others check them), so that both have a
+table for each place of the period.
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ class GroupEncoder:
     Attributes:
         source: alphabet of the source.
         decoder: what the other side makes of an index.
-        distortion: ``d(x, u)``, shape ``(m, p)``.
+        distortion: ``d(x, u)`` at each place of the period, shape ``(N, m, p)``.
         letter_cost: ``cost(u)``, shape ``(p,)``, in natural units.
         weight: ``w`` at the start, squared units per unit of cost.
         repairs: searches after the first, in which ``w`` grows where the decoder went astray.
@@ -107,11 +110,15 @@ class GroupEncoder:
             index[rows] = self._encode(symbols[rows], seed, first)
         return index
 
+    def distances(self, symbols: Whole) -> Array:
+        """``d(x_t, u)`` of source symbols ``(blocks, n)``, shape ``(blocks, n, p)``."""
+        return self.distortion[np.arange(symbols.shape[1]) % len(self.distortion), symbols]
+
     def _encode(self, symbols: Whole, seed: int, first: int) -> Whole:
         """Best index of each block over the first search and the repairs."""
         chain = self.decoder.chain
         coset = chain.seed_words(seed, len(symbols), first=first)
-        d = self.distortion[symbols]
+        d = self.distances(symbols)
         weights = np.full(symbols.shape, self.weight)
         index = np.zeros((len(symbols), chain.index_symbols), dtype=np.int64)
         least = np.full(len(symbols), np.inf)
@@ -138,11 +145,11 @@ class GroupEncoder:
 
 @dataclass(frozen=True)
 class GroupEstimator:
-    """``x_mmse_t = E[X | c_t]``.
+    """``x_mmse_t = E[X_t | c_t]``.
 
     Attributes:
         decoder: from index and seed to words.
-        values: shape ``(p,)``.
+        values: for each place of the period, shape ``(N, p)``.
     """
 
     decoder: GroupWords
@@ -154,7 +161,8 @@ class GroupEstimator:
         Raises:
             InvalidSetting: an index of another shape, or a symbol outside the alphabet.
         """
-        return self.values[self.decoder.words(index, seed)]
+        words = self.decoder.words(index, seed)
+        return self.values[np.arange(words.shape[1]) % len(self.values), words]
 
 
 @dataclass(frozen=True)
@@ -163,8 +171,8 @@ class GroupGenerator:
 
     Attributes:
         source: alphabet.
-        values: what ``x_mmse_t`` can be, rising, shape ``(k,)``.
-        channel: ``p(x | x_mmse)``, shape ``(k, m)``.
+        values: what ``x_mmse_t`` can be, for each place of the period, shape ``(N, p)``.
+        channel: ``p(x | x_mmse)``, shape ``(N, p, m)``; equal values have equal rows.
     """
 
     source: Alphabet
@@ -178,18 +186,21 @@ class GroupGenerator:
             InvalidSetting: a number that is no estimate of this code.
         """
         del context
-        place = np.minimum(np.searchsorted(self.values, x_mmse), self.values.size - 1)
-        if not np.array_equal(self.values[place], x_mmse):
+        period, p = self.values.shape
+        draw = rng.random(x_mmse.shape)
+        out = np.zeros(x_mmse.shape, dtype=np.int64)
+        found = np.zeros(x_mmse.shape, dtype=bool)
+        law = np.cumsum(self.channel, axis=2)
+        for r in range(period):
+            part = np.s_[:, r::period]
+            for u in range(p):
+                here = (x_mmse[part] == self.values[r, u]) & ~found[part]
+                found[part] |= here
+                out[part][here] = np.searchsorted(law[r, u], draw[part][here], side="right")
+        if not np.all(found):
             raise InvalidSetting(
                 "these are not estimates of this code; decode with realism 0 first"
             )
-        law = np.cumsum(self.channel, axis=1)
-        law[:, -1] = 1.0
-        draw = rng.random(place.shape)
-        out = np.zeros(place.shape, dtype=np.int64)
-        for k in range(law.shape[0]):
-            here = place == k
-            out[here] = np.searchsorted(law[k], draw[here], side="right")
         return self.source.points[np.minimum(out, self.source.points.size - 1)]
 
 

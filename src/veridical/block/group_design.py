@@ -1,8 +1,8 @@
 """Design and calibration of nested group codes: letters, weights, estimates, the virtual encoding.
 
-Everything that a decoder needs is measured on blocks drawn from the source: ``E[X | c]`` of the
-operational encoding, and ``p(x | c)`` of the virtual one, whose letters are held to the same law by
-prices of their own, and whose joint law is scaled to both margins exactly.
+Everything that a decoder needs is measured on blocks drawn from the source, for each place of the
+period: ``E[X | c]`` of the operational encoding, and ``p(x | c)`` of the virtual one, whose letters are
+held to the same law by prices of their own, and whose joint laws are scaled to both margins exactly.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Effort:
     blocks: int = 16
     calibration_blocks: int = 64
     weights: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25)
-    rounds: int = 2
+    rounds: int = 4
     virtual_rounds: int = 8
 
     def __post_init__(self) -> None:
@@ -66,8 +66,9 @@ class GroupDesign:
     Attributes:
         codec: ready for use.
         letters: what a perfect code would do with these letters.
-        operational, virtual: joint laws of source symbol and letter, shape ``(m, p)``, as measured.
-        joint: the virtual law scaled to the source's and the operational letters' laws.
+        operational, virtual: joint laws of source symbol and letter as measured, one for each place of
+            the period, shape ``(N, m, p)``.
+        joint: the virtual laws scaled to the source's and the operational letters' laws.
     """
 
     codec: GroupCodec
@@ -78,13 +79,13 @@ class GroupDesign:
 
     @property
     def operational_bits(self) -> float:
-        """``I(X; c)`` of a symbol, at most ``R`` plus what the letters' law carries."""
-        return information_bits(self.operational)
+        """``I(X; c)`` of a symbol, mean over the places of the period; at most ``R`` for good codes."""
+        return float(np.mean([information_bits(table) for table in self.operational]))
 
     @property
     def virtual_bits(self) -> float:
-        """``I(X-; c)`` of a symbol; the words can hide no more than ``R + Rc``."""
-        return information_bits(self.joint)
+        """``I(X-; c)`` likewise; a block law like the source's needs less than ``R + Rc``."""
+        return float(np.mean([information_bits(table) for table in self.joint]))
 
 
 def design_group_codec(
@@ -117,8 +118,10 @@ def design_group_codec(
         encoder = _moved(encoder, x)
     x = source.sample(e.calibration_blocks, chain.n, rng)
     joint = _joint(encoder, x, encoder.decoder.words(encoder.encode(x, 1), 1))
-    virtual = _virtual(encoder, x, joint.sum(axis=0), e)
-    fitted = _fitted(virtual, source.law, joint.sum(axis=0))
+    virtual = _virtual(encoder, x, joint, e)
+    fitted = np.stack(
+        [_fitted(v, source.law, o.sum(axis=0)) for v, o in zip(virtual, joint, strict=True)]
+    )
     return GroupDesign(_composed(encoder, joint, fitted, letters), ideal, joint, virtual, fitted)
 
 
@@ -146,7 +149,8 @@ def choose_taps(
     for register in (1, 0) if chain.shaping else (1,):
         trials = []
         for number in range(tries):
-            taps = tuple(number if k == register else v for k, v in enumerate(best.taps))
+            one, two, three = best.taps
+            taps = (one, number, three) if register else (number, two, three)
             trial = replace(best, taps=taps)
             encoder = _encoder(source, trial, ideal, 0.75)
             # What the message register can do shows before the decoder's errors; those are of the other.
@@ -159,7 +163,8 @@ def choose_taps(
 def _encoder(source: Alphabet, chain: NestedChain, ideal: Letters, weight: float) -> GroupEncoder:
     cost = -np.log(ideal.law)
     decoder = GroupWords(chain, whole_costs(cost, chain.n))
-    return GroupEncoder(source, decoder, ideal.distortion, cost, weight / ideal.slope)
+    same = np.repeat(ideal.distortion[None], chain.period, axis=0)
+    return GroupEncoder(source, decoder, same, cost, weight / ideal.slope)
 
 
 def _error(encoder: GroupEncoder, x: Array, *, meant: bool = False) -> float:
@@ -167,12 +172,16 @@ def _error(encoder: GroupEncoder, x: Array, *, meant: bool = False) -> float:
     symbols = encoder.source.symbols(x)
     chain = encoder.decoder.chain
     if meant:
-        costs = encoder.distortion[symbols] + encoder.weight * encoder.letter_cost
+        costs = encoder.distances(symbols) + encoder.weight * encoder.letter_cost
         whole = whole_costs(costs, chain.n)
         words = cheapest_words(chain.codes[1], whole, chain.seed_words(1, len(x)))[1]
-        return float(np.mean(np.take_along_axis(costs, words[..., None], axis=2)))
+        return float(np.mean(_of_words(costs, words)))
     words = encoder.decoder.words(encoder.encode(x, 1), 1)
-    return float(np.mean(encoder.distortion[symbols, words]))
+    return float(np.mean(_of_words(encoder.distances(symbols), words)))
+
+
+def _of_words(costs: Array, words: Whole) -> Array:
+    return np.take_along_axis(costs, words[..., None], axis=2)[..., 0]
 
 
 def _best_weight(encoder: GroupEncoder, x: Array, e: Effort) -> GroupEncoder:
@@ -183,45 +192,50 @@ def _best_weight(encoder: GroupEncoder, x: Array, e: Effort) -> GroupEncoder:
 
 
 def _moved(encoder: GroupEncoder, x: Array) -> GroupEncoder:
-    """Letters at the means of the symbols that were coded by them."""
+    """Letters of each place at the means of the symbols that were coded by them (a step of Lloyd's)."""
     words = encoder.decoder.words(encoder.encode(x, 1), 1)
-    joint = _joint(encoder, x, words)
-    values = _means(encoder.source, joint)
-    return replace(encoder, distortion=np.square(encoder.source.points[:, None] - values))
+    values = _means(encoder.source, _joint(encoder, x, words))
+    return replace(encoder, distortion=np.square(encoder.source.points[:, None] - values[:, None]))
 
 
 def _joint(encoder: GroupEncoder, x: Array, words: Whole) -> Array:
-    p = encoder.decoder.chain.p
-    m = encoder.source.points.size
-    pairs = encoder.source.symbols(x) * p + words
-    return np.bincount(pairs.ravel(), minlength=m * p).reshape(m, p) / pairs.size
+    """Joint law of symbol and letter at each place of the period, shape ``(N, m, p)``."""
+    p, N, m = encoder.decoder.chain.p, encoder.decoder.chain.period, encoder.source.points.size
+    cells = (np.arange(x.shape[1]) % N * m + encoder.source.symbols(x)) * p + words
+    counts = np.bincount(cells.ravel(), minlength=N * m * p).astype(np.float64)
+    return counts.reshape(N, m, p) * (N / cells.size)
 
 
 def _means(source: Alphabet, joint: Array) -> Array:
-    """``E[X | u]``; a letter that never occurred stands at the mean of the source."""
-    mass = joint.sum(axis=0)
+    """``E[X | u]`` of joint laws ``(..., m, p)``; the source's mean for a letter that never occurred."""
+    mass = joint.sum(axis=-2)
     mean = float(source.law @ source.points)
-    return np.where(mass > 0, source.points @ joint / np.where(mass > 0, mass, 1.0), mean)
+    sums = np.einsum("x,...xu->...u", source.points, joint)
+    return np.where(mass > 0, sums / np.where(mass > 0, mass, 1.0), mean)
 
 
-def _virtual(encoder: GroupEncoder, x: Array, law: Array, e: Effort) -> Array:
-    """Joint law of the encoding by all of ``G3``, with prices that lead the letters to ``law``."""
+def _virtual(encoder: GroupEncoder, x: Array, joint: Array, e: Effort) -> Array:
+    """Joint laws of the encoding by all of ``G3``, with prices that lead the letters to their law."""
     chain = encoder.decoder.chain
     symbols = encoder.source.symbols(x)
+    law = joint.sum(axis=(0, 1)) / chain.period
     prices = encoder.weight * encoder.letter_cost
-    joint = np.zeros((encoder.source.points.size, chain.p))
+    distances = encoder.distances(symbols)
     none = np.zeros(x.shape, dtype=np.int64)
-    # A step of prices that would correct the law if each letter were chosen by its own distortion.
-    step = 0.5 * float(np.sum(encoder.source.law[:, None] * encoder.distortion * law))
+    best, least = joint, np.inf
     for _ in range(e.virtual_rounds):
-        costs = encoder.distortion[symbols] + prices
+        costs = distances + prices
         words = cheapest_words(chain.codes[2], whole_costs(costs, chain.n), none)[1]
-        joint = _joint(encoder, x, words)
-        seen = joint.sum(axis=0)
-        if np.sum(np.abs(seen - law)) < 0.005:
+        seen = np.bincount(words.ravel(), minlength=chain.p) / words.size
+        off = float(np.sum(np.abs(seen - law)))
+        if off < least:
+            best, least = _joint(encoder, x, words), off
+        if off < 0.01:
             break
+        # If symbols were coded one by one, prices would move the law at a rate of twice the distortion.
+        step = float(np.mean(_of_words(distances, words)))
         prices = prices + step * np.log((seen + 1e-3) / (law + 1e-3))
-    return joint
+    return best
 
 
 def _fitted(joint: Array, rows: Array, columns: Array) -> Array:
@@ -239,19 +253,22 @@ def _composed(
 ) -> GroupCodec:
     source, chain = encoder.source, encoder.decoder.chain
     means = _means(source, joint)
-    squared = np.square(source.points[:, None] - means)
-    price = Calibration(float(np.sum(joint * squared)), float(np.sum(fitted * squared)))
-    values, which = np.unique(means, return_inverse=True)
-    channel = np.zeros((values.size, source.points.size))
-    np.add.at(channel, which.ravel(), fitted.T)
-    mass = channel.sum(axis=1, keepdims=True)
-    channel = np.where(mass > 0, channel / np.where(mass > 0, mass, 1.0), source.law)
-    hard = source.nearest(means) if letters is None else np.asarray(letters, dtype=np.float64)
+    squared = np.square(source.points[:, None] - means[:, None, :])
+    prices = [float(np.sum(table * squared)) / chain.period for table in (joint, fitted)]
+    channel = np.empty((*means.shape, source.points.size))
+    for table, values, out in zip(fitted, means, channel, strict=True):
+        # Letters of the same value cannot be told apart by the generator: they share a row.
+        same = (values[:, None] == values).astype(np.float64)
+        rows = same @ table.T
+        mass = rows.sum(axis=1, keepdims=True)
+        out[...] = np.where(mass > 0, rows / np.where(mass > 0, mass, 1.0), source.law)
+    if letters is None:
+        letters = source.nearest(_means(source, np.mean(joint, axis=0)))
     return GroupCodec(
         encoder=encoder,
         estimator=GroupEstimator(encoder.decoder, means),
-        generator=GroupGenerator(source, values, channel),
-        calibration=price,
+        generator=GroupGenerator(source, means, channel),
+        calibration=Calibration(prices[0], prices[1]),
         chain=chain,
-        letters=hard,
+        letters=np.asarray(letters, dtype=np.float64),
     )

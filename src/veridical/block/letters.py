@@ -132,9 +132,11 @@ def _alternate(
         channel /= channel.sum(axis=1, keepdims=True)
         joint = source.law[:, None] * channel
         mass = np.maximum(joint.sum(axis=0), 1e-12)
-        law = np.power(mass, tau)
+        before, law = (y, law), np.power(mass, tau)
         law /= law.sum()
         if fixed is None:
             y = source.points @ joint / mass
             distortion = np.square(source.points[:, None] - y)
+        if np.allclose(before[0], y, rtol=1e-9) and np.allclose(before[1], law, rtol=1e-9):
+            break
     return Letters(y, law, beta, distortion, channel)

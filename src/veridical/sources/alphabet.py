@@ -103,10 +103,11 @@ def quantized_gaussian(m: int, *, width: float | None = None) -> Alphabet:
         raise InvalidSetting(f"the spacing must be finite and positive, got {width!r}")
     points = step * (np.arange(m) - 0.5 * (m - 1))
     upper = [0.5 * (1.0 + math.erf(b / math.sqrt(2.0))) for b in points[:-1] + 0.5 * step]
-    law = np.diff(np.concatenate([[0.0], upper, [1.0]]))
+    law: Array = np.diff(np.array([0.0, *upper, 1.0], dtype=np.float64))
     if np.any(law <= 0):
         raise InvalidSetting(f"spacing {step:g} leaves outer points without probability; lower it")
-    return Alphabet(points, law / np.sum(law))
+    law /= np.sum(law)
+    return Alphabet(points, law)
 
 
 def _numbers(x: Any) -> Array:

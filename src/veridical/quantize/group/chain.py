@@ -49,7 +49,7 @@ class NestedChain:
     shaping: int
     message: int
     seed: int
-    memory: tuple[int, int, int] = (2, 4, 2)
+    memory: tuple[int, int, int]
     taps: tuple[int, int, int] = (0, 0, 0)
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class NestedChain:
         common_bits: float = 0.0,
         shaping_bits: float = 0.0,
         tolerance_bits: float = 0.01,
-        memory: tuple[int, int, int] = (2, 4, 2),
+        memory: tuple[int, int, int],
         taps: tuple[int, int, int] = (0, 0, 0),
     ) -> NestedChain:
         """The chain whose rates are nearest to the wanted ones, in bits per symbol.
