@@ -209,18 +209,21 @@ class GroupCodec(Codec[Array, Whole, np.random.Generator]):
     """A codec of blocks of ``n`` symbols.
 
     Attributes:
+        encoder, estimator: with what they know of the chain.
         calibration: ``mmse`` and ``transport_cost`` per symbol.
         chain: rates, lengths and taps.
         letters: values of the letters for hard decisions, shape ``(p,)``.
     """
 
+    encoder: GroupEncoder
+    estimator: GroupEstimator
     calibration: Calibration
     chain: NestedChain
     letters: Array = field(repr=False)
 
     def words(self, index: ArrayLike, *, seed: int = 0) -> Whole:
         """Words of ``G3`` that the decoder reads, shape ``(blocks, n)``."""
-        return self.estimator.decoder.words(index, seed)  # pyrefly: ignore[missing-attribute]
+        return self.estimator.decoder.words(index, seed)
 
     def decode_letters(
         self,

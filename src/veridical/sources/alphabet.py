@@ -101,9 +101,9 @@ def quantized_gaussian(m: int, *, width: float | None = None) -> Alphabet:
     step = 2.0 * math.sqrt(2.0 * math.log(m)) / (m - 1) if width is None else width
     if not (math.isfinite(step) and step > 0):
         raise InvalidSetting(f"the spacing must be finite and positive, got {width!r}")
-    points = step * (np.arange(m) - 0.5 * (m - 1))
+    points = np.linspace(-0.5, 0.5, m) * (step * (m - 1))
     upper = [0.5 * (1.0 + math.erf(b / math.sqrt(2.0))) for b in points[:-1] + 0.5 * step]
-    law: Array = np.diff(np.array([0.0, *upper, 1.0], dtype=np.float64))
+    law = np.diff(np.array([0.0, *upper, 1.0], dtype=np.float64))
     if np.any(law <= 0):
         raise InvalidSetting(f"spacing {step:g} leaves outer points without probability; lower it")
     law /= np.sum(law)

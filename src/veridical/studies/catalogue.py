@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from veridical.errors import InvalidSetting, MissingFile
-from veridical.studies import theory, theory_pictures
+from veridical.studies import group_codes, group_codes_pictures, theory, theory_pictures
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
 
@@ -54,6 +54,12 @@ STUDIES: dict[str, Study] = {
         "[T] Fig. 8: circle, seed bit or information bit",
         _at_once(theory.t8),
         theory_pictures.draw_t8,
+    ),
+    "group-codes": Study(
+        "Nested group codes against random codes and D(R, Rc, P)",
+        group_codes.group_codes,
+        group_codes_pictures.draw_group_codes,
+        ("quick", "full"),
     ),
 }
 
