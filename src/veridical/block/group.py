@@ -50,7 +50,7 @@ class GroupWords:
         """Words of blocks ``first ..``, shape ``(blocks, n)``.
 
         Args:
-            index: shape ``(blocks, k_m)``, symbols ``0 .. p-1``.
+            index: shape ``(blocks, n k_m / N)``, symbols ``0 .. p-1``.
             seed: common randomness, 0 to 2^64 - 1.
             first: place of the first block under this seed.
 
@@ -209,7 +209,7 @@ class GroupCodec(Codec[Array, Whole, np.random.Generator]):
     """A codec of blocks of ``n`` symbols.
 
     Attributes:
-        encoder, estimator: with what they know of the chain.
+        encoder, estimator, generator: with what they know of the chain.
         calibration: ``mmse`` and ``transport_cost`` per symbol.
         chain: rates, lengths and taps.
         letters: values of the letters for hard decisions, shape ``(p,)``.
@@ -217,6 +217,7 @@ class GroupCodec(Codec[Array, Whole, np.random.Generator]):
 
     encoder: GroupEncoder
     estimator: GroupEstimator
+    generator: GroupGenerator
     calibration: Calibration
     chain: NestedChain
     letters: Array = field(repr=False)
