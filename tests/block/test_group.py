@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from veridical.block.group import GroupGenerator
 from veridical.block.group_design import Effort, choose_taps, design_group_codec
 from veridical.block.letters import design_letters, information_bits
 from veridical.errors import DamagedFile, InvalidSetting
@@ -207,6 +208,29 @@ def test_letters_of_a_perfect_code():
     assert np.sum(bernoulli(0.3).law[:, None] * flat.channel * flat.distortion) > D + 0.005
     some = design_letters(bernoulli(0.3), 2, 0.5, shaping_bits=0.1, fixed=BITS)
     assert 0.09 < 1 - some.entropy_bits <= 0.1
+
+
+def test_letters_that_stand_for_the_same_number():
+    # Oracle: relabelling 0, 0, 1 makes one third of ones without a shaping code; the entropy of the
+    # letters is log2 3 (1e-9), the hard letters are 0 and 1, and equal estimates share their channel.
+    chain = NestedChain(p=3, n=96, period=16, shaping=0, message=5, seed=0, memory=(0, 2, 0),
+                        taps=(0, 5, 0))  # fmt: skip
+    letters = np.array([0.0, 0.0, 1.0])
+    design = design_group_codec(
+        bernoulli(0.3), chain, rng=np.random.default_rng(5), letters=letters, effort=SMALL
+    )
+    assert design.letters.entropy_bits == pytest.approx(math.log2(3), abs=1e-9)
+    index = design.codec.encode(drawn(design, 3, 6))
+    hard = design.codec.decode_letters(index, np.random.default_rng(0), realism=0.0)
+    assert np.array_equal(hard, letters[design.codec.words(index)])
+    values = np.array([[0.2, 0.2, 0.7]])
+    rows = np.array([[[0.5, 0.5], [0.5, 0.5], [0.0, 1.0]]])
+    generator = GroupGenerator(bernoulli(0.3), values, rows)
+    x_mmse = np.repeat(values[:, [0, 2]], 400, axis=1)
+    out = generator.generate(x_mmse, np.random.default_rng(7))
+    # 400 fair draws at a fixed seed, 4 standard errors; certain ones where the channel is certain.
+    assert abs(out[0, :400].mean() - 0.5) < 0.1
+    assert out[0, 400:].min() == 1
 
 
 def test_bad_sources_and_symbols(coin):

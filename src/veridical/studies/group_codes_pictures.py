@@ -29,15 +29,20 @@ def draw_group_codes(record: Record, folder: Path) -> list[Path]:
 
 def _approach(axis: Any, record: Record, rows: list[dict[str, Any]]) -> None:
     """Decibels of ``d`` above the limit against the states, random codes at equal bits beside them."""
-    families: dict[tuple[str, int], list[tuple[int, float]]] = {}
+    families: dict[tuple[str, int, str], list[tuple[int, float]]] = {}
     for row in rows:
-        families.setdefault((row["source"], row["p"]), []).append(
+        shaped = ", shaped" if row["shaping_bits"] else ""
+        families.setdefault((row["source"], row["p"], shaped), []).append(
             (row["states"], row["mmse_gap_db"])
         )
-    for k, ((source, p), points) in enumerate(families.items()):
+    for k, ((source, p, shaped), points) in enumerate(families.items()):
         best = sorted(dict(points).items())
         axis.plot(
-            *zip(*best, strict=True), "o-", ms=4, color=PALETTE[k], label=f"{source}, $p = {p}$"
+            *zip(*best, strict=True),
+            "o-",
+            ms=4,
+            color=PALETTE[k],
+            label=f"{source}, $p = {p}${shaped}",
         )
     for k, source in enumerate(_TITLES):
         code = record.arrays[f"random_{source}"]
@@ -47,7 +52,7 @@ def _approach(axis: Any, record: Record, rows: list[dict[str, Any]]) -> None:
         error = 2 * 10 / np.log(10) * code[:, 2] / code[:, 1]
         axis.errorbar(
             2.0 ** np.round(code[:, 0] * rate), gap, yerr=error, fmt="s--", ms=3, lw=0.9,
-            color=PALETTE[4 + k], label=f"{source}, random code",
+            color=("0.35", "0.65")[k], label=f"{source}, random code",
         )  # fmt: skip
     axis.set_xscale("log", base=2)
     axis.axhline(0, color="black", lw=0.8)
