@@ -120,10 +120,10 @@ def _search(code: TrellisCode, outputs: NDArray[np.uint8], costs: Costs) -> Whol
     decisions: list[NDArray[np.uint8]] = []
     for t in range(n):
         if owner[t] < 0:
-            value = value + costs[t][outputs[t]]
+            value += np.take(costs[t], outputs[t], axis=0)
             decisions.append(np.zeros((0, 0), np.uint8))
         else:
-            branches = costs[t][circle][outputs[t]]
+            branches = np.take(costs[t][circle], outputs[t], axis=0)
             branches += value[:, None, :]
             value, decision = _step(branches, _shape(code, int(owner[t])))
             decisions.append(decision)
@@ -146,12 +146,13 @@ def _step(branches: Costs, shape: tuple[int, int, int]) -> tuple[Costs, NDArray[
     else:
         cube = branches.reshape(before, p, own // p, after, p, blocks)
         by_choice = cube.transpose(1, 0, 2, 4, 3, 5)
-    best = by_choice[0].copy()
-    choice = np.zeros(best.shape, dtype=np.uint8)
-    for d in range(1, p):
+    choice = (by_choice[1] < by_choice[0]).view(np.uint8)
+    best = np.minimum(by_choice[0], by_choice[1])
+    for d in range(2, p):
         lower = by_choice[d] < best
-        np.copyto(best, by_choice[d], where=lower)
-        np.copyto(choice, np.uint8(d), where=lower)
+        np.minimum(best, by_choice[d], out=best)
+        # Masked copies are slow; digits rise, so that the last one to win is the largest.
+        np.maximum(choice, lower.view(np.uint8) * np.uint8(d), out=choice)
     return best.reshape(states, blocks), choice.reshape(states, blocks)
 
 
