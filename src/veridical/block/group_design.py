@@ -12,13 +12,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.block.group import (
-    GroupCodec,
-    GroupEncoder,
-    GroupEstimator,
-    GroupGenerator,
-    GroupWords,
-)
+from veridical.block.group import GroupCodec, GroupEstimator, GroupGenerator
+from veridical.block.group_encoder import GroupEncoder, GroupWords
 from veridical.block.letters import Letters, design_letters, information_bits
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration

@@ -20,9 +20,10 @@ from veridical.block.group_design import Effort, GroupDesign, design_group_codec
 from veridical.block.letters import design_letters
 from veridical.interpolate import Calibration
 from veridical.limits import least_distortion
-from veridical.measure import Measured, mean_with_error
-from veridical.quantize.group import NestedChain, cheapest_words, whole_costs
+from veridical.measure import mean_with_error
+from veridical.quantize.group import NestedChain
 from veridical.sources.alphabet import Alphabet, bernoulli, quantized_gaussian
+from veridical.studies.block_law import block_law
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
@@ -200,7 +201,7 @@ def _row(
         "measured": curve, "deviation": deviation,
     }  # fmt: skip
     fresh = source.sample(blocks, chain.n, rng)
-    return row, curve, _block_law(design, x_real, fresh)
+    return row, curve, block_law(design, x_real, fresh)
 
 
 @cache
@@ -227,28 +228,6 @@ def _limits(source: str, chain: NestedChain, price: Calibration, rounds: int) ->
     return out
 
 
-def _block_law(design: GroupDesign, x_real: Array, fresh: Array) -> list[list[float]]:
-    """Four tests of the law of blocks, each ``[statistic, standard error, value for the source]``."""
-    source = design.codec.encoder.source
-    s = source.symbols(x_real)
-    centre = source.law @ source.points
-    y, z = x_real - centre, fresh - centre
-    v = source.variance
-    seen = np.bincount(s.ravel(), minlength=source.law.size) / s.size
-    # Variation of frequencies that s.size independent draws would have on average.
-    floor = float(np.sum(np.sqrt(2 / math.pi * source.law * (1 - source.law) / s.size))) / 2
-    blocks = len(y)
-    marginal = [0.5 * float(np.sum(np.abs(seen - source.law))), floor, floor]
-    tests = [marginal]
-    pairs = mean_with_error(np.mean(y[:, 1:] * y[:, :-1], axis=1) / v)
-    tests.append([pairs.value, pairs.standard_error, 0.0])
-    means = y.shape[1] * float(np.mean(np.square(y.mean(axis=1)))) / v
-    tests.append([means, math.sqrt(2 / blocks), 1.0])
-    mine, theirs = _nearness(design, y + centre), _nearness(design, z + centre)
-    tests.append([mine.value / theirs.value, mine.standard_error / theirs.value, 1.0])
-    return tests
-
-
 def _borrowed(poor: GroupDesign, rich: GroupDesign, sizes: _Sizes) -> dict[str, Any]:
     """What a test of single symbols does not see: words of little common randomness, channel of much.
 
@@ -266,19 +245,9 @@ def _borrowed(poor: GroupDesign, rich: GroupDesign, sizes: _Sizes) -> dict[str, 
     own = codec.generator.generate(x_mmse, rng, np.zeros((0, 0), dtype=np.int64))
     return {
         "distortion": [D.value, D.standard_error],
-        "block_law": _block_law(poor, x_real, fresh),
-        "own_block_law": _block_law(poor, own, fresh),
+        "block_law": block_law(poor, x_real, fresh),
+        "own_block_law": block_law(poor, own, fresh),
     }
-
-
-def _nearness(design: GroupDesign, x: Array) -> Measured:
-    """Distance of blocks to the nearest words of ``G3``: the test that knows the code."""
-    encoder, chain = design.codec.encoder, design.codec.chain
-    costs = design.letters.distortion[encoder.source.symbols(x)]
-    whole = whole_costs(costs, chain.n)
-    words = cheapest_words(chain.codes[2], whole, np.zeros(x.shape, dtype=np.int64))[1]
-    distance = np.take_along_axis(costs, words[..., None], axis=2)[..., 0]
-    return mean_with_error(np.mean(distance, axis=1))
 
 
 def _random_code(
