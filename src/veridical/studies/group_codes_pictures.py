@@ -60,9 +60,9 @@ def _approach(axis: Any, record: Record, rows: list[dict[str, Any]]) -> None:
         xlabel="states searched, or words of the random code",
         ylabel="$d$ above $D(R)$ (dB)",
         title="Approach to the limit",
-        ylim=(-0.1, None),
+        ylim=(-0.1, 4.6),
     )
-    axis.legend()
+    axis.legend(loc="upper right")
 
 
 def _curves(axis: Any, record: Record, rows: list[dict[str, Any]], source: str) -> None:
@@ -70,6 +70,7 @@ def _curves(axis: Any, record: Record, rows: list[dict[str, Any]], source: str) 
     chosen = [(k, row) for k, row in enumerate(rows) if row["source"] == source]
     widest = max(row["states"] for _, row in chosen if _several(row, chosen))
     chosen = [(k, row) for k, row in chosen if row["states"] == widest]
+    chosen.sort(key=lambda item: item[1]["common_bits"])
     realism = record.arrays["realism"]
     for colour, (k, row) in zip(PALETTE, chosen, strict=False):
         price = Calibration(row["mmse"], row["transport_cost"])
@@ -116,4 +117,7 @@ def _block_law(axis: Any, record: Record, rows: list[dict[str, Any]]) -> None:
     axis.axhline(0, color="black", lw=0.8)
     axis.set(xlabel="row of the table", ylabel="deviation from the source",
              title="Law of the blocks at realism 1")  # fmt: skip
-    axis.legend()
+    # Head room for the legend.
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.35 * (high - low))
+    axis.legend(loc="upper right")
