@@ -1,7 +1,8 @@
 """Tests of the law of blocks: single symbols, neighbours, means of blocks, and nearness to the code.
 
 The first is all that a per-symbol perception sees. The last knows the code: words of few bits leave blocks
-nearer to the words of ``G3`` than blocks of the source are.
+nearer to the words of ``G3`` than blocks of the source are. The root of that distance, ``f``, is
+1-Lipschitz, so that ``(E f(X-) - E f(X))^2 / n`` bounds the perception of the block law from below.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.block.group_design import GroupDesign
-from veridical.measure import Measured, mean_with_error
+from veridical.measure import mean_with_error
 from veridical.quantize.group import cheapest_words, whole_costs
 
 __all__ = ["block_law"]
@@ -21,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 def block_law(design: GroupDesign, x_real: Array, fresh: Array) -> list[list[float]]:
-    """Four tests of the law of blocks, each ``[statistic, standard error, value for the source]``."""
+    """Five tests of the law of blocks, each ``[statistic, standard error, value for the source]``."""
     source = design.codec.encoder.source
     s = source.symbols(x_real)
     centre = source.law @ source.points
@@ -37,16 +38,20 @@ def block_law(design: GroupDesign, x_real: Array, fresh: Array) -> list[list[flo
     tests.append([pairs.value, pairs.standard_error, 0.0])
     means = y.shape[1] * float(np.mean(np.square(y.mean(axis=1)))) / v
     tests.append([means, math.sqrt(2 / blocks), 1.0])
-    mine, theirs = _nearness(design, y + centre), _nearness(design, z + centre)
+    near, far = _distances(design, y + centre), _distances(design, z + centre)
+    mine, theirs = mean_with_error(near), mean_with_error(far)
     tests.append([mine.value / theirs.value, mine.standard_error / theirs.value, 1.0])
+    root, other = mean_with_error(np.sqrt(near)), mean_with_error(np.sqrt(far))
+    gap, error = root.value - other.value, math.hypot(root.standard_error, other.standard_error)
+    tests.append([gap**2, 2 * abs(gap) * error + error**2, 0.0])
     return tests
 
 
-def _nearness(design: GroupDesign, x: Array) -> Measured:
-    """Distance of blocks to the nearest words of ``G3``: the test that knows the code."""
+def _distances(design: GroupDesign, x: Array) -> Array:
+    """Squared distance per symbol of each block to the nearest word of ``G3``."""
     encoder, chain = design.codec.encoder, design.codec.chain
     costs = design.letters.distortion[encoder.source.symbols(x)]
     whole = whole_costs(costs, chain.n)
     words = cheapest_words(chain.codes[2], whole, np.zeros(x.shape, dtype=np.int64))[1]
     distance = np.take_along_axis(costs, words[..., None], axis=2)[..., 0]
-    return mean_with_error(np.mean(distance, axis=1))
+    return np.mean(distance, axis=1)

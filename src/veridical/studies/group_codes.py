@@ -158,7 +158,7 @@ def group_codes(run: Run) -> Record:
         )  # fmt: skip
     facts: dict[str, Any] = {
         "rows": rows,
-        "block_law": ["marginal", "neighbours", "block mean", "nearness to G3"],
+        "block_law": ["marginal", "neighbours", "block mean", "nearness to G3", "least perception"],
         "largest_deviation_of_distortion_in_standard_errors": max(r["deviation"] for r in rows),
     }
     if sizes.borrowed is not None:
