@@ -109,3 +109,17 @@ def test_generators():
     assert np.isfinite(space["learnt"].calibration.transport_cost)
     assert space["choice"].value <= 0.02
     assert space["out"].shape == space["x"].shape
+
+
+def test_group_codes():
+    # Oracles: what the page says: rates, length of the bytes (12 more at most), indices back, alphabets
+    # kept; the error at realism 0 within 4 standard errors (0.012) of the price list.
+    space = run("group-codes.md")
+    chain, x, codec = space["chain"], space["x"], space["codec"]
+    assert (chain.rate_bits, chain.common_bits, chain.shaping_bits) == (0.5, 0.2, 0.1)
+    assert np.array_equal(space["again"], space["index"])
+    assert 8 * len(space["data"]) <= 0.5 * x.size + 96
+    for name in ("real", "hard"):
+        assert set(np.unique(space[name])) == {0.0, 1.0}
+    assert abs(np.mean((x - space["best"]) ** 2) - codec.calibration.mmse) < 0.012
+    assert space["out"].shape == x.shape

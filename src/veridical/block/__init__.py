@@ -1,1 +1,3 @@
 """Block codes: many source symbols coded together, with common randomness."""
+
+"""Codecs of blocks: one index and one seed for many symbols together."""

@@ -15,6 +15,8 @@ from veridical.studies import (
     circle_pictures,
     generators,
     generators_pictures,
+    group_codes,
+    group_codes_pictures,
     other_measures,
     other_measures_pictures,
     random_coding,
@@ -126,6 +128,12 @@ STUDIES: dict[str, Study] = {
         "One encoder for every perception: without a seed, on the circle, and not on a line",
         _at_once(universality.compute),
         universality_pictures.draw_universality,
+    ),
+    "group-codes": Study(
+        "Nested group codes against random codes and D(R, Rc, P)",
+        group_codes.group_codes,
+        group_codes_pictures.draw_group_codes,
+        ("quick", "full"),
     ),
 }
 

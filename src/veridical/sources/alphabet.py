@@ -1,0 +1,117 @@
+"""Finite alphabets of real numbers: Bernoulli, and the Gaussian cut into cells of equal spacing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from veridical.errors import InvalidSetting
+
+__all__ = ["Alphabet", "bernoulli", "quantized_gaussian"]
+
+Array = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """Independent symbols from a finite set of real numbers.
+
+    Attributes:
+        points: rising, shape ``(m,)``.
+        law: their probabilities, positive, shape ``(m,)``.
+    """
+
+    points: Array = field(repr=False)
+    law: Array = field(repr=False)
+
+    def __post_init__(self) -> None:
+        x, p = self.points, self.law
+        if x.ndim != 1 or x.shape != p.shape or not 2 <= x.size <= 4096:
+            raise InvalidSetting(f"an alphabet has 2 to 4096 points, got {x.shape} and {p.shape}")
+        if not np.all(np.isfinite(x)) or np.any(np.diff(x) <= 0):
+            raise InvalidSetting("the points of an alphabet are finite and rise")
+        if not (np.all(p > 0) and abs(float(np.sum(p)) - 1) <= 1e-9):
+            raise InvalidSetting("the law of an alphabet is positive and sums to 1")
+
+    @property
+    def variance(self) -> float:
+        """Squared units."""
+        return float(self.law @ np.square(self.points - self.law @ self.points))
+
+    def sample(self, blocks: int, n: int, rng: np.random.Generator) -> Array:
+        """Independent symbols, shape ``(blocks, n)``."""
+        return self.points[rng.choice(self.points.size, size=(blocks, n), p=self.law)]
+
+    def symbols(self, x: ArrayLike) -> Whole:
+        """Places in the alphabet of numbers that belong to it, any shape.
+
+        Raises:
+            InvalidSetting: not numbers, NaN, or a number that is no point of the alphabet.
+        """
+        values = _numbers(x)
+        place = self._nearest(values)
+        room = 1e-9 * max(1.0, float(np.max(np.abs(self.points))))
+        strange = ~(np.abs(self.points[place] - values) <= room)
+        if np.any(strange):
+            raise InvalidSetting(
+                f"{values[strange].flat[0]!r} is not in the alphabet of {self.points.size} points "
+                f"from {self.points[0]:g} to {self.points[-1]:g}; use nearest to round to it"
+            )
+        return place
+
+    def nearest(self, x: ArrayLike) -> Array:
+        """The nearest point of the alphabet, any shape; of two equally near, the lower.
+
+        Raises:
+            InvalidSetting: a value that is not finite.
+        """
+        values = _numbers(x)
+        if not np.all(np.isfinite(values)):
+            raise InvalidSetting("the source holds NaN or infinite values; remove them")
+        return self.points[self._nearest(values)]
+
+    def _nearest(self, values: Array) -> Whole:
+        return np.searchsorted(0.5 * (self.points[1:] + self.points[:-1]), values)
+
+
+def bernoulli(p: float) -> Alphabet:
+    """``{0, 1}`` with probability ``p`` of a one, ``0 < p < 1``."""
+    if isinstance(p, bool) or not isinstance(p, int | float) or not 0 < p < 1:
+        raise InvalidSetting(f"the probability of a one lies between 0 and 1, got {p!r}")
+    return Alphabet(np.array([0.0, 1.0]), np.array([1.0 - p, p]))
+
+
+def quantized_gaussian(m: int, *, width: float | None = None) -> Alphabet:
+    """The standard normal law rounded to ``m`` evenly spaced points about zero.
+
+    Args:
+        m: number of points, 2 to 4096.
+        width: spacing; left out, the points reach ``sqrt(2 ln m)``, where ``m`` samples have their extremes.
+
+    Raises:
+        InvalidSetting: a number outside its range.
+    """
+    if isinstance(m, bool) or not isinstance(m, int | np.integer) or not 2 <= m <= 4096:
+        raise InvalidSetting(f"m must be a whole number from 2 to 4096, got {m!r}")
+    step = 2.0 * math.sqrt(2.0 * math.log(m)) / (m - 1) if width is None else width
+    if not (math.isfinite(step) and step > 0):
+        raise InvalidSetting(f"the spacing must be finite and positive, got {width!r}")
+    points = np.linspace(-0.5, 0.5, m) * (step * (m - 1))
+    upper = [0.5 * (1.0 + math.erf(b / math.sqrt(2.0))) for b in points[:-1] + 0.5 * step]
+    law = np.diff(np.array([0.0, *upper, 1.0], dtype=np.float64))
+    if np.any(law <= 0):
+        raise InvalidSetting(f"spacing {step:g} leaves outer points without probability; lower it")
+    law /= np.sum(law)
+    return Alphabet(points, law)
+
+
+def _numbers(x: Any) -> Array:
+    try:
+        return np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as cause:
+        raise InvalidSetting(f"a source is an array of numbers: {cause}") from cause
