@@ -1,3 +1,1 @@
-"""Block codes: many source symbols coded together, with common randomness."""
-
-"""Codecs of blocks: one index and one seed for many symbols together."""
+"""Codes of blocks composed from encoder, estimator, generator and price: random, group and lattice codes."""
