@@ -173,9 +173,8 @@ def save_codec(
     temporary.replace(path.with_suffix(".json"))
 
 
-@functools.lru_cache(maxsize=4)
 def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
-    """Load a weights file of the learned codec; repeated calls return the same object.
+    """Load a weights file of the learned codec; an unchanged file is loaded once.
 
     Args:
         path: A weights file with its card beside it; None for the shipped one.
@@ -197,7 +196,8 @@ def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
         )
     remedy = "copy it again together with its .json card, or reinstall the package"
     try:
-        return _loaded(path, where, remedy)
+        changed = path.stat().st_mtime_ns, path.with_suffix(".json").stat().st_mtime_ns
+        return _loaded(path, where, remedy, changed)
     except OSError as cause:
         raise BadWeights(f"cannot read the weights {cause.filename or path}; {remedy}") from cause
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as cause:
@@ -206,9 +206,11 @@ def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
         raise BadWeights(f"{path} or its card is damaged ({cause!r}); {remedy}") from cause
 
 
-def _loaded(path: Path, where: torch.device, remedy: str) -> LearnedModel:
+@functools.lru_cache(maxsize=4)
+def _loaded(path: Path, where: torch.device, remedy: str, changed: tuple[int, int]) -> LearnedModel:
     from safetensors import safe_open
 
+    del changed  # when the files were written: a new one is read anew
     card = json.loads(path.with_suffix(".json").read_text())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != card["sha256"]:
