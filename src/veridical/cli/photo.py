@@ -32,7 +32,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Weights = Annotated[Path | None, typer.Option(help="Own weights file instead of the shipped one.")]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp")
-_CODED = (".avif", ".webp", ".jpg", ".jpeg")
+_CODED = (".avif", ".webp", ".jpg", ".jpeg", ".vdc")
 
 
 def _limit(max_pixels: int | None) -> int:
@@ -59,7 +59,9 @@ def _each(pairs: list[tuple[Path, Path]], work: Callable[[Path, Path], None]) ->
 
 def encode(
     paths: Paths,
-    quality: Annotated[int | None, typer.Option(help="0 to 100 in the format's own sense.")] = None,
+    quality: Annotated[
+        float | None, typer.Option(help="0 to 100 in the format's own sense.")
+    ] = None,
     bpp: Annotated[
         float | None, typer.Option(help="At most this many bits per pixel, by search.")
     ] = None,
@@ -67,28 +69,47 @@ def encode(
         int | None, typer.Option(help="At most this many bytes, by search.")
     ] = None,
     format: Annotated[  # noqa: A002 (the option's name)
-        str, typer.Option(help="Format with --out-dir: avif, webp or jpg.")
+        str, typer.Option(help="Format with --out-dir: avif, webp, jpg or vdc.")
     ] = "avif",
     out_dir: OutDir = None,
     force: Force = False,
     max_pixels: MaxPixels = None,
+    quantizer: Annotated[
+        str, typer.Option(help=".vdc only: scalar, or dither for common randomness.")
+    ] = "scalar",
+    seed: Annotated[int, typer.Option(help=".vdc only: seed of the common randomness.")] = 0,
+    realism: Annotated[
+        float, typer.Option(help=".vdc only: realism of decoders that are not told one.")
+    ] = 0.0,
+    weights: Weights = None,
 ) -> None:
-    """Code photographs as small AVIF, WebP or JPEG files that open everywhere."""
-    from veridical.photo.encode import EverydayEncoder, format_of_suffix
+    """Code photographs as small AVIF, WebP or JPEG files that open everywhere, or as .vdc files."""
+    from veridical.photo.encode import (
+        LearnedSettings,
+        everyday_encoder,
+        format_of_suffix,
+        learned_encoder,
+    )
     from veridical.photo.encode import encode as encode_photo
+
+    learned = LearnedSettings(quantizer, seed, realism, weights)
 
     suffix = "." + format.lower().lstrip(".")
     format_of_suffix(suffix)
     for source, target in jobs(paths, out_dir, suffix, _PICTURES, True):
         name = format_of_suffix(target.suffix)
-        EverydayEncoder(name, quality, bpp, max_bytes)
+        if name == "VDC":
+            learned_encoder(learned, quality, bpp, max_bytes)
+        else:
+            everyday_encoder(name, quality, bpp, max_bytes, learned)
         del source
 
     def work(source: Path, target: Path) -> None:
         with terminal.progress(f"coding {source.name}"):
             data = encode_photo(
                 source, format=format_of_suffix(target.suffix), quality=quality, bpp=bpp,
-                max_bytes=max_bytes, max_pixels=_limit(max_pixels), notice=terminal.notice,
+                max_bytes=max_bytes, learned=learned, max_pixels=_limit(max_pixels),
+                notice=terminal.notice,
             )  # fmt: skip
         write_whole(target, lambda file: file.write(data))
         terminal.out.print(f"{target}: {len(data):,} bytes", markup=False)
@@ -133,7 +154,10 @@ def decode(
     paths: Paths,
     realism: Annotated[
         float | None,
-        typer.Option(help="0 least error (default) ... 1 follows the statistics of photographs."),
+        typer.Option(
+            help="0 least error (default, unless a .vdc file says otherwise) ... "
+            "1 follows the statistics of photographs."
+        ),
     ] = None,
     perception: Annotated[
         float | None, typer.Option(help="Instead: squared W2 distance to photographs to be met.")
@@ -151,8 +175,12 @@ def decode(
     out_dir: OutDir = None,
     force: Force = False,
     max_pixels: MaxPixels = None,
+    allow_partial: Annotated[
+        bool,
+        typer.Option("--allow-partial", help="Decode what is whole of a damaged .vdc file."),
+    ] = False,
 ) -> None:
-    """Decode AVIF, WebP or JPEG files at any realism, into any picture format."""
+    """Decode AVIF, WebP, JPEG or .vdc files at any realism, into any picture format."""
     from veridical.photo.decode import decode as decode_photo
 
     suffix = "." + format.lower().lstrip(".")
@@ -164,7 +192,8 @@ def decode(
         with terminal.progress(f"decoding {source.name}") as update:
             picture = decode_photo(
                 source, realism=realism, perception=perception, seed=seed, steps=steps, device=device,
-                tile=tile, weights=weights, max_pixels=_limit(max_pixels), notice=terminal.notice, progress=update,
+                tile=tile, weights=weights, max_pixels=_limit(max_pixels),
+                allow_partial=allow_partial, notice=terminal.notice, progress=update,
             )  # fmt: skip
         _save_picture(picture, target, _output_format(target.suffix))
         terminal.out.print(
@@ -176,7 +205,7 @@ def decode(
 
 def info(
     files: Annotated[
-        list[Path], typer.Argument(help="AVIF, WebP or JPEG files, folders or patterns.")
+        list[Path], typer.Argument(help="AVIF, WebP, JPEG or .vdc files, folders or patterns.")
     ],
     steps: Steps = 4,
     weights: Weights = None,
@@ -195,7 +224,9 @@ def info(
         table.add_row("rate", f"{i.bits_per_pixel:.3f} bits per pixel")
         if i.quantizer is not None:
             table.add_row("quantizer", f"{i.quantizer:.3f} (0 finest, 1 coarsest)")
-        for a in (0.0, 0.5, 1.0):
+        for name, value in i.details.items():
+            table.add_row(name, value)
+        for a in (0.0, 0.5, 1.0) if i.priced else ():
             p = i.price.perception_at(a)
             table.add_row(
                 f"realism {a:g}",
