@@ -248,7 +248,7 @@ class _Reader:
     def report(self, error: DamagedFile) -> None:
         """Raise, or note it if a partial read was asked."""
         if not self.partial:
-            raise error
+            raise DamagedFile(f"{error} (what is whole can be decoded with --allow-partial)")
         self.damage.append(str(error))
 
     def resume(self, at: int, error: DamagedFile) -> int | None:
@@ -300,8 +300,7 @@ class _Reader:
             missing = self.count - len(self.tiles)
             self.report(
                 DamagedFile(
-                    f"{missing} of {self.count} tiles are missing; is the download complete? "
-                    "The others can be decoded with --allow-partial"
+                    f"{missing} of {self.count} tiles are missing; is the download complete?"
                 )
             )
         tiles = tuple(self.tiles.get(i) for i in range(self.count))

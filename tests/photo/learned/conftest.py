@@ -9,6 +9,7 @@ from veridical.photo.learned.prior import PriorConfig
 from veridical.photo.learned.relaxed import TrainedCodec
 from veridical.photo.learned.transform import TransformConfig
 
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     before = torch.get_num_threads()

@@ -70,7 +70,9 @@ def test_what_could_round_is_refused():
     check_bound(IntegerConv(weight, torch.zeros(1), 17), name="x")
     with pytest.raises(BadWeights, match="2\\^24"):
         check_bound(
-            IntegerConv(weight, torch.zeros(1), 17), IntegerBias(torch.full((4, 1), 2.0**23)), name="x"
+            IntegerConv(weight, torch.zeros(1), 17),
+            IntegerBias(torch.full((4, 1), 2.0**23)),
+            name="x",
         )
     with pytest.raises(BadWeights, match="not whole"):
         check_bound(IntegerConv(weight + 0.5, torch.zeros(1), 1), name="x")

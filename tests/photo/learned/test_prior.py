@@ -21,7 +21,9 @@ def test_passes_code_every_number_once_and_alike_in_training_and_coding(height, 
     for k in range(PASSES):
         mask = pass_mask(k, 32, height, width)
         seen += mask
-        assert np.array_equal(np.sort(_places(k, 32, height, width), axis=None), np.flatnonzero(mask))
+        assert np.array_equal(
+            np.sort(_places(k, 32, height, width), axis=None), np.flatnonzero(mask)
+        )
     assert torch.equal(seen, torch.ones_like(seen))
 
 
@@ -60,7 +62,9 @@ def test_the_frozen_prior_is_the_trained_one(networks, seed, quality):
     h = networks.prior.features(z, q)[:, :, :7, :11]
     assert torch.equal(h, frozen.features(z, q)[:, :, :7, :11])
     for k in range(PASSES):
-        for mine, theirs in zip(networks.prior.laws(k, h, known), frozen.laws(k, h, known), strict=True):
+        for mine, theirs in zip(
+            networks.prior.laws(k, h, known), frozen.laws(k, h, known), strict=True
+        ):
             assert torch.equal(mine, theirs)
             assert torch.equal(mine, mine.round())
 
