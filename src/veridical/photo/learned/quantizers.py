@@ -218,9 +218,10 @@ def offset_tables(cdf: Callable[[Real, float], Real], scales: Real) -> TableSet:
     laws: list[tuple[int, ArrayLike]] = []
     for offset in range(OFFSETS):
         for scale in scales[: None if offset == 0 else _NARROW].tolist():
-            reach = int(np.ceil(3 * scale)) + 1
-            while 2 * float(cdf(np.array([-reach - 0.5]), scale)[0]) > _OUTSIDE:
-                reach += 1 + reach // 16
+            nearest = int(np.ceil(3 * scale)) + 1
+            tried = np.arange(nearest, 8 * nearest, dtype=np.float64)
+            outside = 2 * cdf(-tried - 0.5, scale)
+            reach = nearest + int(np.argmax(outside <= _OUTSIDE))
             values = np.arange(-reach, reach + 1, dtype=np.float64) - offset / _UNIT
             law = cdf(values + 0.5, scale) - cdf(values - 0.5, scale)
             laws.append((-reach, np.append(law, max(1.0 - float(np.sum(law)), 0.0))))

@@ -5,6 +5,9 @@
  y times gain(quality) ─ quantizer ─ latents in steps
  latents times inverse gain ─ conv ─ blocks @1/16 ─ up ─ blocks @1/8 ─ up ─ blocks @1/4 ─ conv ─ x_mmse
 ```
+Beside both runs a linear transform of 16 x 16 blocks, added at the end, that begins as the cosine
+transform of lightness and colour differences: training starts from a codec and not from noise.
+
 The analysis does not know the quality, so that a search for a rate runs it once. The synthesis
 does, by scale and shift in every block. Sizes of pictures must be multiples of 16 here.
 """
@@ -28,6 +31,7 @@ __all__ = [
     "HyperAnalysis",
     "Synthesis",
     "TransformConfig",
+    "cosine_blocks",
     "kmac_per_pixel",
 ]
 
@@ -114,11 +118,16 @@ class Analysis(nn.Module):
         self.to16 = nn.Conv2d(w8, w16, 2, stride=2)
         self.at16 = _Stack(w16, config.blocks[2])
         self.tail = nn.Conv2d(w16, latents, 3, padding=1)
+        self.block = nn.Conv2d(3, latents, STRIDE, stride=STRIDE, bias=False)
+        with torch.no_grad():
+            self.tail.weight.mul_(0.1)
+            self.block.weight.copy_(cosine_blocks(latents))
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        a = self.at4(self.head(nn.functional.pixel_unshuffle(2 * x - 1, 4)))
-        return self.tail(self.at16(self.to16(self.at8(self.to8(a)))))
+        x = 2 * x - 1
+        a = self.at4(self.head(nn.functional.pixel_unshuffle(x, 4)))
+        return self.tail(self.at16(self.to16(self.at8(self.to8(a))))) + self.block(x)
 
 
 class Synthesis(nn.Module):
@@ -136,6 +145,12 @@ class Synthesis(nn.Module):
         self.to4 = nn.Conv2d(w8, 4 * w4, 1)
         self.at4 = _Stack(w4, config.blocks_up[0], h)
         self.tail = nn.Conv2d(w4, 48, 3, padding=1)
+        self.block = nn.Conv2d(latents, 3 * STRIDE**2, 1, bias=False)
+        with torch.no_grad():
+            self.tail.weight.mul_(0.1)
+            self.block.weight.copy_(
+                cosine_blocks(latents).reshape(latents, -1, 1, 1).transpose(0, 1)
+            )
 
     def forward(self, y: Tensor, quality: Tensor) -> Tensor:
         """Pictures, (n, 3, 16 height, 16 width).
@@ -149,7 +164,33 @@ class Synthesis(nn.Module):
         a = self.at16(self.head(y), condition)
         a = self.at8(shuffle(self.to8(a), 2), condition)
         a = self.at4(shuffle(self.to4(a), 2), condition)
-        return shuffle(self.tail(a), 4) * 0.5 + 0.5
+        blocks = shuffle(self.block(y), STRIDE)
+        return (shuffle(self.tail(a), 4) + blocks) * 0.5 + 0.5
+
+
+def cosine_blocks(latents: int) -> Tensor:
+    """The lowest frequencies of 16 x 16 blocks, orthonormal, shape (latents, 3, 16, 16).
+
+    Five in seven are of lightness, the others of two colour differences. Consecutive frequencies
+    go to different quarters of the channels, which the passes of the prior code in turn.
+    """
+    n = torch.arange(STRIDE, dtype=torch.float64)
+    waves = torch.cos(math.pi / STRIDE * (n[None] + 0.5) * n[:, None]) * (2 / STRIDE) ** 0.5
+    waves[0] *= 0.5**0.5
+    order = sorted(
+        ((i, k) for i in range(STRIDE) for k in range(STRIDE)), key=lambda p: (sum(p), max(p), p)
+    )
+    colours = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]]).double()
+    colours /= colours.square().sum(1, keepdim=True).sqrt()
+    n_colour = latents // 7
+    counts = (min(latents - 2 * n_colour, len(order)), n_colour, n_colour)
+    blocks = torch.zeros(latents, 3, STRIDE, STRIDE, dtype=torch.float64)
+    at = 0
+    for colour, count in zip(colours, counts, strict=True):
+        for i, k in order[:count]:
+            blocks[at] = colour[:, None, None] * torch.outer(waves[i], waves[k])
+            at += 1
+    return torch.cat([blocks[start::4] for start in range(4)]).float()
 
 
 _N_FEATURES = 5
@@ -227,6 +268,7 @@ _AREAS = {
     },
     "hyper": {"head": 256, "down1": 1024, "down2": 4096, "tail": 4096},
 }
+_AREAS["analysis"]["block"] = _AREAS["synthesis"]["block"] = 256
 
 
 def kmac_per_pixel(network: Analysis | Synthesis | HyperAnalysis | Prior) -> float:
