@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -31,6 +32,9 @@ from veridical.photo.restore import (
     photo_codec,
     restore,
 )
+
+if TYPE_CHECKING:
+    from veridical.photo.learned.model import QualityPrices
 
 __all__ = ["FileInfo", "decode", "decode_picture", "info"]
 
@@ -239,7 +243,12 @@ def _vdc_info(data: bytes, weights: Path | None, max_pixels: int) -> FileInfo:
         "metadata": ", ".join(f"{k} {len(v):,} bytes" for k, v in container.metadata.items())
         or "none",
     }
-    price = _vdc_price(header, weights)
+    prices = _vdc_prices(header, weights)
+    price = None
+    if prices is not None:
+        error = prices.error(header.quality)
+        details["PSNR at realism 0"] = f"{-10 * math.log10(error):.2f} dB predicted"
+        price = prices.calibration(header.quality) if prices.complete else None
     return FileInfo(
         "VDC", header.width, header.height, len(data), 8 * len(data) / (header.width * header.height),
         None, header.channels == 1, False, False, price or Calibration(0.0, 0.0), price is not None,
@@ -247,8 +256,8 @@ def _vdc_info(data: bytes, weights: Path | None, max_pixels: int) -> FileInfo:
     )  # fmt: skip
 
 
-def _vdc_price(header: Header, weights: Path | None) -> Calibration | None:
-    """The price of a file's quality, if its own weights are at hand and have been measured."""
+def _vdc_prices(header: Header, weights: Path | None) -> QualityPrices | None:
+    """The prices of a file's own weights, if they are at hand and have been measured."""
     from veridical.photo.learned.decode import check_model
     from veridical.photo.learned.model import load_codec
 
@@ -259,4 +268,4 @@ def _vdc_price(header: Header, weights: Path | None) -> Calibration | None:
         if weights is not None:
             raise
         return None
-    return None if model.prices is None else model.prices.calibration(header.quality)
+    return model.prices

@@ -36,6 +36,7 @@ __all__ = [
     "CodecPreset",
     "codec_loss",
     "load_networks",
+    "new_networks",
     "run_codec",
     "train_codec",
 ]

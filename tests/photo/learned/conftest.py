@@ -52,7 +52,9 @@ def entropy(networks):
 def weights(networks, tmp_path_factory):
     """Weights file of the tiny model, with made-up prices."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    prices = QualityPrices(np.array([0, 10_000]), np.array([0.01, 0.0001]), np.zeros(2))
+    prices = QualityPrices(
+        np.array([0, 10_000]), np.array([0.01, 0.0001]), np.array([0.004, 0.00004])
+    )
     save_codec(path, networks, {"command": "none"}, name="photo-test", prices=prices)
     return path
 

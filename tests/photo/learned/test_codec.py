@@ -263,6 +263,21 @@ def test_info_without_the_weights_has_no_price(monkeypatch, tmp_path, model):
     assert np.isnan(facts.predicted_psnr_db(0.0))
 
 
+def test_no_price_is_told_before_the_generator_is_measured(networks, tmp_path):
+    # Oracle: a perception of 0 must not be claimed where nothing was measured.
+    from veridical.photo.learned.model import QualityPrices, save_codec
+
+    path = tmp_path / "early.safetensors"
+    prices = QualityPrices(np.array([0, 10_000]), np.array([0.01, 0.0001]), np.zeros(2))
+    save_codec(path, networks, {}, name="photo-early", prices=prices)
+    data = LearnedEncoder(load_codec(path), 50.0).encode(picture(20, 20))
+    facts = veridical.info(data, weights=path)
+    assert not facts.priced
+    assert facts.details["PSNR at realism 0"] == "30.00 dB predicted"
+    with pytest.raises(InvalidSetting, match="no measured prices"):
+        veridical.decode(data, weights=path, perception=0.1)
+
+
 def test_damaged_weights_are_refused(weights, tmp_path):
     path = tmp_path / "w.safetensors"
     shutil.copy(weights, path)

@@ -116,7 +116,14 @@ def learned_codec(model: LearnedModel, generator: LatentGenerator | None = None)
 
 
 def _price(model: LearnedModel, quality: int) -> Calibration:
-    return Calibration(0.0, 0.0) if model.prices is None else model.prices.calibration(quality)
+    """The price of a quality; zeros, which nothing reads, before prices are measured."""
+    if model.prices is None or not model.prices.complete:
+        return Calibration(0.0, 0.0)
+    return model.prices.calibration(quality)
+
+
+def _priced(model: LearnedModel) -> bool:
+    return model.prices is not None and model.prices.complete
 
 
 def check_model(header: Header, model: LearnedModel) -> None:
@@ -209,7 +216,7 @@ def decode_container(
     header = container.header
     a = header.realism / 1000
     if realism is not None or perception is not None:
-        if perception is not None and model.prices is None:
+        if perception is not None and not _priced(model):
             raise InvalidSetting("these weights have no measured prices; give a realism instead")
         a = resolve_realism(_price(model, header.quality), realism, perception)
     for sentence in container.damage:

@@ -80,7 +80,7 @@ class QualityPrices:
     Attributes:
         qualities: Rising, 0 to 10,000, shape (n,).
         mmse: Mean squared error of the estimate on the [0, 1] scale, shape (n,).
-        cost: Transport cost of the generator, shape (n,); zeros where there is none.
+        cost: Transport cost of the generator, shape (n,); zeros if there is no generator yet.
     """
 
     qualities: np.ndarray
@@ -94,11 +94,25 @@ class QualityPrices:
         if np.any(np.diff(q) <= 0) or np.any(d <= 0) or np.any(c < 0):
             raise InvalidSetting("qualities rise, errors are positive, costs not negative")
 
+    @property
+    def complete(self) -> bool:
+        """Whether the transport cost has been measured too."""
+        return bool(np.all(self.cost > 0))
+
+    def error(self, quality: int) -> float:
+        """Mean squared error of the estimate at a quality, by interpolation of logarithms."""
+        return float(np.exp(np.interp(quality, self.qualities, np.log(self.mmse))))
+
     def calibration(self, quality: int) -> Calibration:
-        """Price of a quality, by interpolation of logarithms."""
-        logs = [np.log(np.maximum(v, 1e-12)) for v in (self.mmse, self.cost)]
-        d, c = (float(np.exp(np.interp(quality, self.qualities, v))) for v in logs)
-        return Calibration(d, 0.0 if not np.any(self.cost) else c)
+        """Price of a quality, by interpolation of logarithms.
+
+        Raises:
+            InvalidSetting: The transport cost has not been measured.
+        """
+        if not self.complete:
+            raise InvalidSetting("these weights have no measured transport cost; give a realism")
+        cost = float(np.exp(np.interp(quality, self.qualities, np.log(self.cost))))
+        return Calibration(self.error(quality), cost)
 
 
 @dataclass(frozen=True, eq=False)

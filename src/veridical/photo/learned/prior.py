@@ -102,7 +102,7 @@ class PriorConfig:
         anchors: Qualities, evenly spaced, between which gains and biases are interpolated.
     """
 
-    latents: int = 160
+    latents: int = 192
     hyper: int = 64
     width: int = 96
     context: int = 128
