@@ -49,7 +49,7 @@ class TableSet:
     def __post_init__(self) -> None:
         f, s, low = self.frequencies, self.starts, self.lows
         whole = all(a.ndim == 1 and a.dtype == np.int64 for a in (f, s, low))
-        if not whole or s.size != low.size + 1 or not low.size:
+        if not whole or s.size != low.size + 1 or not 1 <= low.size <= 1 << 16:
             raise InvalidSetting("tables are whole numbers in rows; use TableSet.from_laws")
         fits = s[0] == 0 and s[-1] == f.size and np.all(np.diff(s) >= 2)
         if not fits or np.any(f < 1) or np.any(np.add.reduceat(f, s[:-1]) != _TOTAL):
