@@ -24,6 +24,7 @@ __all__ = [
     "UnsupportedFormat",
     "UnwritableOutput",
     "VeridicalError",
+    "WrongModel",
 ]
 
 
@@ -73,6 +74,10 @@ class UnwritableOutput(VeridicalError, OSError):
 
 class BadWeights(VeridicalError, RuntimeError):
     """A weights file is missing, is not safetensors, or its digest is not the recorded one."""
+
+
+class WrongModel(VeridicalError, RuntimeError):
+    """A coded file was made with other weights than those at hand; the message names both."""
 
 
 class MissingDependency(VeridicalError, ImportError):

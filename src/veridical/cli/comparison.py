@@ -20,7 +20,7 @@ from veridical.errors import InvalidSetting, MissingFile
 __all__ = ["CODED", "PICTURES", "compare_folders", "comparison_table"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp")
-CODED = (".avif", ".webp", ".jpg", ".jpeg")
+CODED = (".avif", ".webp", ".jpg", ".jpeg", ".vdc")
 _COLUMNS = {
     "psnr_db": ("PSNR dB", ".2f"),
     "predicted_psnr_db": ("predicted dB", ".2f"),

@@ -84,7 +84,9 @@ def _all(
 
 def encode(
     paths: Paths = None,
-    quality: Annotated[int | None, typer.Option(help="0 to 100 in the format's own sense.")] = None,
+    quality: Annotated[
+        float | None, typer.Option(help="0 to 100 in the format's own sense.")
+    ] = None,
     bpp: Annotated[
         float | None, typer.Option(help="At most this many bits per pixel, by search.")
     ] = None,
@@ -92,7 +94,7 @@ def encode(
         int | None, typer.Option(help="At most this many bytes, by search.")
     ] = None,
     format: Annotated[  # noqa: A002 (the option's name)
-        str, typer.Option(help="Format with --out-dir: avif, webp or jpg.")
+        str, typer.Option(help="Format with --out-dir: avif, webp, jpg or vdc.")
     ] = "avif",
     out_dir: OutDir = None,
     from_list: FromList = None,
@@ -100,19 +102,43 @@ def encode(
     engine: EngineName = "loky",
     force: Force = False,
     max_pixels: MaxPixels = None,
+    quantizer: Annotated[
+        str, typer.Option(help=".vdc only: scalar, or dither for common randomness.")
+    ] = "scalar",
+    seed: Annotated[int, typer.Option(help=".vdc only: seed of the common randomness.")] = 0,
+    realism: Annotated[
+        float, typer.Option(help=".vdc only: realism of decoders that are not told one.")
+    ] = 0.0,
+    weights: Weights = None,
 ) -> None:
-    """Code photographs as small AVIF, WebP or JPEG files that open everywhere."""
-    from veridical.photo.encode import EverydayEncoder, format_of_suffix
+    """Code photographs as small AVIF, WebP or JPEG files that open everywhere, or as .vdc files."""
+    from veridical.photo.encode import (
+        LearnedSettings,
+        everyday_encoder,
+        format_of_suffix,
+        learned_encoder,
+    )
+
+    learned = LearnedSettings(quantizer, seed, realism, weights)
 
     suffix = "." + format.lower().lstrip(".")
     format_of_suffix(suffix)
+
+    def check(target: Path) -> None:
+        name = format_of_suffix(target.suffix)
+        if name == "VDC":
+            learned_encoder(learned, quality, bpp, max_bytes)
+        else:
+            everyday_encoder(name, quality, bpp, max_bytes, learned)
+
     _all(
         encode_job, _named(paths, from_list), out_dir, suffix, named=PICTURES, force=force, title="coding",
         settings={
-            "quality": quality, "bpp": bpp, "max_bytes": max_bytes, "max_pixels": _limit(max_pixels),
+            "quality": quality, "bpp": bpp, "max_bytes": max_bytes, "learned": learned,
+            "max_pixels": _limit(max_pixels),
         },
-        check=lambda target: EverydayEncoder(format_of_suffix(target.suffix), quality, bpp, max_bytes),
-        engine=Engine(engine, workers),
+        check=check,
+        engine=Engine(engine, workers, torch=format_of_suffix(suffix) == "VDC"),
     )  # fmt: skip
 
 
@@ -120,7 +146,10 @@ def decode(
     paths: Paths = None,
     realism: Annotated[
         float | None,
-        typer.Option(help="0 least error (default) ... 1 follows the statistics of photographs."),
+        typer.Option(
+            help="0 least error (default, unless a .vdc file says otherwise) ... "
+            "1 follows the statistics of photographs."
+        ),
     ] = None,
     perception: Annotated[
         float | None, typer.Option(help="Instead: squared W2 distance to photographs to be met.")
@@ -141,14 +170,19 @@ def decode(
     engine: EngineName = "loky",
     force: Force = False,
     max_pixels: MaxPixels = None,
+    allow_partial: Annotated[
+        bool,
+        typer.Option("--allow-partial", help="Decode what is whole of a damaged .vdc file."),
+    ] = False,
 ) -> None:
-    """Decode AVIF, WebP or JPEG files at any realism, into any picture format."""
+    """Decode AVIF, WebP, JPEG or .vdc files at any realism, into any picture format."""
     suffix = "." + format.lower().lstrip(".")
     _all(
         decode_job, _named(paths, from_list), out_dir, suffix, named=CODED, force=force, title="decoding",
         settings={
             "realism": realism, "perception": perception, "seed": seed, "steps": steps, "device": device,
             "tile": tile, "weights": weights, "max_pixels": _limit(max_pixels),
+            "allow_partial": allow_partial,
         },
         check=lambda target: output_format(target.suffix),
         engine=Engine(engine, workers, torch=True),
@@ -157,7 +191,7 @@ def decode(
 
 def info(
     files: Annotated[
-        list[Path], typer.Argument(help="AVIF, WebP or JPEG files, folders or patterns.")
+        list[Path], typer.Argument(help="AVIF, WebP, JPEG or .vdc files, folders or patterns.")
     ],
     steps: Steps = 4,
     weights: Weights = None,
@@ -176,7 +210,9 @@ def info(
         table.add_row("rate", f"{i.bits_per_pixel:.3f} bits per pixel")
         if i.quantizer is not None:
             table.add_row("quantizer", f"{i.quantizer:.3f} (0 finest, 1 coarsest)")
-        for a in (0.0, 0.5, 1.0):
+        for name, value in i.details.items():
+            table.add_row(name, value)
+        for a in (0.0, 0.5, 1.0) if i.priced else ():
             p = i.price.perception_at(a)
             table.add_row(
                 f"realism {a:g}",

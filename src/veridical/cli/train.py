@@ -1,4 +1,4 @@
-"""The command ``veridical train photo``."""
+"""The commands ``veridical train photo`` and ``veridical train photo-codec``."""
 
 from __future__ import annotations
 
@@ -43,18 +43,52 @@ def photo(
 
     The result is RUN/everyday.safetensors with its card, for ``veridical decode --weights``.
     """
-    try:
-        import accelerate  # noqa: F401 (only whether it is there)
-    except ImportError as cause:
-        raise MissingDependency(
-            'training needs accelerate: pip install "veridical[train]"'
-        ) from cause
+    _needs_accelerate()
     from veridical.training.photo_run import run_all
 
     with terminal.progress("preparing") as update:
         path = run_all(
             data, validation, run, preset=preset, minutes=minutes,
             start=start, keep_estimator=keep_estimator,
+            progress=lambda stage, done, total: update(done, total), say=terminal.notice,
+        )  # fmt: skip
+    if path is None:
+        terminal.out.print("stopped; the same command goes on")
+    else:
+        terminal.out.print(f"{path}", markup=False)
+
+
+def _needs_accelerate() -> None:
+    try:
+        import accelerate  # noqa: F401 (only whether it is there)
+    except ImportError as cause:
+        raise MissingDependency(
+            'training needs accelerate: pip install "veridical[train]"'
+        ) from cause
+
+
+@train_app.command("photo-codec")
+def photo_codec(
+    data: Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")],
+    validation: Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")],
+    run: Annotated[
+        Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
+    ] = Path("runs/photo-codec"),
+    preset: Annotated[str, typer.Option(help="cpu, gpu or tiny.")] = "cpu",
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop, ready to go on, after this long.")
+    ] = None,
+) -> None:
+    """Train the learned codec on pictures of your own; a killed run goes on where it was.
+
+    The result is RUN/photo-codec.safetensors with its card, for ``--weights``.
+    """
+    _needs_accelerate()
+    from veridical.training.photo_codec import run_codec
+
+    with terminal.progress("preparing") as update:
+        path = run_codec(
+            data, validation, run, preset=preset, minutes=minutes,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:

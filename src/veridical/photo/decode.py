@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from veridical.bitstream.container import SIGNATURE, Header, read
 from veridical.codec import resolve_realism
+from veridical.errors import BadWeights, WrongModel
 from veridical.interpolate import Calibration, check_perception, check_realism
 from veridical.photo.model import load_model
 from veridical.photo.noise import NoiseField
-from veridical.photo.reader import DEFAULT_MAX_PIXELS, CodedPicture, Source, open_coded
+from veridical.photo.reader import (
+    DEFAULT_MAX_PIXELS,
+    CodedPicture,
+    Source,
+    open_coded,
+    read_bytes,
+)
 from veridical.photo.restore import (
     DEFAULT_STEPS,
     DEFAULT_TILE,
@@ -23,6 +32,9 @@ from veridical.photo.restore import (
     photo_codec,
     restore,
 )
+
+if TYPE_CHECKING:
+    from veridical.photo.learned.model import QualityPrices
 
 __all__ = ["FileInfo", "decode", "decode_picture", "info"]
 
@@ -38,15 +50,16 @@ def decode(
     tile: int = DEFAULT_TILE,
     weights: str | PathLike[str] | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    allow_partial: bool = False,
     notice: Callable[[str], None] = lambda message: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Image.Image:
-    """Decode an AVIF, WebP or JPEG file at any realism.
+    """Decode an AVIF, WebP, JPEG or ``.vdc`` file at any realism.
 
     Args:
         source: Path or bytes of the file.
-        realism: 0 (the default) gives the least error, 1 follows the statistics of photographs,
-            values between the optimal tradeoff.
+        realism: 0 gives the least error, 1 follows the statistics of photographs, values between
+            the optimal tradeoff; the default is 0, or what a ``.vdc`` file says.
         perception: Instead of a realism: squared Wasserstein-2 distance to the law of photographs
             to be met, per channel sample on the [0, 1] scale; 0 is realism 1.
         seed: Private randomness of the generator; the same seed gives the same picture.
@@ -55,6 +68,8 @@ def decode(
         tile: Side of the tiles in pixels, a multiple of 16; bounds the memory.
         weights: Own weights file instead of the shipped one.
         max_pixels: Limit against decompression bombs.
+        allow_partial: Decode what is whole of a damaged ``.vdc`` file; its damaged tiles are grey,
+            and told in notices and in ``info["damaged_tiles"]``.
         notice: Called with a sentence when something was converted.
         progress: Called with (tiles done, tiles in all).
 
@@ -71,11 +86,34 @@ def decode(
     if perception is not None:
         check_perception(perception)
     NoiseField(seed)
+    data = _vdc_bytes(source)
+    if data is not None:
+        from veridical.photo.learned.decode import decode_container
+        from veridical.photo.learned.model import load_codec
+
+        check_steps(steps)
+        return decode_container(
+            data, load_codec(None if weights is None else Path(weights), device),
+            realism=realism, perception=perception, seed=seed, tile=tile, max_pixels=max_pixels,
+            allow_partial=allow_partial, notice=notice, progress=progress,
+        )  # fmt: skip
     picture = open_coded(source, max_pixels=max_pixels, notice=notice)
     return decode_picture(
         picture, realism=realism, perception=perception, seed=seed, steps=steps, device=device,
         tile=tile, weights=weights, notice=notice, progress=progress,
     )  # fmt: skip
+
+
+def _vdc_bytes(source: Source) -> bytes | None:
+    """The bytes of a source that begins like a ``.vdc`` file; None for any other."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source) if bytes(source[:4]) == SIGNATURE[:4] else None
+    try:
+        with Path(source).open("rb") as file:
+            begins = file.read(4) == SIGNATURE[:4]
+    except OSError:
+        return None  # the reader of everyday files says what is wrong
+    return read_bytes(source) if begins else None
 
 
 def decode_picture(
@@ -130,7 +168,9 @@ class FileInfo:
         format, width, height, n_bytes, bits_per_pixel: Of the file.
         quantizer: 0 (finest) to 1 (coarsest) within the format, or None.
         grey, alpha, lossless: Of the picture.
-        price: Predicted error and transport cost; zeros for a lossless file.
+        price: Predicted error and transport cost; zeros for a lossless file, and if not ``priced``.
+        priced: Whether there is a price; a ``.vdc`` file without its weights has none.
+        details: Every field of a ``.vdc`` file's header, by name.
     """
 
     format: str
@@ -143,9 +183,13 @@ class FileInfo:
     alpha: bool
     lossless: bool
     price: Calibration
+    priced: bool = True
+    details: dict[str, str] = field(default_factory=dict)
 
     def predicted_psnr_db(self, realism: float) -> float:
-        """Predicted PSNR in dB at a realism; infinite for a lossless file."""
+        """Predicted PSNR in dB at a realism; infinite for a lossless file, NaN without a price."""
+        if not self.priced:
+            return math.nan
         d = self.price.distortion_at(realism)
         return math.inf if d == 0 else -10 * math.log10(d)
 
@@ -162,6 +206,9 @@ def info(
     Raises:
         VeridicalError: Any of ``errors``.
     """
+    data = _vdc_bytes(source)
+    if data is not None:
+        return _vdc_info(data, None if weights is None else Path(weights), max_pixels)
     picture = open_coded(source, max_pixels=max_pixels)
     condition = picture.condition
     price = Calibration(0.0, 0.0)
@@ -180,3 +227,45 @@ def info(
         lossless=condition is None,
         price=price,
     )
+
+
+def _vdc_info(data: bytes, weights: Path | None, max_pixels: int) -> FileInfo:
+    container = read(data, max_pixels=max_pixels)
+    header = container.header
+    quantizers = {0: "scalar", 1: "scalar with dither"}
+    details = {
+        "model": f"{header.model} (weights {header.digest.hex()})",
+        "quality": f"{header.quality / 100:g} of 100",
+        "quantizer": quantizers.get(header.quantizer, f"number {header.quantizer}"),
+        "common randomness": f"{header.randomness_bits} bits a number, seed {header.seed}",
+        "default realism": f"{header.realism / 1000:g}",
+        "tiles": f"{header.rows} x {header.columns} of {header.tile} pixels a side",
+        "metadata": ", ".join(f"{k} {len(v):,} bytes" for k, v in container.metadata.items())
+        or "none",
+    }
+    prices = _vdc_prices(header, weights)
+    price = None
+    if prices is not None:
+        error = prices.error(header.quality)
+        details["PSNR at realism 0"] = f"{-10 * math.log10(error):.2f} dB predicted"
+        price = prices.calibration(header.quality) if prices.complete else None
+    return FileInfo(
+        "VDC", header.width, header.height, len(data), 8 * len(data) / (header.width * header.height),
+        None, header.channels == 1, False, False, price or Calibration(0.0, 0.0), price is not None,
+        details,
+    )  # fmt: skip
+
+
+def _vdc_prices(header: Header, weights: Path | None) -> QualityPrices | None:
+    """The prices of a file's own weights, if they are at hand and have been measured."""
+    from veridical.photo.learned.decode import check_model
+    from veridical.photo.learned.model import load_codec
+
+    try:
+        model = load_codec(weights)
+        check_model(header, model)
+    except (BadWeights, WrongModel):
+        if weights is not None:
+            raise
+        return None
+    return model.prices

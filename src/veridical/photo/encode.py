@@ -1,5 +1,7 @@
 """Encoders for photographs: AVIF, WebP and JPEG through Pillow, with a search for a target size.
 
+The learned ``.vdc`` format enters by the same door (:func:`encode`); its encoder is in ``learned``.
+
 Any of them is a perception-oblivious encoder ([T] Props 1, 2): nothing in it knows about realism,
 and the file opens in every other program too.
 """
@@ -9,7 +11,8 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -17,9 +20,21 @@ from veridical.errors import InvalidSetting, TargetUnreachable, UnsupportedForma
 from veridical.photo.condition import FORMATS
 from veridical.photo.reader import DEFAULT_MAX_PIXELS, Source, open_source
 
-__all__ = ["DEFAULT_QUALITY", "SUFFIXES", "EverydayEncoder", "encode", "format_of_suffix"]
+if TYPE_CHECKING:
+    from veridical.photo.learned.encode import LearnedEncoder
 
-SUFFIXES = {".avif": "AVIF", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+__all__ = [
+    "DEFAULT_QUALITY",
+    "SUFFIXES",
+    "EverydayEncoder",
+    "LearnedSettings",
+    "encode",
+    "everyday_encoder",
+    "format_of_suffix",
+    "learned_encoder",
+]
+
+SUFFIXES = {".avif": "AVIF", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".vdc": "VDC"}
 """File suffix to Pillow's name of the format."""
 
 DEFAULT_QUALITY = {"AVIF": 35, "WEBP": 30, "JPEG": 30}
@@ -55,7 +70,7 @@ class EverydayEncoder:
     """
 
     format: str = "AVIF"
-    quality: int | None = None
+    quality: float | None = None
     bpp: float | None = None
     max_bytes: int | None = None
 
@@ -86,7 +101,7 @@ class EverydayEncoder:
         del seed
         x = _prepared(x, self.format, notice)
         if self.bpp is None and self.max_bytes is None:
-            quality = DEFAULT_QUALITY[self.format] if self.quality is None else self.quality
+            quality = DEFAULT_QUALITY[self.format] if self.quality is None else int(self.quality)
             return _save(x, self.format, quality)
         target = self.max_bytes if self.bpp is None else int(self.bpp * x.width * x.height / 8)
         return _search(x, self.format, target or 0)
@@ -97,18 +112,24 @@ def _prepared(x: Image.Image, name: str, notice: Callable[[str], None]) -> Image
         raise UnsupportedFormat(
             f"{name} cannot hold {x.width} x {x.height} pixels (largest side {_LIMITS[name]}); use another format"
         )
-    if name == "JPEG" and x.mode in ("LA", "RGBA"):
-        notice("JPEG has no alpha; transparent parts are laid on white (AVIF and WebP keep alpha)")
-        info = x.info
-        white = Image.new("RGBA", x.size, "white")
-        white.alpha_composite(x.convert("RGBA"))
-        x = white.convert("L" if x.mode == "LA" else "RGB")
-        x.info = info
+    if name == "JPEG":
+        x = _on_white(x, name, notice)
     if name == "AVIF" and x.mode == "LA":
         info = x.info
         x = x.convert("RGBA")
         x.info = info
     return x
+
+
+def _on_white(x: Image.Image, name: str, notice: Callable[[str], None]) -> Image.Image:
+    if x.mode not in ("LA", "RGBA"):
+        return x
+    notice(f"{name} has no alpha; transparent parts are laid on white (AVIF and WebP keep alpha)")
+    white = Image.new("RGBA", x.size, "white")
+    white.alpha_composite(x.convert("RGBA"))
+    out = white.convert("L" if x.mode == "LA" else "RGB")
+    out.info = x.info
+    return out
 
 
 def _save(x: Image.Image, name: str, quality: int) -> bytes:
@@ -144,20 +165,22 @@ def encode(
     image: Source | Image.Image,
     *,
     format: str = "AVIF",  # noqa: A002 (the word for it, as in Pillow's save)
-    quality: int | None = None,
+    quality: float | None = None,
     bpp: float | None = None,
     max_bytes: int | None = None,
+    learned: LearnedSettings | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     notice: Callable[[str], None] = lambda message: None,
 ) -> bytes:
-    """Code a picture in an everyday format.
+    """Code a picture in an everyday format or as a ``.vdc`` file.
 
     Args:
         image: Pillow picture, path or bytes of any picture that Pillow opens.
-        format: "AVIF", "WEBP" or "JPEG".
-        quality: 0 to 100 in the format's own sense.
+        format: "AVIF", "WEBP", "JPEG" or "VDC".
+        quality: 0 to 100 in the format's own sense; whole, but for VDC.
         bpp: Instead of a quality: largest number of bits per pixel, found by search.
         max_bytes: Instead of a quality: largest file, found by search.
+        learned: Further settings of VDC; not for other formats.
         max_pixels: Limit against decompression bombs.
         notice: Called with a sentence when the picture had to be converted.
 
@@ -167,8 +190,69 @@ def encode(
     Raises:
         InvalidSetting: A setting outside its domain or several targets.
         TargetUnreachable: The target is below what the format can do.
+        BadWeights: VDC without weights.
         MissingFile, NotAnImage, DamagedFile, PictureTooLarge: See ``errors``.
     """
-    encoder = EverydayEncoder(format.upper().replace("JPG", "JPEG"), quality, bpp, max_bytes)
+    name = format.upper().replace("JPG", "JPEG")
+    if name == "VDC":
+        encoder = learned_encoder(learned or LearnedSettings(), quality, bpp, max_bytes)
+        picture = open_source(image, max_pixels=max_pixels, notice=notice)
+        return encoder.encode(_on_white(picture, name, notice))
+    everyday = everyday_encoder(name, quality, bpp, max_bytes, learned)
     picture = open_source(image, max_pixels=max_pixels, notice=notice)
-    return encoder.encode(picture, notice=notice)
+    return everyday.encode(picture, notice=notice)
+
+
+@dataclass(frozen=True)
+class LearnedSettings:
+    """What only ``.vdc`` files have.
+
+    Attributes:
+        quantizer: "scalar", or "dither" for common randomness from the seed.
+        seed: Common randomness of the file.
+        realism: What a decoder uses if it is not told, 0 to 1.
+        weights: Own weights file instead of the shipped one.
+    """
+
+    quantizer: str = "scalar"
+    seed: int = 0
+    realism: float = 0.0
+    weights: Path | None = None
+
+
+def learned_encoder(
+    settings: LearnedSettings, quality: float | None, bpp: float | None, max_bytes: int | None
+) -> LearnedEncoder:
+    """The checked encoder of ``.vdc`` files.
+
+    Raises:
+        InvalidSetting: A setting outside its domain or several targets.
+        BadWeights: There are no usable weights.
+    """
+    from veridical.photo.learned.encode import LearnedEncoder
+    from veridical.photo.learned.model import load_codec
+
+    model = load_codec(settings.weights)
+    return LearnedEncoder(
+        model, quality, bpp, max_bytes, settings.quantizer, settings.seed, settings.realism
+    )
+
+
+def everyday_encoder(
+    name: str,
+    quality: float | None,
+    bpp: float | None,
+    max_bytes: int | None,
+    learned: LearnedSettings | None = None,
+) -> EverydayEncoder:
+    """The checked encoder of an everyday format.
+
+    Raises:
+        InvalidSetting: A setting outside its domain, several targets, or settings of ``.vdc`` files.
+    """
+    if learned not in (None, LearnedSettings()):
+        raise InvalidSetting(
+            f"{name} has no quantizer, seed, realism or weights to choose; these are for .vdc files"
+        )
+    whole = int(quality) if isinstance(quality, float) and quality.is_integer() else quality
+    return EverydayEncoder(name, whole, bpp, max_bytes)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,9 +36,11 @@ __all__ = [
     "PhotoEstimator",
     "PhotoGenerator",
     "Tile",
+    "assemble",
     "check_steps",
     "photo_codec",
     "restore",
+    "windows",
 ]
 
 DEFAULT_STEPS = 4
@@ -162,7 +165,7 @@ def photo_codec(
     )
 
 
-def _windows(length: int, tile: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
+def windows(length: int, tile: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
     """(start, end) of each padded window and (first, last) of its core along one axis."""
     if length <= tile + margin:
         yield 0, length, 0, length
@@ -206,19 +209,60 @@ def restore(
     Raises:
         InvalidSetting: A tile or margin that is not a multiple of 16, or leaves no core.
     """
+    height, width = pixels.shape[:2]
+
+    def cut(y0: int, y1: int, x0: int, x1: int) -> Tile:
+        return Tile(pixels[y0:y1, x0:x1], y0, x0, condition)
+
+    return assemble(
+        height, width, cut, codec,
+        realism=realism, noise=noise, tile=tile, margin=margin, progress=progress,
+    )  # fmt: skip
+
+
+def assemble(
+    height: int,
+    width: int,
+    cut: Callable[[int, int, int, int], Any],
+    codec: Codec,
+    *,
+    realism: float,
+    noise: NoiseField,
+    tile: int = DEFAULT_TILE,
+    margin: int = MARGIN,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> np.ndarray:
+    """Decode a picture window by window and keep the core of each.
+
+    Args:
+        height: Of the picture.
+        width: Of the picture.
+        cut: ``cut(top, bottom, left, right)``, the codec's index of a window; top and left are
+            multiples of 16.
+        codec: Whose decoding gives float tensors (3, height, width) of a window.
+        realism: As for :func:`restore`, like the rest.
+        noise: Private randomness.
+        tile: Side of a window.
+        margin: Overlap.
+        progress: Called with (windows done, windows in all).
+
+    Returns:
+        Colours, uint8 of shape (height, width, 3).
+
+    Raises:
+        InvalidSetting: A tile or margin that is not a multiple of 16, or leaves no core.
+    """
     if tile % GRID or margin % GRID or margin < 0 or tile <= 2 * margin:
         raise InvalidSetting(
             f"tile {tile} and margin {margin} must be multiples of {GRID} with tile > 2 margin"
         )
-    height, width = pixels.shape[:2]
-    rows = list(_windows(height, tile, margin))
-    cols = list(_windows(width, tile, margin))
-    out = np.empty_like(pixels)
+    rows = list(windows(height, tile, margin))
+    cols = list(windows(width, tile, margin))
+    out = np.empty((height, width, 3), dtype=np.uint8)
     done, total = 0, len(rows) * len(cols)
     for y0, y1, top, bottom in rows:
         for x0, x1, left, right in cols:
-            index = Tile(pixels[y0:y1, x0:x1], y0, x0, condition)
-            x = codec.decode(index, noise, realism=realism)
+            x = codec.decode(cut(y0, y1, x0, x1), noise, realism=realism)
             core = x[:, top - y0 : bottom - y0, left - x0 : right - x0]
             levels = core.mul(255).round().clamp_(0, 255).to(torch.uint8)
             out[top:bottom, left:right] = levels.permute(1, 2, 0).cpu().numpy()

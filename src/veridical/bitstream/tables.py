@@ -1,0 +1,229 @@
+"""Many frozen frequency tables of different widths, and a coder that runs through them in passes.
+
+An entropy model with context reveals its contexts step by step: what is coded first decides the
+tables of what comes next. So one message is written by several calls of :meth:`SymbolEncoder.put`
+and read by the same calls of :meth:`SymbolDecoder.take`. Within a call the symbols are grouped by
+table, because the coder is several times faster on many symbols of one law than on many laws.
+
+Values outside a table are escapes: the last symbol of every table says so, and the distance
+follows in an Elias gamma code of raw bits. Any value of up to 15 bits can be coded with any table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from veridical.bitstream.entropy import FrequencyTables
+from veridical.errors import DamagedFile, InvalidSetting
+
+__all__ = ["LARGEST_VALUE", "SymbolDecoder", "SymbolEncoder", "TableSet"]
+
+Whole = NDArray[np.int64]
+
+LARGEST_VALUE = (1 << 15) - 1
+"""Values run from minus this to this, whatever the table."""
+
+_TOTAL = 1 << 20
+_LENGTHS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class TableSet:
+    """Frozen tables: row ``i`` codes the values ``lows[i] .. lows[i] + n_i - 1``, and escapes.
+
+    Attributes:
+        frequencies: All rows behind one another, each ``n_i`` values and one escape, whole, 1 or
+            more, every row with the sum 2^20.
+        starts: Where each row begins, and the end, shape ``(tables + 1,)``.
+        lows: The value of each row's first symbol, shape ``(tables,)``.
+    """
+
+    frequencies: Whole = field(repr=False)
+    starts: Whole = field(repr=False)
+    lows: Whole = field(repr=False)
+
+    def __post_init__(self) -> None:
+        f, s, low = self.frequencies, self.starts, self.lows
+        whole = all(a.ndim == 1 and a.dtype == np.int64 for a in (f, s, low))
+        if not whole or s.size != low.size + 1 or not 1 <= low.size <= 1 << 16:
+            raise InvalidSetting("tables are whole numbers in rows; use TableSet.from_laws")
+        fits = s[0] == 0 and s[-1] == f.size and np.all(np.diff(s) >= 2)
+        if not fits or np.any(f < 1) or np.any(np.add.reduceat(f, s[:-1]) != _TOTAL):
+            raise InvalidSetting(
+                f"every table needs a value and an escape, frequencies of 1 or more, and the sum {_TOTAL}"
+            )
+        highs = low + np.diff(s) - 2
+        if np.any(np.abs(low) > LARGEST_VALUE) or np.any(np.abs(highs) > LARGEST_VALUE):
+            raise InvalidSetting(f"tables reach from -{LARGEST_VALUE} to {LARGEST_VALUE} at most")
+
+    @classmethod
+    def from_laws(cls, laws: list[tuple[int, ArrayLike]]) -> TableSet:
+        """Tables from ``(lowest value, probabilities)``; the last probability is the escape's.
+
+        Raises:
+            InvalidSetting: A law that is not one.
+        """
+        rows = [FrequencyTables.from_law(law).frequencies[0] for _, law in laws]
+        return cls(
+            np.concatenate(rows),
+            np.concatenate([[0], np.cumsum([r.size for r in rows])]).astype(np.int64),
+            np.array([low for low, _ in laws], dtype=np.int64),
+        )
+
+    def __len__(self) -> int:
+        return self.lows.size
+
+    @cached_property
+    def highs(self) -> Whole:
+        """The value of each row's last symbol before the escape."""
+        return self.lows + np.diff(self.starts) - 2
+
+    def bits(self, values: Whole, tables: Whole) -> float:
+        """Ideal code length ``-sum log2 (frequency / 2^20)``, escapes with their raw bits.
+
+        The message of a :class:`SymbolEncoder` is at most 8 bytes and 0.1 % longer.
+        """
+        symbols, far = self._symbols(values, tables)
+        f = self.frequencies[self.starts[tables] + symbols]
+        lengths = np.floor(np.log2(far[far > 0]))
+        return float(np.sum(20 - np.log2(f)) + np.sum(np.log2(_LENGTHS) + 1 + lengths))
+
+    def _symbols(self, values: Whole, tables: Whole) -> tuple[Whole, Whole]:
+        """Symbol of each value in its row, and how far outside the row it is (0 if inside)."""
+        lows, highs = self.lows[tables], self.highs[tables]
+        far = np.maximum(np.maximum(lows - values, values - highs), 0)
+        return np.where(far > 0, highs - lows + 1, values - lows), far
+
+    @cached_property
+    def _models(self) -> list[object]:
+        import constriction
+
+        categorical = constriction.stream.model.Categorical
+        return [
+            categorical(row / _TOTAL, perfect=False)
+            for row in np.split(self.frequencies, self.starts[1:-1])
+        ]
+
+
+def _grouped(tables: Whole) -> list[tuple[int, Whole]]:
+    """Places of each table that occurs, in rising order."""
+    if tables.size == 0:
+        return []
+    # Sorting 16-bit keys stably is a radix sort, several times faster than sorting 64-bit ones.
+    order = np.argsort(tables.astype(np.uint16), kind="stable")
+    values, starts = np.unique(tables[order], return_index=True)
+    return list(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
+
+
+def _checked(tables: ArrayLike, count: int) -> Whole:
+    t = np.asarray(tables, dtype=np.int64)
+    if t.ndim != 1 or np.any(t < 0) or np.any(t >= count):
+        raise InvalidSetting(f"tables are a list of numbers from 0 to {count - 1}")
+    return t
+
+
+class SymbolEncoder:
+    """Writes one message; ``put`` as often as there are passes, then ``words``."""
+
+    def __init__(self) -> None:
+        import constriction
+
+        self._coder = constriction.stream.queue.RangeEncoder()
+        self._uniform = constriction.stream.model.Uniform
+
+    def put(self, values: ArrayLike, tables: ArrayLike, table_set: TableSet) -> None:
+        """Code values, each with its table.
+
+        Args:
+            values: Shape ``(n,)``, whole, at most ``LARGEST_VALUE`` in size.
+            tables: Shape ``(n,)``, a row of ``table_set`` for each.
+            table_set: The same at the decoder.
+
+        Raises:
+            InvalidSetting: Shapes differ, or a number outside its range.
+        """
+        v, t = np.asarray(values, dtype=np.int64), _checked(tables, len(table_set))
+        if v.shape != t.shape or np.any(np.abs(v) > LARGEST_VALUE):
+            raise InvalidSetting(
+                f"give one table for each value, and values from -{LARGEST_VALUE} to {LARGEST_VALUE}"
+            )
+        symbols, far = table_set._symbols(v, t)  # noqa: SLF001 (one module)
+        for table, places in _grouped(t):
+            self._coder.encode(symbols[places].astype(np.int32), table_set._models[table])  # noqa: SLF001
+        outside = np.flatnonzero(far)
+        if outside.size:
+            self._escapes(far[outside], (v < table_set.lows[t])[outside])
+
+    def _escapes(self, far: Whole, negative: NDArray[np.bool_]) -> None:
+        lengths = np.floor(np.log2(far)).astype(np.int64)
+        self._coder.encode(lengths.astype(np.int32), self._uniform(_LENGTHS))
+        self._coder.encode(negative.astype(np.int32), self._uniform(2))
+        for length in np.unique(lengths[lengths > 0]).tolist():
+            rest = far[lengths == length] - (1 << length)
+            self._coder.encode(rest.astype(np.int32), self._uniform(1 << length))
+
+    def words(self) -> bytes:
+        """The message: little-endian 32-bit words."""
+        return np.asarray(self._coder.get_compressed(), dtype="<u4").tobytes()
+
+
+class SymbolDecoder:
+    """Reads the message of a :class:`SymbolEncoder` by the same calls in the same order.
+
+    Raises:
+        DamagedFile: The message is not a whole number of words.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) % 4:
+            raise DamagedFile(
+                f"a message is whole 32-bit words; this one has {len(data)} bytes; was it cut off?"
+            )
+        import constriction
+
+        self._coder = constriction.stream.queue.RangeDecoder(
+            np.frombuffer(data, dtype="<u4").astype(np.uint32)
+        )
+        self._uniform = constriction.stream.model.Uniform
+
+    def take(self, tables: ArrayLike, table_set: TableSet) -> Whole:
+        """The next values, shape ``(n,)``, coded with these tables.
+
+        Raises:
+            DamagedFile: No message of the encoder begins like this.
+            InvalidSetting: A table outside the set.
+        """
+        t = _checked(tables, len(table_set))
+        symbols = np.zeros(t.size, dtype=np.int64)
+        for table, places in _grouped(t):
+            symbols[places] = self._decode(table_set._models[table], places.size)  # noqa: SLF001
+        lows, highs = table_set.lows[t], table_set.highs[t]
+        values = symbols + lows
+        outside = np.flatnonzero(values > highs)
+        if outside.size:
+            far, negative = self._escapes(outside.size)
+            values[outside] = np.where(negative, lows[outside] - far, highs[outside] + far)
+            if np.any(np.abs(values) > LARGEST_VALUE):
+                raise DamagedFile("a value outside the range of the format; fetch the file again")
+        return values
+
+    def _escapes(self, n: int) -> tuple[Whole, NDArray[np.bool_]]:
+        lengths = self._decode(self._uniform(_LENGTHS), n)
+        negative = self._decode(self._uniform(2), n) > 0
+        far = np.left_shift(1, lengths)
+        for length in np.unique(lengths[lengths > 0]).tolist():
+            places = np.flatnonzero(lengths == length)
+            far[places] += self._decode(self._uniform(1 << length), places.size)
+        return far, negative
+
+    def _decode(self, model: object, n: int) -> Whole:
+        try:
+            return np.asarray(self._coder.decode(model, n), dtype=np.int64)
+        except AssertionError as cause:  # what constriction raises on impossible words
+            raise DamagedFile(
+                "these words are not a message of this coder; fetch the file again"
+            ) from cause
