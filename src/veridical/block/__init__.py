@@ -1,0 +1,1 @@
+"""Block codes: lattice, random and group codes with common randomness, composed as codecs."""
