@@ -1,5 +1,6 @@
 """Lattices with fast exact nearest-point decoders."""
 
+from veridical.quantize.lattice.cosets import Cosets, construction_a, self_similar
 from veridical.quantize.lattice.families import (
     Family,
     barnes_wall16,
@@ -10,8 +11,13 @@ from veridical.quantize.lattice.families import (
     leech24,
 )
 from veridical.quantize.lattice.lattice import Lattice, lattice_blocks
+from veridical.quantize.lattice.nested import NestedChain
 
 __all__ = [
+    "Cosets",
+    "NestedChain",
+    "construction_a",
+    "self_similar",
     "Family",
     "Lattice",
     "barnes_wall16",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.barnes_wall import REED_MULLER, nearest_barnes_wall
-from veridical.quantize.lattice.golay import golay_words
+from veridical.quantize.lattice.golay import HEXACODE, golay_words
 from veridical.quantize.lattice.leech import nearest_leech
 from veridical.quantize.lattice.parity import (
     nearest_checkerboard,
@@ -96,8 +96,8 @@ def checkerboard(dimension: int = 4) -> Family:
 
 
 def hexagonal() -> Family:
-    """``A2``: ``(a/2, b sqrt(3)/2)`` with ``a = b mod 2``; nearest neighbours at distance 1."""
-    return Family("A2", 2, (0.5, _SQRT3 / 2), 2, ((1, 1), (0, 2)), _nearest_hexagonal, 6, 0.5,
+    """``A2``: ``(a sqrt(3)/2, b/2)`` with ``a = b mod 2``; nearest neighbours at distance 1."""
+    return Family("A2", 2, (_SQRT3 / 2, 0.5), 2, ((1, 1), (0, 2)), _nearest_hexagonal, 6, 0.5,
                   1 / _SQRT3, 5 / (36 * _SQRT3))  # fmt: skip
 
 
@@ -127,14 +127,27 @@ def leech24() -> Family:
     generators = [*(2 * words), *(4 * _unit(24, i, i + 1) for i in range(23)), odd]
     basis = _triangular(generators, 8, 24)
     return Family("Leech", 24, (math.sqrt(0.125),) * 24, 8, basis, nearest_leech, 196560, 1.0,
-                  math.sqrt(2.0), 0.0657706)  # fmt: skip
+                  math.sqrt(2.0), 0.0657706, _leech_pairs(words))  # fmt: skip
+
+
+def _leech_pairs(words: Whole) -> tuple[tuple[int, int], ...]:
+    """Pairs of an automorphism whose square is -1.
+
+    Adding a hexacode word without zeros permutes the rows within each column; a Golay word that holds
+    one place of each pair says which of the two changes its sign.
+    """
+    shift = HEXACODE[np.all(HEXACODE != 0, axis=1)][0]
+    pairs = np.array([(4 * j + r, 4 * j + (r ^ shift[j])) for j in range(6) for r in range(4)
+                      if r < r ^ shift[j]])  # fmt: skip
+    signs = words[np.all(words[:, pairs].sum(axis=2) == 1, axis=1)][0]
+    return tuple((int(i), int(j)) if signs[i] else (int(j), int(i)) for i, j in pairs)
 
 
 def _nearest_hexagonal(y: Array) -> Whole:
     """The nearer of the nearest points of two rectangular lattices; the even one on a tie."""
     even = np.floor(0.5 * y + 0.5) * 2.0
     odd = np.floor(0.5 * y) * 2.0 + 1.0
-    weights = np.array([0.25, 0.75])
+    weights = np.array([0.75, 0.25])
     nearer = np.square(y - odd) @ weights < np.square(y - even) @ weights
     return np.where(nearer[:, None], odd, even).astype(np.int64)
 
