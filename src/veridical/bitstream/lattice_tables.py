@@ -128,9 +128,7 @@ def _tail(family: Family) -> tuple[int, int]:
     return c, max((i + 1 for i, h in enumerate(diagonal) if h < c), default=0)
 
 
-def _group(
-    s: float, noise: Array, c: int, fine: int, reach: int
-) -> tuple[Array, Array, Whole]:
+def _group(s: float, noise: Array, c: int, fine: int, reach: int) -> tuple[Array, Array, Whole]:
     """Laws before the tail, laws in the tail, and biases, for coordinates of one axis."""
     places = np.arange(-reach, reach + 1)
     parts = np.arange(fine)[:, None] / fine
@@ -140,7 +138,11 @@ def _group(
         plain += [_density(h * places + r + parts, s, noise) for r in range(h)]
         h *= 2
     if c == 0:
-        return np.concatenate(plain), np.zeros((0, places.size)), np.zeros((1, fine), dtype=np.int64)
+        return (
+            np.concatenate(plain),
+            np.zeros((0, places.size)),
+            np.zeros((1, fine), dtype=np.int64),
+        )
     signs = np.where(places % 2 == 0, 1.0, -1.0)
     level = np.arange(-LEVELS, LEVELS + 1)[:, None] / LEVELS
     tails, bias = [], []

@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 _TERMS = 4
+_FEW = 12
 _LEAST_SLOPE = 1e-6
 
 
@@ -110,12 +111,26 @@ def fitted_means(x: Array, p: Array, *, by_coordinate: bool) -> OddMap:
         radius = np.sqrt(np.einsum("ij,ij->i", p, p))
         along = np.einsum("ij,ij->i", x, p) / np.where(radius > 0, radius, 1.0)
     most = float(np.quantile(radius, 1 - 20 / radius.size)) or 1.0
+    few, which = np.unique(np.round(radius / most, 9), return_inverse=True)
+    if few.size <= _FEW:
+        return _at_values(
+            few * most, np.bincount(which, along) / np.bincount(which), by_coordinate=by_coordinate
+        )
     share = np.minimum(radius / most, 1.2)
     powers = share[:, None] ** np.arange(1, 2 * _TERMS, 2)
     factors = np.linalg.lstsq(powers, along, rcond=None)[0]
     knots = np.linspace(0.0, 1.0, 257)
     values = knots[:, None] ** np.arange(1, 2 * _TERMS, 2) @ factors
     return _increasing(most * knots, values, by_coordinate=by_coordinate)
+
+
+def _at_values(radius: Array, means: Array, *, by_coordinate: bool) -> OddMap:
+    """The map through the means of a code with few points."""
+    outside = radius > 0
+    knots, values = np.append(0.0, radius[outside]), np.append(0.0, means[outside])
+    if knots.size == 1:
+        knots = values = np.array([0.0, 1.0])
+    return _increasing(knots, values, by_coordinate=by_coordinate)
 
 
 def _increasing(knots: Array, values: Array, *, by_coordinate: bool) -> OddMap:

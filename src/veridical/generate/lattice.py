@@ -49,7 +49,9 @@ class IntervalPlan:
         """A sample of the law of the source for each coordinate."""
         from scipy.special import ndtri
 
-        k = np.clip(np.rint(p / self.step).astype(np.int64) + self.below.size // 2, 0, self.below.size - 1)
+        k = np.clip(
+            np.rint(p / self.step).astype(np.int64) + self.below.size // 2, 0, self.below.size - 1
+        )
         upper = self.below[k]
         lower = np.where(k > 0, self.below[k - 1], 0.0)
         share = lower + (upper - lower) * rng.random(p.shape)
@@ -78,7 +80,7 @@ class CellSampler:
     beta: float
     deviation: float
     moment: float
-    steps: int = 24
+    steps: int = 40
 
     def __call__(self, p: Array, rng: np.random.Generator) -> Array:
         """A sample for each block."""
@@ -90,7 +92,7 @@ class CellSampler:
 
     def _drawn(self, p: Array, rng: np.random.Generator) -> Array:
         a = (self.beta / self.deviation) ** 2
-        tau2 = min(0.9 * self.moment, 1.0 / a)
+        tau2 = min(0.7 * self.moment, 1.0 / a)
         kappa = 1.0 / tau2 - a
         center = -a * tau2 * p
         now, weight = np.zeros_like(p), np.full(len(p), -np.inf)
@@ -130,9 +132,7 @@ class LatticeGenerator:
     draw: IntervalPlan | CellSampler | None
     to_source: OddMap | None
 
-    def generate(
-        self, x_mmse: Array, rng: np.random.Generator, context: object = None
-    ) -> Array:
+    def generate(self, x_mmse: Array, rng: np.random.Generator, context: object = None) -> Array:
         """A sample of the source for each block, shape ``(n, d)``."""
         del context
         p = self.means.inverse(np.asarray(x_mmse, dtype=np.float64))

@@ -15,16 +15,16 @@ from veridical.quantize.lattice.nested import NestedChain
 
 __all__ = [
     "Cosets",
-    "NestedChain",
-    "construction_a",
-    "self_similar",
     "Family",
     "Lattice",
+    "NestedChain",
     "barnes_wall16",
     "checkerboard",
+    "construction_a",
     "cubic",
     "gosset",
     "hexagonal",
     "lattice_blocks",
     "leech24",
+    "self_similar",
 ]

@@ -102,7 +102,7 @@ class Cosets:
         """
         q, base = self.modulus, Lattice(self.family)
         if self.k in (0, self.family.dimension):
-            return base.nearest_units(y * q)if self.k else base.nearest_units(y) * q
+            return base.nearest_units(y * q) if self.k else base.nearest_units(y) * q
         axis = np.array(self.family.axis)
         best, out = np.full(len(y), np.inf), np.empty(y.shape, dtype=np.int64)
         for shift in self._searched:

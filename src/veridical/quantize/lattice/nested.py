@@ -51,7 +51,9 @@ class NestedChain:
             )
         q = self.shaping
         if isinstance(q, bool) or not isinstance(q, int) or q < 0 or q > 1 << 16:
-            raise InvalidSetting(f"shaping is a whole number from 1 to 2^16, or 0 for none, got {q!r}")
+            raise InvalidSetting(
+                f"shaping is a whole number from 1 to 2^16, or 0 for none, got {q!r}"
+            )
 
     @classmethod
     def of(cls, coarse: Lattice | None, middle: Lattice, fine: Lattice) -> NestedChain:
@@ -76,10 +78,18 @@ class NestedChain:
         """``Rc``, bits a dimension."""
         return math.inf if self.cosets is None else self.cosets.common_bits
 
+    @property
+    def half_step(self) -> Array:
+        """Half a basis vector of ``L3`` in whole coordinates of ``L2``, by which a shaped code is shifted."""
+        q = 1 if self.cosets is None else self.cosets.modulus
+        return np.array(self.middle.family.basis[0]) / (2.0 * q)
+
     def offsets(self, seed: int, n: int) -> Array:
         """``t`` of blocks ``0 .. n-1`` in whole coordinates of ``L2``, shape ``(n, d)``."""
         if self.cosets is not None:
-            return self.cosets.drawn(seed, n) / self.cosets.modulus
+            t = self.cosets.drawn(seed, n) / self.cosets.modulus
+            # The points of a shaped code lie symmetrically around 0, like those of every good short code.
+            return t + self.half_step if self.shaping else t
         d = self.dimension
         return random_uniforms(seed, n * d).reshape(n, d) * self.middle.family.period
 
@@ -108,8 +118,10 @@ class NestedChain:
         return reduced
 
     def reduced(self, u: Whole, t: Array) -> Whole:
-        """The index whose point ``u + t`` lies in the cell of ``L1``, congruent to ``u``."""
-        return u - self.shaping * self.middle.nearest_units((u + t) / self.shaping)
+        """The index whose point ``u + t`` lies in the cell of ``L1``; the same for all congruent ``u``."""
+        basis = np.array(self.middle.family.basis)
+        least = coordinates(self.middle, u) % self.shaping @ basis
+        return least - self.shaping * self.middle.nearest_units((least + t) / self.shaping)
 
     def points(self, u: ArrayLike, seed: int) -> Array:
         """Points ``p`` of indices, shape ``(n, d)``.
