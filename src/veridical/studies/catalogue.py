@@ -8,7 +8,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from veridical.errors import InvalidSetting, MissingFile
-from veridical.studies import theory, theory_pictures
+from veridical.studies import (
+    gaussian_codes,
+    gaussian_codes_pictures,
+    nested_chain,
+    theory,
+    theory_pictures,
+)
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
 
@@ -54,6 +60,17 @@ STUDIES: dict[str, Study] = {
         "[T] Fig. 8: circle, seed bit or information bit",
         _at_once(theory.t8),
         theory_pictures.draw_t8,
+    ),
+    "t10": Study(
+        "[T] Fig. 10: a nested lattice code in the plane",
+        _at_once(nested_chain.compute),
+        gaussian_codes_pictures.draw_nested_chain,
+    ),
+    "gaussian-codes": Study(
+        "Gaussian source: lattice codes beside the limit",
+        gaussian_codes.compute,
+        gaussian_codes_pictures.draw_gaussian_codes,
+        ("quick", "full"),
     ),
 }
 
