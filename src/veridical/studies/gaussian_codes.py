@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.block.lattice import lattice_codec
-from veridical.interpolate import Calibration
+from veridical.interpolate import Calibration, interpolate
 from veridical.limits import gaussian_distortion
 from veridical.quantize.lattice import (
     Family,
@@ -53,9 +53,9 @@ class BlockCode(Protocol):
         ...
 
     def decode(
-        self, index: Any, rng: np.random.Generator, *, perception: float, seed: int = 0
+        self, index: Any, rng: np.random.Generator, *, realism: float, seed: int = 0
     ) -> Array:
-        """Blocks at a perception."""
+        """Blocks at a realism."""
         ...
 
 
@@ -152,8 +152,11 @@ def _measured(entry: Entry, R: float, Rc: float, P: Array, size: _Size) -> dict[
     rate = 8 * len(code.to_bytes(index, seed=seed)) / x.size
     price = code.calibration
     value, error = np.empty(P.size), np.empty(P.size)
+    # The two ends are decoded once; every perception is a blend of them, as in the codec.
+    x_mmse = code.decode(index, rng, realism=0.0, seed=seed)
+    x_real = code.decode(index, rng, realism=1.0, seed=seed)
     for j, p in enumerate(P):
-        out = code.decode(index, rng, perception=float(p), seed=seed)
+        out = interpolate(x_mmse, x_real, price.realism_for(float(p)))
         misses = np.mean(np.square(x - out), axis=1)
         value[j], error[j] = np.mean(misses), np.std(misses) / math.sqrt(len(misses))
     return {

@@ -74,18 +74,18 @@ def draw_nested_chain(record: Record, folder: Path) -> list[Path]:
         middle.set(title="two of the four quantizers:\ntheir cells")
         drawn_coset = a["drawn_coset"].astype(int)
         _cells(right, points, a["cell3"], facecolors="none", edgecolors="#dddddd", linewidths=0.5)
-        for k in range(60):
+        for k in range(40):
             colour = PALETTE[drawn_coset[k] % 6]
             right.plot(*np.stack([a["x"][k], a["p"][k]]).T, color=colour, lw=0.6)
             right.plot(*np.stack([a["x_mmse"][k], a["x_real"][k]]).T, color=colour, lw=0.6, ls=":")
-        colours = [PALETTE[s % 6] for s in drawn_coset[:60]]
-        right.scatter(*a["x"][:60].T, s=8, c=colours, marker="x", label="source")
-        right.scatter(*a["x_mmse"][:60].T, s=9, c=colours, label="estimate")
+        colours = [PALETTE[s % 6] for s in drawn_coset[:40]]
+        right.scatter(*a["x"][:40].T, s=8, c=colours, marker="x", label="source")
+        right.scatter(*a["x_mmse"][:40].T, s=9, c=colours, label="estimate")
         right.scatter(
-            *a["x_real"][:60].T, s=9, facecolors="none", edgecolors=colours, label="sample"
+            *a["x_real"][:40].T, s=9, facecolors="none", edgecolors=colours, label="sample"
         )
         right.plot(*a["cell1"].T, color=PALETTE[6], lw=1.5)
-        right.set(title="60 blocks, each coded by the\nquantizer that its seed picks")
+        right.set(title="40 blocks, each coded by the\nquantizer that its seed picks")
         right.legend(loc="lower right", frameon=True, framealpha=0.9, labelcolor="black")
         reach = 1.15 * float(np.max(np.abs(a["cell1"])))
         for axes in (left, middle, right):

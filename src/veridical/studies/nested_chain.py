@@ -30,7 +30,7 @@ def compute() -> Record:
     rng = np.random.default_rng(10)
     codec = lattice_codec(
         hexagonal(), rate_bits=math.log2(_SHAPING), common_bits=1.0, fixed_length=True,
-        samples=20_000, rng=rng,
+        samples=8_000, rng=rng,
     )  # fmt: skip
     chain = codec.chain
     q = 1 if chain.cosets is None else chain.cosets.modulus

@@ -30,6 +30,7 @@ _FARTHEST = 2.0**50
 """Largest whole coordinate: beyond it float64 has no room for where in a cell a point lies."""
 
 CHUNK = 4096
+"""Points of eight coordinates worked on at a time: their arrays stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ class Lattice:
         Raises:
             InvalidSetting: another shape, NaN or infinity, or farther than 2^50 units from 0.
         """
-        y = lattice_blocks(x, self.dimension) / self.axis
+        return self._checked_units(lattice_blocks(x, self.dimension))
+
+    def _checked_units(self, blocks: Array) -> Array:
+        y = blocks / self.axis
         # NaN fails the comparison, hence the negation of what must hold.
         if y.size and not (y.max() < _FARTHEST and y.min() > -_FARTHEST):
             raise InvalidSetting(
@@ -121,19 +125,26 @@ class Lattice:
         Raises:
             InvalidSetting: see :meth:`units`.
         """
-        return self.nearest_units(self.units(x))
+        blocks = lattice_blocks(x, self.dimension)
+        out = np.empty(blocks.shape, dtype=np.int64)
+        rows = max(1, CHUNK * 8 // self.dimension)
+        for first in range(0, len(blocks), rows):
+            part = slice(first, first + rows)
+            out[part] = self.nearest_units(self._checked_units(blocks[part]))
+        return out
 
     def nearest_units(self, y: Array) -> Whole:
         """The same for points that are in whole coordinates already; not checked."""
         if self.family.period == 1:
             return self.family.decode(y)
         out, period = np.empty(y.shape, dtype=np.int64), float(self.family.period)
-        for first in range(0, len(y), CHUNK):
-            part = y[first : first + CHUNK]
+        rows = max(1, CHUNK * 8 // self.dimension)
+        for first in range(0, len(y), rows):
+            part = y[first : first + rows]
             # A multiple of the period is taken off first, so that the decoder sees small numbers only.
             shift = np.floor(part / period + 0.5)
             shift *= period
-            target = out[first : first + CHUNK]
+            target = out[first : first + rows]
             target[...] = shift
             target += self.family.decode(part - shift)
         return out
