@@ -138,7 +138,12 @@ def _increasing(knots: Array, values: Array, *, by_coordinate: bool) -> OddMap:
     from scipy.optimize import isotonic_regression
 
     rising = np.maximum(isotonic_regression(values).x, 0.0) + _LEAST_SLOPE * knots
-    return OddMap(knots, rising - rising[0], by_coordinate)
+    # Farther out the mean keeps its distance from the point: both lie in one cell.
+    far = 1e6 * knots[-1]
+    return OddMap(
+        np.append(knots, knots[-1] + far), np.append(rising - rising[0], rising[-1] - rising[0] + far),
+        by_coordinate,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

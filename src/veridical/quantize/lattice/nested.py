@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
-from veridical.quantize.lattice.cosets import Cosets
+from veridical.quantize.lattice.cosets import Cosets, self_similar
 from veridical.quantize.lattice.lattice import Lattice
 from veridical.random import random_uniforms
 
@@ -64,8 +64,6 @@ class NestedChain:
         """
         q = _multiple(middle, fine, "L2", "L3")
         shaping = 0 if coarse is None else _multiple(coarse, middle, "L1", "L2")
-        from veridical.quantize.lattice.cosets import self_similar
-
         return cls(middle, self_similar(middle.family, q), shaping)
 
     @property
