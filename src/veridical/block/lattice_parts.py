@@ -18,6 +18,9 @@ __all__ = ["best_scale", "cell_means", "fitted_generator", "scale_at_rate", "typ
 
 Array = NDArray[np.float64]
 
+_EVENED = 4
+"""Up to this dimension cells of L3 may be far from round, and a covariance is well known from samples."""
+
 
 def cell_means(chain: NestedChain, x: Array, seed: int, s: float) -> OddMap:
     """``E[X | p]``: exact for cubic lattices without shaping, else fitted to samples."""
@@ -35,7 +38,7 @@ def fitted_generator(
     p = chain.points(chain.encode(x, seed), seed)
     cosets = chain.cosets
     if cosets is None:
-        return LatticeGenerator(means, None, _to_normal(chain, p, s))
+        return LatticeGenerator(means, None, _to_normal(chain, p, x, s))
     if _cubic(chain) and cosets.k in (0, chain.dimension):
         return LatticeGenerator(means, _interval_plan(chain, cosets, p, s), None)
     e = _fine_cell(chain, cosets, rng)
@@ -51,7 +54,9 @@ def fitted_generator(
     if beta == 1.0:
         return LatticeGenerator(means, draw, None)
     drawn = draw(p, rng)
-    return LatticeGenerator(means, draw, _norms_to_normal(drawn, s))
+    even = _evening(drawn, s) if chain.dimension <= _EVENED else None
+    drawn = drawn if even is None else drawn @ even
+    return LatticeGenerator(means, draw, _norms_to_source(drawn, x), even)
 
 
 def _fine_cell(chain: NestedChain, cosets: Cosets, rng: np.random.Generator) -> Array:
@@ -81,10 +86,10 @@ def _interval_plan(chain: NestedChain, cosets: Cosets, p: Array, s: float) -> In
     return IntervalPlan(step, below / below[-1], s)
 
 
-def _to_normal(chain: NestedChain, p: Array, s: float) -> OddMap:
+def _to_normal(chain: NestedChain, p: Array, x: Array, s: float) -> OddMap:
     """With dither: the monotone map from the law of ``p`` to that of the source."""
     if not _cubic(chain):
-        return _norms_to_normal(p, s)
+        return _norms_to_source(p, x)
     from scipy.special import ndtr, ndtri
 
     if chain.shaping:
@@ -101,15 +106,20 @@ def _to_normal(chain: NestedChain, p: Array, s: float) -> OddMap:
     return _map(q, -s * ndtri(np.clip(above, 1e-300, 0.5)), by_coordinate=True)
 
 
-def _norms_to_normal(p: Array, s: float) -> OddMap:
-    """The monotone map from the norms of rows to those of normal blocks."""
-    from scipy.special import gammaincinv
+def _evening(drawn: Array, s: float) -> Array:
+    """``s`` times the inverse root of the covariance."""
+    values, vectors = np.linalg.eigh(drawn.T @ drawn / len(drawn))
+    return s * (vectors / np.sqrt(values)) @ vectors.T
 
-    n = p.shape[1]
-    radius = np.sqrt(np.einsum("ij,ij->i", p, p))
+
+def _norms_to_source(p: Array, x: Array) -> OddMap:
+    """The monotone map from the norms of rows to those of the blocks they stand for.
+
+    Both laws are taken from the same samples: what chance did to the one it did to the other.
+    """
     level = np.linspace(0.0, 1.0, 62)[1:-1]
-    target = s * np.sqrt(2.0 * gammaincinv(n / 2, level))
-    return _map(np.quantile(radius, level), target, by_coordinate=False)
+    knots, values = (np.quantile(np.linalg.norm(rows, axis=1), level) for rows in (p, x))
+    return _map(knots, values, by_coordinate=False)
 
 
 def _map(knots: Array, values: Array, *, by_coordinate: bool) -> OddMap:
@@ -139,14 +149,16 @@ def scale_at_rate(
         math.log2(s * math.sqrt(2 * math.pi * math.e)) - math.log2(family.volume) / family.dimension
     )
     low, high = fair - rate_bits - 0.3, fair - rate_bits + 0.4
+    least = math.inf
     while (above := excess(high)) > 0:
         high += 0.6
+        least = min(least, above + rate_bits)
         if high > fair + 4.0:
             # With dither, cells far larger than the source still cost what the coder does not know of
             # their shape.
             raise InvalidSetting(
                 f"{family.name} with this common randomness does not reach {rate_bits:g} bits; the least "
-                f"is about {above + rate_bits:.2g}; use a lattice of fewer dimensions or cosets"
+                f"is about {least:.2g}; use a lattice of fewer dimensions or cosets"
             )
     while excess(low) < 0:
         low -= 0.3

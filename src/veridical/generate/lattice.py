@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 CHUNK = 4096
+_PATIENCE = 12
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class CellSampler:
 
     Independence Metropolis steps: proposals ``N(e0, tau^2)``, ``1/tau^2 = a + kappa``, ``e0 = -a tau^2 p``
     with ``a = beta^2/s2``; those inside the cell have weight ``exp(kappa |e|^2 / 2)``, which varies little.
-    A point so far out that no proposal hits its cell stays in its middle.
+    Blocks whose cell no proposal has hit yet go on for 12 times as many; then the middle is taken.
 
     Attributes:
         lattice: ``L2``.
@@ -96,17 +97,24 @@ class CellSampler:
         kappa = 1.0 / tau2 - a
         center = -a * tau2 * p
         now, weight = np.zeros_like(p), np.full(len(p), -np.inf)
-        for _ in range(self.steps):
-            e = center + np.sqrt(tau2) * rng.standard_normal(p.shape)
-            norm = np.einsum("ij,ij->i", e, e)
+        some = np.arange(len(p))
+        for step in range(_PATIENCE * self.steps):
+            if step >= self.steps:
+                # Points far out, whose cells few proposals hit.
+                some = np.flatnonzero(np.isinf(weight))
+            if some.size == 0:
+                break
+            e = center[some] + np.sqrt(tau2) * rng.standard_normal((some.size, p.shape[1]))
+            gain = kappa / 2 * np.einsum("ij,ij->i", e, e)
             # The chance of acceptance first: what would be turned down need not be decoded.
-            trial = np.flatnonzero(kappa / 2 * norm > weight + np.log(1.0 - rng.random(len(p))))
-            trial = trial[self._inside(e[trial], norm[trial])]
-            now[trial], weight[trial] = e[trial], kappa / 2 * norm[trial]
+            trial = np.flatnonzero(gain > weight[some] + np.log(1.0 - rng.random(some.size)))
+            trial = trial[self._inside(e[trial])]
+            now[some[trial]], weight[some[trial]] = e[trial], gain[trial]
         return now
 
-    def _inside(self, e: Array, norm: Array) -> NDArray[np.bool_]:
+    def _inside(self, e: Array) -> NDArray[np.bool_]:
         """Whether 0 is the nearest point of ``L3``."""
+        norm = np.einsum("ij,ij->i", e, e)
         whole = self.cosets.k in (0, self.lattice.dimension)
         factor = 1.0 / self.cosets.modulus if whole else 1.0
         inside = norm <= (self.lattice.covering_radius * factor) ** 2
@@ -126,15 +134,20 @@ class LatticeGenerator:
         means: of the estimator, whose inverse gives ``p``.
         draw: from ``p`` to the virtual cell or the plan's interval; ``None`` with dither.
         to_source: monotone map to the law of the source; ``None`` where ``draw`` has it already.
+        even: symmetric matrix ``(d, d)`` that makes the covariance of what was drawn round, for fine lattices
+            whose cell is longer one way than another; ``None`` for none.
     """
 
     means: OddMap
     draw: IntervalPlan | CellSampler | None
     to_source: OddMap | None
+    even: Array | None = field(default=None, repr=False)
 
     def generate(self, x_mmse: Array, rng: np.random.Generator, context: object = None) -> Array:
         """A sample of the source for each block, shape ``(n, d)``."""
         del context
         p = self.means.inverse(np.asarray(x_mmse, dtype=np.float64))
         drawn = p if self.draw is None else self.draw(p, rng)
+        if self.even is not None:
+            drawn = drawn @ self.even
         return drawn if self.to_source is None else self.to_source(drawn)
