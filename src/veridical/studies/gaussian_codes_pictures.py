@@ -37,11 +37,7 @@ def draw_gaussian_codes(record: Record, folder: Path) -> list[Path]:
             curve = least + np.maximum(np.sqrt(cost) - np.sqrt(fine), 0.0) ** 2
             axes.plot(fine, curve, color=PALETTE[6], lw=2.0, label="limit")
             common = "\\infty" if Rc == "inf" else f"{Rc:g}"
-            axes.set(
-                xlabel="perception $P$ a dimension",
-                title=f"$R = {R:g}$, $R_c = {common}$",
-                ylim=(0, None),
-            )
+            axes.set(xlabel="perception $P$ a dimension", title=f"$R = {R:g}$, $R_c = {common}$")
         panels[0].set(ylabel="distortion $D$ a dimension")
         panels[-1].legend(loc="best", ncols=2)
         return save_figure(drawn, folder, "gaussian-codes")
