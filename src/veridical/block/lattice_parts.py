@@ -56,7 +56,9 @@ def fitted_generator(
     drawn = draw(p, rng)
     even = _evening(drawn, s) if chain.dimension <= _EVENED else None
     drawn = drawn if even is None else drawn @ even
-    return LatticeGenerator(means, draw, _norms_to_normal(drawn, x), even)
+    return LatticeGenerator(
+        means, draw, _norms_to_normal(drawn, x, shaped=bool(chain.shaping)), even
+    )
 
 
 def _fine_cell(chain: NestedChain, cosets: Cosets, rng: np.random.Generator) -> Array:
@@ -89,7 +91,7 @@ def _interval_plan(chain: NestedChain, cosets: Cosets, p: Array, s: float) -> In
 def _to_normal(chain: NestedChain, p: Array, x: Array, s: float) -> OddMap:
     """With dither: the monotone map from the law of ``p`` to that of the source."""
     if not _cubic(chain):
-        return _norms_to_normal(p, x)
+        return _norms_to_normal(p, x, shaped=bool(chain.shaping))
     from scipy.special import ndtr, ndtri
 
     if chain.shaping:
@@ -112,14 +114,17 @@ def _evening(drawn: Array, s: float) -> Array:
     return s * (vectors / np.sqrt(values)) @ vectors.T
 
 
-def _norms_to_normal(p: Array, x: Array) -> OddMap:
-    """The monotone map from the norms of rows to those of normal blocks, smooth.
+def _norms_to_normal(p: Array, x: Array, *, shaped: bool) -> OddMap:
+    """The monotone map from the norms of rows to those of normal blocks.
 
     Both laws are taken from the same samples, so that most of what chance did to one it did to the other;
-    their ratio, a slow function of the radius, is fitted by a parabola.
+    their ratio, a slow function of the radius, is fitted by a parabola. Points of a shaped code end at its
+    border, from where the tails must come: there the quantiles themselves are joined.
     """
     level = np.linspace(0.0, 1.0, 402)[1:-1]
     mine, theirs = (np.quantile(np.linalg.norm(rows, axis=1), level) for rows in (p, x))
+    if shaped:
+        return _map(mine[::6], theirs[::6], by_coordinate=False)
     most = float(mine[-1])
     # Quantiles at the ends scatter most; sqrt(level (1 - level)) is the usual weight.
     fit = np.polynomial.Polynomial.fit(mine, theirs / mine, 2, w=np.sqrt(level * (1 - level)))
