@@ -123,3 +123,14 @@ def test_group_codes():
         assert set(np.unique(space[name])) == {0.0, 1.0}
     assert abs(np.mean((x - space["best"]) ** 2) - codec.calibration.mmse) < 0.012
     assert space["out"].shape == x.shape
+
+
+def test_lattices():
+    # Oracles: what the page says: indices survive the bytes; one bit within 4 % (5,000 blocks, 100 bytes
+    # of tables' ends); the error of the estimate within 4 standard errors (0.012) of the price list.
+    space = run("lattices.md")
+    assert np.array_equal(space["again"], space["index"])
+    assert abs(8 * len(space["data"]) / space["x"].size - 1) < 0.04
+    error = np.mean((space["x"] - space["best"]) ** 2)
+    assert abs(error - space["codec"].calibration.mmse) < 0.012
+    assert abs(np.mean(space["real"] ** 2) - 1) < 0.04

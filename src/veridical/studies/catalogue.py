@@ -25,6 +25,11 @@ from veridical.studies import (
     theory_pictures,
     universality,
     universality_pictures,
+    gaussian_codes,
+    gaussian_codes_pictures,
+    nested_chain,
+    theory,
+    theory_pictures,
 )
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
@@ -133,6 +138,15 @@ STUDIES: dict[str, Study] = {
         "Nested group codes against random codes and D(R, Rc, P)",
         group_codes.group_codes,
         group_codes_pictures.draw_group_codes,
+    "t10": Study(
+        "[T] Fig. 10: a nested lattice code in the plane",
+        _at_once(nested_chain.compute),
+        gaussian_codes_pictures.draw_nested_chain,
+    ),
+    "gaussian-codes": Study(
+        "Gaussian source: lattice codes beside the limit",
+        gaussian_codes.compute,
+        gaussian_codes_pictures.draw_gaussian_codes,
         ("quick", "full"),
     ),
 }
