@@ -13,10 +13,13 @@ from veridical.studies import (
     asymptotic_universality_pictures,
     circle_geometry,
     circle_pictures,
+    gaussian_codes,
+    gaussian_codes_pictures,
     generators,
     generators_pictures,
     group_codes,
     group_codes_pictures,
+    nested_chain,
     other_measures,
     other_measures_pictures,
     random_coding,
@@ -25,11 +28,6 @@ from veridical.studies import (
     theory_pictures,
     universality,
     universality_pictures,
-    gaussian_codes,
-    gaussian_codes_pictures,
-    nested_chain,
-    theory,
-    theory_pictures,
 )
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
@@ -138,6 +136,8 @@ STUDIES: dict[str, Study] = {
         "Nested group codes against random codes and D(R, Rc, P)",
         group_codes.group_codes,
         group_codes_pictures.draw_group_codes,
+        ("quick", "full"),
+    ),
     "t10": Study(
         "[T] Fig. 10: a nested lattice code in the plane",
         _at_once(nested_chain.compute),
