@@ -28,6 +28,13 @@ from veridical.quantize.lattice import (
     hexagonal,
     leech24,
 )
+from veridical.studies.gaussian_rivals import (
+    GROUP_LENGTH,
+    RANDOM_LENGTH,
+    group_common_bits,
+    make_group,
+    make_random,
+)
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
@@ -68,14 +75,18 @@ class Entry:
         dimension: of its blocks.
         make: ``(rate_bits, common_bits, samples, rng)`` to the code.
         gain_db: of theory at high rate over the scalar code, where there is one.
-        reaches: whether the code exists at an amount of common randomness.
+        reaches: whether the code exists at a rate and an amount of common randomness.
+        common_bits: what amount of common randomness it has where this is asked for.
+        most_samples: how many samples it is fed with at most, where searching takes long.
     """
 
     name: str
     dimension: int
     make: Callable[[float, float, int, np.random.Generator], BlockCode]
     gain_db: float = math.nan
-    reaches: Callable[[float], bool] = lambda common_bits: True
+    reaches: Callable[[float, float], bool] = lambda rate_bits, common_bits: True
+    common_bits: Callable[[float], float] = lambda common_bits: common_bits
+    most_samples: int = 1 << 60
 
 
 def _lattice_entry(family: Family, name: str | None = None) -> Entry:
@@ -85,7 +96,7 @@ def _lattice_entry(family: Family, name: str | None = None) -> Entry:
     n = family.dimension
     return Entry(
         name or family.name, n, make, Lattice(family).space_filling_gain_db,
-        lambda Rc: math.isinf(Rc) or Rc > 1 or abs(Rc * n - round(Rc * n)) < 1e-9,
+        lambda R, Rc: math.isinf(Rc) or Rc > 1 or abs(Rc * n - round(Rc * n)) < 1e-9,
     )  # fmt: skip
 
 
@@ -94,7 +105,14 @@ _FAMILIES = (hexagonal(), checkerboard(4), gosset(), barnes_wall16(), leech24())
 CODES: tuple[Entry, ...] = (
     _lattice_entry(cubic(8), "Z"),
     *(_lattice_entry(family) for family in _FAMILIES),
-)
+    Entry(
+        "random", RANDOM_LENGTH, make_random, reaches=lambda R, Rc: R == 1.0, most_samples=24_000
+    ),
+    Entry(
+        "group", GROUP_LENGTH, make_group, common_bits=group_common_bits,
+        reaches=lambda R, Rc: R == 1.0 and not math.isinf(Rc),
+    ),
+)  # fmt: skip
 
 _SHARES = np.array([0.0, 0.04, 0.15, 0.35, 0.65, 1.0])
 """Perceptions, as shares of the limit's transport cost; the third is the middle one of the table."""
@@ -125,7 +143,7 @@ def compute(run: Run) -> Record:
     """Measure every code at every (R, Rc) of the preset."""
     size = _SIZES[run.preset]
     entries = [entry for entry in CODES if entry.name in size.codes]
-    jobs = [(e, R, Rc) for R, Rc in size.settings for e in entries if e.reaches(Rc)]
+    jobs = [(e, R, Rc) for R, Rc in size.settings for e in entries if e.reaches(R, Rc)]
     rows, columns = [], []
     for done, (entry, R, Rc) in enumerate(jobs):
         run.progress(done, len(jobs))
@@ -133,7 +151,8 @@ def compute(run: Run) -> Record:
         P = _SHARES * float(limit)
         columns.append(_measured(entry, R, Rc, P, size))
         gain = None if math.isnan(entry.gain_db) else entry.gain_db
-        rows.append({"name": entry.name, "dimension": entry.dimension, "R": R, "gain_db": gain,
+        own = entry.common_bits(Rc)
+        rows.append({"own_Rc": "inf" if math.isinf(own) else own, "name": entry.name, "dimension": entry.dimension, "R": R, "gain_db": gain,
                      "Rc": "inf" if math.isinf(Rc) else Rc})  # fmt: skip
     run.progress(len(jobs), len(jobs))
     names = columns[0].keys()
@@ -150,7 +169,8 @@ def _measured(entry: Entry, R: float, Rc: float, P: Array, size: _Size) -> dict[
         [entry.dimension, int(10 * R), 99 if math.isinf(Rc) else int(10 * Rc)]
     )
     code = entry.make(R, Rc, size.design, rng)
-    x = rng.standard_normal((size.samples // entry.dimension, entry.dimension))
+    count = min(size.samples, entry.most_samples) // entry.dimension
+    x = rng.standard_normal((count, entry.dimension))
     seed = int(rng.integers(1 << 62))
     index = code.encode(x, seed=seed)
     rate = 8 * len(code.to_bytes(index, seed=seed)) / x.size
@@ -176,8 +196,8 @@ def _measured(entry: Entry, R: float, Rc: float, P: Array, size: _Size) -> dict[
         "norm_ks": np.array(norm_ks),
         "projection_ks": np.array(projection_ks),
         "blocks": np.array(float(len(x))),
-        # The limit at the rate that the bytes really have.
-        "limit_at_rate": gaussian_distortion(rate, P, Rc),
+        # The limit at the rate that the bytes really have, and the common randomness that was used.
+        "limit_at_rate": gaussian_distortion(rate, P, entry.common_bits(Rc)),
     }
 
 
@@ -200,9 +220,9 @@ def table(record: Record) -> str:
     """The record as a table in Markdown."""
     a, lines = record.arrays, []
     lines.append(
-        "| R | Rc | code | bits | d | C | D, P=0 | s.e. | P | D | limit P=0 | limit P | gain dB | theory | norm | proj. |"
+        "| R | Rc | code | bits | d | C | D, P=0 | s.e. | P | D | limit P=0 | limit P | gain dB | theory | above dB | norm | proj. |"
     )
-    lines.append("|" + "---|" * 16)
+    lines.append("|" + "---|" * 17)
     scalar: dict[tuple[float, Any], float] = {}
     for i, row in enumerate(record.facts["codes"]):
         key = (row["R"], row["Rc"])
@@ -210,13 +230,14 @@ def table(record: Record) -> str:
         d = float(a["mmse"][i]) * 4.0 ** (float(a["rate_bits"][i]) - row["R"])
         scalar.setdefault(key, d)
         gain = 10 * math.log10(scalar[key] / d)
+        above = 10 * math.log10(float(a["measured"][i, 0] / a["limit_at_rate"][i, 0]))
         theory = "" if row["gain_db"] is None else f"{row['gain_db']:.2f}"
         lines.append(
             f"| {row['R']:g} | {row['Rc']} | {row['name']} | {a['rate_bits'][i]:.4f} "
             f"| {a['mmse'][i]:.4f} | {a['transport_cost'][i]:.4f} | {a['measured'][i, 0]:.4f} "
             f"| {a['standard_error'][i, 0]:.4f} | {a['P'][i, MIDDLE]:.4f} "
             f"| {a['measured'][i, MIDDLE]:.4f} | {a['limit'][i, 0]:.4f} "
-            f"| {a['limit'][i, MIDDLE]:.4f} | {gain:.2f} | {theory} "
+            f"| {a['limit'][i, MIDDLE]:.4f} | {gain:.2f} | {theory} | {above:.2f} "
             f"| {a['norm_ks'][i] * math.sqrt(a['blocks'][i]):.2f} "
             f"| {a['projection_ks'][i] * math.sqrt(a['blocks'][i]):.2f} |"
         )
