@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import veridical
 from veridical.errors import InvalidSetting, TrainingData
@@ -15,21 +14,6 @@ from veridical.training.photo_data import Pairs, PairSampler, dihedral, prepare
 from veridical.training.photo_run import run_all
 
 pytest.importorskip("accelerate")
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """Two folders of small pictures: to train on and to validate on."""
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    for name, count in (("train", 3), ("val", 2)):
-        (folder / name).mkdir()
-        for k in range(count):
-            coarse = rng.integers(0, 256, (12, 11, 3)).astype(np.uint8)
-            Image.fromarray(coarse).resize((176, 192), Image.Resampling.BICUBIC).save(
-                folder / name / f"{k}.png"
-            )
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO
 
 from veridical.errors import InvalidSetting, MissingFile, OutputExists, UnwritableOutput
+from veridical.studies.records import make_folder
 
-__all__ = ["check_output", "expand", "jobs", "make_folder", "read_list", "write_whole"]
+__all__ = ["check_output", "expand", "jobs", "read_list", "write_whole"]
 
 
 def expand(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
@@ -112,20 +113,6 @@ def jobs(
     for source, target in pairs:
         check_output(target, source, replaces(source, target))
     return pairs
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and its parents.
-
-    Raises:
-        UnwritableOutput: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise UnwritableOutput(
-            f"cannot make the folder {folder}: {cause.strerror or cause}"
-        ) from cause
 
 
 def check_output(target: Path, source: Path | None, force: bool) -> None:
