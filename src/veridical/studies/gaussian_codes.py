@@ -216,6 +216,10 @@ def _law(x_real: Array, rng: np.random.Generator) -> tuple[float, float]:
     return float(norms), max(float(kstest(column, "norm").statistic) for column in projected.T)
 
 
+def _bits(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
+
+
 def table(record: Record) -> str:
     """The record as a table in Markdown."""
     a, lines = record.arrays, []
@@ -231,9 +235,9 @@ def table(record: Record) -> str:
         scalar.setdefault(key, d)
         gain = 10 * math.log10(scalar[key] / d)
         above = 10 * math.log10(float(a["measured"][i, 0] / a["limit_at_rate"][i, 0]))
-        theory = "" if row["gain_db"] is None else f"{row['gain_db']:.2f}"
+        theory = "" if row["gain_db"] is None else f"{abs(row['gain_db']):.2f}"
         lines.append(
-            f"| {row['R']:g} | {row['Rc']} | {row['name']} | {a['rate_bits'][i]:.4f} "
+            f"| {row['R']:g} | {_bits(row['own_Rc'])} | {row['name']} | {a['rate_bits'][i]:.4f} "
             f"| {a['mmse'][i]:.4f} | {a['transport_cost'][i]:.4f} | {a['measured'][i, 0]:.4f} "
             f"| {a['standard_error'][i, 0]:.4f} | {a['P'][i, MIDDLE]:.4f} "
             f"| {a['measured'][i, MIDDLE]:.4f} | {a['limit'][i, 0]:.4f} "

@@ -18,7 +18,9 @@ def draw_gaussian_codes(record: Record, folder: Path) -> list[Path]:
     rows, a = record.facts["codes"], record.arrays
     settings = list(dict.fromkeys((row["R"], row["Rc"]) for row in rows))
     names = list(dict.fromkeys(row["name"] for row in rows))
-    colours = dict(zip(names, shades(len(names)), strict=True))
+    others = {"random": PALETTE[1], "group": PALETTE[3]}
+    lattices = [name for name in names if name not in others]
+    colours = dict(zip(lattices, shades(len(lattices)), strict=True)) | others
     with figure(len(settings), width=3.3, height=3.6) as (drawn, panels):
         for axes, (R, Rc) in zip(panels, settings, strict=True):
             mine = [i for i, row in enumerate(rows) if (row["R"], row["Rc"]) == (R, Rc)]
@@ -27,7 +29,14 @@ def draw_gaussian_codes(record: Record, folder: Path) -> list[Path]:
                 P, root = a["P"][i], np.sqrt(a["transport_cost"][i])
                 fine = np.linspace(0.0, P[-1], 200)
                 line = a["mmse"][i] + np.maximum(root - np.sqrt(fine), 0.0) ** 2
-                axes.plot(fine, line, color=colour, lw=1.1, label=rows[i]["name"])
+                axes.plot(
+                    fine,
+                    line,
+                    color=colour,
+                    lw=1.1,
+                    label=rows[i]["name"],
+                    ls="--" if rows[i]["name"] in others else "-",
+                )
                 axes.errorbar(P, a["measured"][i], 2 * a["standard_error"][i], color=colour,
                               ls="", marker="o", ms=3)  # fmt: skip
             least = 2.0 ** (-2.0 * R)
@@ -39,7 +48,9 @@ def draw_gaussian_codes(record: Record, folder: Path) -> list[Path]:
             common = "\\infty" if Rc == "inf" else f"{Rc:g}"
             axes.set(xlabel="perception $P$ a dimension", title=f"$R = {R:g}$, $R_c = {common}$")
         panels[0].set(ylabel="distortion $D$ a dimension")
-        panels[-1].legend(loc="best", ncols=2)
+        drawn.legend(
+            *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(names) + 1
+        )
         return save_figure(drawn, folder, "gaussian-codes")
 
 
