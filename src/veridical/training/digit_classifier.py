@@ -17,7 +17,7 @@ from veridical.training.digit_loop import Distortion, squared_error
 
 __all__ = ["accuracy", "deep_distortion", "deep_weight", "trained_classifier"]
 
-_BATCH, _RATE, _MOMENTUM = 30, 1e-2, 0.5
+_BATCH, _MOMENTUM = 30, 0.5
 _DEEP_PARTS = 19.0
 
 
@@ -26,6 +26,7 @@ def trained_classifier(
     path: Path,
     *,
     epochs: int,
+    rate: float = 1e-2,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> DigitClassifier:
     """The classifier in ``path``, trained there first if it is missing; on the processor.
@@ -44,12 +45,12 @@ def trained_classifier(
             raise TrainingData(f"{path} is no classifier of these digits; remove it") from cause
         return model.eval().requires_grad_(False)
     x, y = torch.from_numpy(digits.train), torch.from_numpy(digits.train_labels)
-    adam = torch.optim.SGD(model.parameters(), lr=_RATE, momentum=_MOMENTUM)
+    adam = torch.optim.SGD(model.parameters(), lr=rate, momentum=_MOMENTUM)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
         for epoch in range(epochs):
             for group in adam.param_groups:
-                group["lr"] = _RATE if 3 * epoch < 2 * epochs else _RATE / 5
+                group["lr"] = rate if 3 * epoch < 2 * epochs else rate / 5
             order = torch.from_numpy(np.random.default_rng([3, epoch]).permutation(len(x)))
             for pick in order.split(_BATCH):
                 adam.zero_grad(set_to_none=True)

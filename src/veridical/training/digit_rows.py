@@ -126,7 +126,8 @@ class Budget:
         rate_pairs: Adam's rate of encoder and decoder; ``rate_deep`` with deep features.
         rate_deep: see above.
         rate_critics: Adam's rate of the critics.
-        classifier_epochs: passes of the classifier.
+        classifier_epochs: passes of the classifier, at ``classifier_rate``.
+        classifier_rate: see above.
         together: the most pairs in one process; 0 keeps pairs of one ``(dim, L)`` together.
         bfloat16: compute networks in bfloat16 on a GPU.
         flow: of the constructive route.
@@ -147,6 +148,7 @@ class Budget:
     rate_deep: float = 5e-3
     rate_critics: float = 2e-4
     classifier_epochs: int = 30
+    classifier_rate: float = 1e-2
     together: int = 0
     bfloat16: bool = False
     flow: FlowBudget = field(default_factory=FlowBudget)
@@ -228,7 +230,7 @@ BUDGETS: dict[str, Budget] = {
     "quick": Budget(
         name="quick", source="small", digits=None, tested=None, shape=_SMALL_SHAPE,
         rows=rows_of(_FEW), deep_rows=rows_of({(2, 2): (0, 20)}, "deep"), seeded=((2, 2),),
-        batch=32, epochs=(3, 3), critic_steps=2, rate_critics=1e-3, classifier_epochs=12,
+        batch=32, epochs=(3, 3), critic_steps=2, rate_critics=1e-3, classifier_epochs=8, classifier_rate=0.1,
         flow=FlowBudget(width=128, depth=2, batch=256, steps=300, reflow_pairs=2000,
                         reflow_steps=100, integration_steps=12, rate=2e-3),
     ),
@@ -237,8 +239,8 @@ BUDGETS: dict[str, Budget] = {
         rows=rows_of(_THIRD), deep_rows=rows_of(_DEEP_NINE, "deep"),
         seeded=((2, 2), (4, 2), (4, 4)),
         batch=32, epochs=(6, 4), critic_steps=2, rate_critics=5e-4,
-        flow=FlowBudget(width=1024, depth=3, batch=256, steps=8000, reflow_pairs=30_000,
-                        reflow_steps=2000, integration_steps=25, rate=1e-3),
+        flow=FlowBudget(width=1024, depth=3, batch=256, steps=5000, reflow_pairs=20_000,
+                        reflow_steps=1000, integration_steps=25, rate=1e-3),
     ),
     "paper": Budget(
         name="paper", source="mnist", digits=None, tested=None, shape=PairShape(),

@@ -112,7 +112,8 @@ class _Run:
         began = time.monotonic()
         model = trained_classifier(
             whole, self.out / "classifier.pt",
-            epochs=self.budget.classifier_epochs, progress=self.limits.progress,
+            epochs=self.budget.classifier_epochs, rate=self.budget.classifier_rate,
+            progress=self.limits.progress,
         )  # fmt: skip
         facts = {
             "test_accuracy": accuracy(model, whole.test, whole.test_labels),
