@@ -155,7 +155,7 @@ def run_job(
         TrainingData: a checkpoint of another configuration, or the loss is not finite.
     """
     work.mkdir(parents=True, exist_ok=True)
-    path, digest = work / f"{job.name}.pt", budget.digest(job.rows)
+    path, digest = work / f"{job.name}.pt", budget.digest(job.rows, adversarial=job.adversarial)
     saved = load_state(path, digest)
     if saved is not None and saved["finished"]:
         return saved
@@ -199,6 +199,7 @@ def _one_step(
     epoch, place = divmod(state.step, per_epoch)
     full = epoch < _SHARE_OF_FULL_RATE * epochs
     base = budget.rate_deep if job.rows[0].distortion == "deep" else budget.rate_pairs
+    base *= budget.rate_second if job.adversarial else 1.0
     for adam, rate in ((state.adam_pairs, base), (state.adam_critics, budget.rate_critics)):
         for group in adam.param_groups:
             group["lr"] = rate if full else rate / 5
@@ -220,7 +221,9 @@ def _one_step(
         with narrow:
             loss = critic_loss(state.critics, x, fake, share).sum()
         _update(state.adam_critics, loss)
-    if not job.adversarial or (state.step + 1) % budget.critic_steps == 0:
+    done = state.step / (epochs * per_epoch)
+    both = budget.alone[0] <= done < 1 - budget.alone[1]
+    if not job.adversarial or (both and (state.step + 1) % budget.critic_steps == 0):
         with narrow:
             x_hat = state.pairs(x, u)
             unit = _SCALE if job.rows[0].distortion == "squared" else _SCALE / 20

@@ -125,7 +125,11 @@ class Budget:
         critic_steps: critic steps for one step of encoder and decoder.
         rate_pairs: Adam's rate of encoder and decoder; ``rate_deep`` with deep features.
         rate_deep: see above.
+        rate_second: Adam's rate of encoder and decoder in the second part, as a share of the first's.
         rate_critics: Adam's rate of the critics.
+        alone: share of the second part, at its beginning and at its end, in which the critics train
+            alone: first so that pairs do not run from a critic that knows nothing, last so that the
+            critic's loss measures the pair that is kept.
         classifier_epochs: passes of the classifier, at ``classifier_rate``.
         classifier_rate: see above.
         together: the most pairs in one process; 0 keeps pairs of one ``(dim, L)`` together.
@@ -146,20 +150,25 @@ class Budget:
     critic_steps: int = 5
     rate_pairs: float = 1e-2
     rate_deep: float = 5e-3
+    rate_second: float = 1.0
     rate_critics: float = 2e-4
+    alone: tuple[float, float] = (0.04, 0.04)
     classifier_epochs: int = 30
     classifier_rate: float = 1e-2
     together: int = 0
     bfloat16: bool = False
     flow: FlowBudget = field(default_factory=FlowBudget)
 
-    def digest(self, rows: Sequence[PairRow]) -> str:
+    def digest(self, rows: Sequence[PairRow], *, adversarial: bool = False) -> str:
         """Identifies everything that the training of some rows depends on."""
-        own: dict[str, Any] = {
-            k: v
-            for k, v in asdict(self).items()
-            if k not in {"rows", "deep_rows", "seeded", "flow", "together", "tested"}
-        }
+        first = (
+            "source", "digits", "shape", "batch", "rate_pairs", "rate_deep", "classifier_epochs",
+            "classifier_rate", "bfloat16",
+        )  # fmt: skip
+        second = ("epochs", "critic_steps", "rate_second", "rate_critics", "alone")
+        whole = asdict(self)
+        own: dict[str, Any] = {k: whole[k] for k in first + second * adversarial}
+        own |= {"first_epochs": self.epochs[0]}
         text = json.dumps([own, [asdict(r) for r in rows]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -215,7 +224,7 @@ _DEEP_NINE: dict[tuple[int, int], tuple[float, ...]] = {
     (4, 4): (0, 5, 10),
     (4, 16): (0, 5, 10),
 }
-_FEW: dict[tuple[int, int], tuple[float, ...]] = {(2, 2): (0, 4, 20), (4, 4): (0, 10)}
+_FEW: dict[tuple[int, int], tuple[float, ...]] = {(2, 2): (0, 2, 4), (4, 4): (0, 4)}
 
 _SMALL_SHAPE = PairShape(
     side=8, encoder=(48, 32), hidden=32, base=2, channels=(16, 12, 8),
@@ -229,8 +238,9 @@ _THIN_SHAPE = PairShape(
 BUDGETS: dict[str, Budget] = {
     "quick": Budget(
         name="quick", source="small", digits=None, tested=None, shape=_SMALL_SHAPE,
-        rows=rows_of(_FEW), deep_rows=rows_of({(2, 2): (0, 20)}, "deep"), seeded=((2, 2),),
-        batch=32, epochs=(3, 3), critic_steps=2, rate_critics=1e-3, classifier_epochs=8, classifier_rate=0.1,
+        rows=rows_of(_FEW), deep_rows=rows_of({(2, 2): (0, 4)}, "deep"), seeded=((2, 2),),
+        batch=32, epochs=(3, 2), critic_steps=2, rate_second=0.2, rate_critics=2e-3,
+        alone=(0.2, 0.1), classifier_epochs=8, classifier_rate=0.1,
         flow=FlowBudget(width=128, depth=2, batch=256, steps=300, reflow_pairs=2000,
                         reflow_steps=100, integration_steps=12, rate=2e-3),
     ),
@@ -238,7 +248,7 @@ BUDGETS: dict[str, Budget] = {
         name="cpu", source="mnist", digits=10_000, tested=None, shape=_THIN_SHAPE,
         rows=rows_of(_THIRD), deep_rows=rows_of(_DEEP_NINE, "deep"),
         seeded=((2, 2), (4, 4)),
-        batch=32, epochs=(4, 3), critic_steps=2, rate_critics=5e-4,
+        batch=32, epochs=(4, 3), critic_steps=2, rate_second=0.2, rate_critics=1e-3, alone=(0.15, 0.1),
         flow=FlowBudget(width=768, depth=3, batch=256, steps=4000, reflow_pairs=20_000,
                         reflow_steps=1000, integration_steps=25, rate=1e-3),
     ),
