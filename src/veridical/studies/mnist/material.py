@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from veridical.training.digit_outputs import Output
     from veridical.training.digit_rows import Budget, PairRow
 
-__all__ = ["MEASURES", "PRESETS", "Material", "material"]
+__all__ = ["MEASURES", "PRESETS", "Material", "material", "spending"]
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ PRESETS = ("quick", "cpu", "paper")
 MEASURES = ("squared", "deep", "frechet", "sliced", "exact")
 """Squared error, deep-feature distortion; Frechet, sliced W2 and exact W2 between halves."""
 
-_TRANSPORT = {"quick": 200, "cpu": 5000, "paper": 5000}
+_TRANSPORT = {"quick": 200, "cpu": 2000, "paper": 5000}
 _GROUPS = 20
 _DIRECTIONS = 256
 
