@@ -106,9 +106,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, mode: ConvolutionMode) -> 
     return out.reshape(G * Co, B, *size).transpose(0, 1)
 
 
-def upsample(
-    x: Tensor, weight: Tensor, bias: Tensor, stride: int, mode: ConvolutionMode
-) -> Tensor:
+def upsample(x: Tensor, weight: Tensor, bias: Tensor, stride: int, mode: ConvolutionMode) -> Tensor:
     """Transposed convolution without padding.
 
     Args:

@@ -83,7 +83,7 @@ class DigitNetworks:
         Raises:
             InvalidSetting: pictures of another size.
         """
-        if x.ndim != 2 or x.shape[1] != self.pairs.shape.side ** 2:
+        if x.ndim != 2 or x.shape[1] != self.pairs.shape.side**2:
             raise InvalidSetting(f"digits have {self.pairs.shape.side**2} pixels, not {x.shape}")
         pairs = self.pairs
         index = self._run(

@@ -59,7 +59,9 @@ class Digits:
         """
         for asked, there in ((train, len(self.train)), (test, len(self.test))):
             if asked is not None and not 10 <= asked <= there:
-                raise InvalidSetting(f"{asked} digits of {there} were asked for; take 10 to {there}")
+                raise InvalidSetting(
+                    f"{asked} digits of {there} were asked for; take 10 to {there}"
+                )
         return Digits(
             self.name, self.side, self.train[:train], self.train_labels[:train],
             self.test[:test], self.test_labels[:test],

@@ -159,7 +159,9 @@ def download_mnist(folder: Path, address: str = MNIST_ADDRESS, *, timeout: float
             with urllib.request.urlopen(source, timeout=timeout) as answer:  # noqa: S310 - checked above
                 content = answer.read(_MOST_BYTES)
         except OSError as cause:
-            raise MissingFile(f"{source} cannot be fetched ({cause}); try another address") from cause
+            raise MissingFile(
+                f"{source} cannot be fetched ({cause}); try another address"
+            ) from cause
         array = read_idx(content, source)
         if hashlib.sha256(array.tobytes()).hexdigest() != digest:
             raise DamagedFile(f"{source} is not MNIST's {name}: its digest differs")

@@ -65,7 +65,9 @@ def codes_of(budget: Budget) -> tuple[Code, ...]:
     return (*plain, *more)
 
 
-def _networks(budget: Budget, state: Mapping[str, Any], code: Code, limits: Limits) -> DigitNetworks:
+def _networks(
+    budget: Budget, state: Mapping[str, Any], code: Code, limits: Limits
+) -> DigitNetworks:
     rows = budget.estimators
     places = code.members(rows)
     pairs = Pairs([rows[e].member for e in places], budget.shape, limits.mode)

@@ -130,7 +130,9 @@ def load_state(path: Path, digest: str) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         found = state["digest"]
     except Exception as cause:
-        raise TrainingData(f"{path} is no checkpoint ({cause}); remove it to train again") from cause
+        raise TrainingData(
+            f"{path} is no checkpoint ({cause}); remove it to train again"
+        ) from cause
     if found != digest:
         raise TrainingData(
             f"{path} was trained with other settings or rows ({found}, now {digest}); "

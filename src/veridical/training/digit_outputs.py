@@ -80,7 +80,12 @@ def through(pairs: Pairs, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pair_outputs(
-    job: Job, state: Mapping[str, Any], budget: Budget, x: Sequence[Tensor], out: Path, limits: Limits
+    job: Job,
+    state: Mapping[str, Any],
+    budget: Budget,
+    x: Sequence[Tensor],
+    out: Path,
+    limits: Limits,
 ) -> list[Path]:
     """Code training and test digits with every pair of a finished job and write its files.
 

@@ -17,7 +17,16 @@ from typing import Any
 from veridical.errors import InvalidSetting
 from veridical.estimate.digit_pairs import Member, PairShape
 
-__all__ = ["BUDGETS", "TABLE", "Budget", "FlowBudget", "PairRow", "budget_named", "find_row", "rows_of"]
+__all__ = [
+    "BUDGETS",
+    "TABLE",
+    "Budget",
+    "FlowBudget",
+    "PairRow",
+    "budget_named",
+    "find_row",
+    "rows_of",
+]
 
 _TWELVE = (0, 2, 2.5, 3, 3.5, 4, 4.3, 4.6, 5, 6, 8, 10)
 _EIGHT = (0, 2, 2.5, 3, 4, 5, 6, 10)
@@ -249,8 +258,8 @@ BUDGETS: dict[str, Budget] = {
         rows=rows_of(_THIRD), deep_rows=rows_of(_DEEP_NINE, "deep"),
         seeded=((2, 2), (4, 4)),
         batch=32, epochs=(4, 3), critic_steps=2, rate_second=0.2, rate_critics=1e-3, alone=(0.15, 0.1),
-        flow=FlowBudget(width=768, depth=3, batch=256, steps=4000, reflow_pairs=20_000,
-                        reflow_steps=1000, integration_steps=25, rate=1e-3),
+        flow=FlowBudget(width=768, depth=3, batch=256, steps=3000, reflow_pairs=10_000,
+                        reflow_steps=600, integration_steps=20, rate=1e-3),
     ),
     "paper": Budget(
         name="paper", source="mnist", digits=None, tested=None, shape=PairShape(),

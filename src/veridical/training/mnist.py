@@ -82,7 +82,7 @@ def train_parts(
         "classifier": run.classifier, "estimators": run.estimators, "flow": run.flow,
         "pairs": lambda: run.pairs("squared"), "deep": lambda: run.pairs("deep"),
     }  # fmt: skip
-    return all([steps[name]() for name in PARTS if name in parts])
+    return all(steps[name]() for name in PARTS if name in parts)
 
 
 @dataclass
@@ -162,10 +162,7 @@ class _Run:
         first = self._first(kind)
         if not self._finish(first, "first"):
             return False
-        for job in self._second(kind, first):
-            if not self._finish(job, "pairs"):
-                return False
-        return True
+        return all(self._finish(job, "pairs") for job in self._second(kind, first))
 
     def _second(self, kind: str, first: Job) -> Iterator[Job]:
         rows = self.budget.rows if kind == "squared" else self.budget.deep_rows
@@ -175,7 +172,9 @@ class _Run:
         else:
             keys = dict.fromkeys((r.dim, r.levels) for r in rows)
             groups = [tuple(r for r in rows if (r.dim, r.levels) == key) for key in keys]
-        at = {(r.dim, r.levels): e for e, r in enumerate(first.rows) if not r.copy and not r.dithered}
+        at = {
+            (r.dim, r.levels): e for e, r in enumerate(first.rows) if not r.copy and not r.dithered
+        }
         for number, group in enumerate(groups):
             saved = torch.load(
                 self.work / f"{first.name}.pt", map_location="cpu", weights_only=True

@@ -93,7 +93,9 @@ def draw_bm7(record: Record, folder: Path) -> list[Path]:
         levels = np.linspace(0.1, 0.9, _LEVELS) * P[-1]
         for level, colour in zip(levels, shades(_LEVELS), strict=True):
             at = int(np.argmin(np.abs(P - level)))
-            left.plot(rates, surface[:, at], "o-", ms=3, color=colour, label=f"$P \\leq {level:.2g}$")
+            left.plot(
+                rates, surface[:, at], "o-", ms=3, color=colour, label=f"$P \\leq {level:.2g}$"
+            )
         left.set(xlabel="rate (bits)", ylabel="distortion $D$", title="(a) at fixed perception")
         floor = np.nanmin(surface)
         for level, colour in zip(
