@@ -8,8 +8,8 @@ digits the kernels are 3x3 and the first pooling is left out.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from veridical.errors import InvalidSetting
 
@@ -39,15 +39,15 @@ class DigitClassifier(nn.Module):
     def _second(self, x: Tensor) -> Tensor:
         h = self.first(x.reshape(-1, 1, self.side, self.side))
         if self.side == 28:
-            h = F.max_pool2d(h, 2)
-        return self.second(F.leaky_relu(h))
+            h = functional.max_pool2d(h, 2)
+        return self.second(functional.leaky_relu(h))
 
     def features(self, x: Tensor) -> Tensor:
         """The 50 numbers before the last layer, after their leaky ReLU, ``(n, 50)``."""
-        h = F.dropout2d(self._second(x), training=self.training)
-        h = F.leaky_relu(F.max_pool2d(h, 2)).flatten(1)
-        return F.leaky_relu(self.middle(h))
+        h = functional.dropout2d(self._second(x), training=self.training)
+        h = functional.leaky_relu(functional.max_pool2d(h, 2)).flatten(1)
+        return functional.leaky_relu(self.middle(h))
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores ``(n, 10)``."""
-        return self.last(F.dropout(self.features(x), training=self.training))
+        return self.last(functional.dropout(self.features(x), training=self.training))

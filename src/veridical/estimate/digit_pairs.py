@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from veridical.errors import InvalidSetting
 from veridical.estimate.ensemble import (
@@ -152,7 +152,7 @@ class Pairs(Stack):
         for k in range(last + 1):
             h = linear(h, part[f"encoder{k}.weight"], part[f"encoder{k}.bias"])
             h = normalize(h, part, f"encoder{k}", training=self.training, axis=2)
-            h = torch.tanh(h) if k == last else F.leaky_relu(h, LEAK)
+            h = torch.tanh(h) if k == last else functional.leaky_relu(h, LEAK)
         return h * self.get_buffer("used")[:, None, :]
 
     def quantize(self, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,7 +196,7 @@ class Pairs(Stack):
         for k in range(2):
             h = linear(h, part[f"middle{k}.weight"], part[f"middle{k}.bias"])
             h = normalize(h, part, f"middle{k}", training=self.training, axis=2)
-            h = F.leaky_relu(h, LEAK)
+            h = functional.leaky_relu(h, LEAK)
         return apply_members(h, self.tensors("decoder"), self._draw, self.mode)
 
     def _draw(self, h: Tensor, part: Mapping[str, Tensor]) -> Tensor:
@@ -210,7 +210,7 @@ class Pairs(Stack):
             x = upsample(x, weight, bias, stride, self.mode)
             if k < last:
                 x = normalize(x, part, f"decoder{k}", training=self.training, axis=1)
-                x = F.leaky_relu(x, LEAK)
+                x = functional.leaky_relu(x, LEAK)
         return torch.sigmoid(x).reshape(B, G, -1)
 
     def forward(self, x: Tensor, u: Tensor) -> Tensor:

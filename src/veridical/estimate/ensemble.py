@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = [
     "ConvolutionMode",
@@ -77,10 +77,10 @@ def normalize(
     gain, shift = part[f"{name}.gain"].reshape(-1), part[f"{name}.shift"].reshape(-1)
     mean, variance = part[f"{name}.mean"].view(-1), part[f"{name}.variance"].view(-1)
     if axis == 1:
-        return F.batch_norm(x, mean, variance, gain, shift, training)
+        return functional.batch_norm(x, mean, variance, gain, shift, training)
     E, B, features = x.shape
     table = x.transpose(0, 1).reshape(B, E * features)
-    out = F.batch_norm(table, mean, variance, gain, shift, training)
+    out = functional.batch_norm(table, mean, variance, gain, shift, training)
     return out.reshape(B, E, features).transpose(0, 1)
 
 
@@ -95,11 +95,11 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, mode: ConvolutionMode) -> 
     """
     G, Co, Ci, k, _ = weight.shape
     if mode is not ConvolutionMode.COLUMNS:
-        return F.conv2d(
+        return functional.conv2d(
             x, weight.reshape(G * Co, Ci, k, k), bias.reshape(-1), stride=2, padding=2, groups=G
         )
     B, _, H, W = x.shape
-    columns = F.unfold(x.reshape(B * G, Ci, H, W), k, stride=2, padding=2)
+    columns = functional.unfold(x.reshape(B * G, Ci, H, W), k, stride=2, padding=2)
     columns = columns.reshape(B, G, Ci * k * k, -1).permute(1, 2, 0, 3).reshape(G, Ci * k * k, -1)
     out = torch.baddbmm(bias[:, :, None], weight.reshape(G, Co, -1), columns)
     size = (H + 1) // 2, (W + 1) // 2
@@ -118,7 +118,7 @@ def upsample(x: Tensor, weight: Tensor, bias: Tensor, stride: int, mode: Convolu
     """
     G, Ci, Co, k, _ = weight.shape
     if mode is not ConvolutionMode.COLUMNS:
-        return F.conv_transpose2d(
+        return functional.conv_transpose2d(
             x, weight.reshape(G * Ci, Co, k, k), bias.reshape(-1), stride=stride, groups=G
         )
     B, _, H, W = x.shape
@@ -126,7 +126,7 @@ def upsample(x: Tensor, weight: Tensor, bias: Tensor, stride: int, mode: Convolu
     columns = torch.bmm(weight.reshape(G, Ci, -1).transpose(1, 2), given)
     columns = columns.reshape(G, -1, B, H * W).transpose(1, 2).reshape(G * B, -1, H * W)
     size = (H - 1) * stride + k, (W - 1) * stride + k
-    out = F.fold(columns, size, k, stride=stride).reshape(G, B, Co, *size)
+    out = functional.fold(columns, size, k, stride=stride).reshape(G, B, Co, *size)
     return (out + bias[:, None, :, None, None]).transpose(0, 1).reshape(B, G * Co, *size)
 
 

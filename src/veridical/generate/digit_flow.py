@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from veridical.errors import InvalidSetting
 
@@ -51,11 +51,13 @@ class DigitFlow(nn.Module):
     def forward(self, u: Tensor, t: Tensor, code: Tensor) -> Tensor:
         """Predicted end ``(n, p)`` for states ``(n, p)``, times ``(n, 1)`` and codes ``(n,)``."""
         waves = [f(math.pi * k * t) for k in range(1, _WAVES + 1) for f in (torch.sin, torch.cos)]
-        told = self.told(torch.cat([t, *waves, F.one_hot(code, self.codes).to(u.dtype)], dim=1))
+        told = self.told(
+            torch.cat([t, *waves, functional.one_hot(code, self.codes).to(u.dtype)], dim=1)
+        )
         h = self.first(2 * u - 1) + told
         for layer in self.layers:
-            h = h + layer(F.silu(h))
-        return torch.sigmoid(self.last(F.silu(h)))
+            h = h + layer(functional.silu(h))
+        return torch.sigmoid(self.last(functional.silu(h)))
 
     def carry(self, start: Tensor, code: Tensor, steps: int) -> Tensor:
         """Ends of the flow, by equal Euler steps; the last one lands on its prediction."""

@@ -8,6 +8,7 @@ digits of MNIST are read by :mod:`veridical.sources.mnist` into the same class.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def small_digits() -> Digits:
     """The 1,797 digits of scikit-learn, 8x8, in a fixed random order: 1,297 to train, 500 to test."""
     from sklearn.datasets import load_digits
 
-    loaded = load_digits()
+    loaded: Any = load_digits()
     order = np.random.default_rng(1797).permutation(len(loaded.data))
     x = (loaded.data[order] / 16.0).astype(np.float32)
     y = loaded.target[order].astype(np.int64)

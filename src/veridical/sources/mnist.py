@@ -6,7 +6,6 @@ axes, the length of each axis in 4 bytes, then the values. The files are usually
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import struct
@@ -64,7 +63,7 @@ def _unpacked(data: bytes, name: str) -> bytes:
     try:
         unpacker = zlib.decompressobj(31)
         content = unpacker.decompress(data, _MOST_BYTES)
-    except (zlib.error, gzip.BadGzipFile) as cause:
+    except zlib.error as cause:
         raise DamagedFile(f"{name} is not a whole gzip file ({cause}); fetch it again") from cause
     if not unpacker.eof:
         raise DamagedFile(f"{name} is cut off or larger than any MNIST file; fetch it again")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from veridical.errors import TrainingData
 from veridical.estimate.digit_classifier import DigitClassifier
@@ -54,7 +54,7 @@ def trained_classifier(
             order = torch.from_numpy(np.random.default_rng([3, epoch]).permutation(len(x)))
             for pick in order.split(_BATCH):
                 adam.zero_grad(set_to_none=True)
-                F.cross_entropy(model(x[pick]), y[pick]).backward()
+                functional.cross_entropy(model(x[pick]), y[pick]).backward()
                 adam.step()
             progress(epoch + 1, epochs)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from veridical.estimate.digit_pairs import PairShape
 from veridical.estimate.ensemble import (
@@ -61,7 +61,7 @@ class Critics(Stack):
         h = x.reshape(B, G, self.side, self.side)
         for k in range(self.depth):
             h = convolve(h, part[f"layer{k}.weight"], part[f"layer{k}.bias"], self.mode)
-            h = F.leaky_relu(h, LEAK)
+            h = functional.leaky_relu(h, LEAK)
         flat = h.reshape(B, G, -1)
         return (flat * part["last.weight"]).sum(-1) + part["last.bias"][:, 0]
 

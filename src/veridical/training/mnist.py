@@ -29,7 +29,7 @@ from veridical.training.digit_classifier import (
     trained_classifier,
 )
 from veridical.training.digit_flow import flow_outputs
-from veridical.training.digit_loop import Job, Limits, run_job, squared_error
+from veridical.training.digit_loop import Distortion, Job, Limits, run_job, squared_error
 from veridical.training.digit_outputs import load_output, pair_outputs, save_output
 from veridical.training.digit_rows import BUDGETS, Budget, PairRow, budget_named
 from veridical.training.loop import keep_memory
@@ -98,7 +98,8 @@ class _Run:
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         device = self.limits.device
-        return tuple(torch.from_numpy(x).to(device) for x in (self.digits.train, self.digits.test))
+        train, test = (torch.from_numpy(x) for x in (self.digits.train, self.digits.test))
+        return train.to(device), test.to(device)
 
     def _path(self, row: PairRow, folder: str) -> Path:
         return self.out / folder / f"{row.name}.npz"
@@ -145,7 +146,7 @@ class _Run:
             name=f"first-{kind}", rows=rows, adversarial=False, distortion=self._distortion(kind)
         )
 
-    def _distortion(self, kind: str):  # noqa: ANN202 - as in digit_loop
+    def _distortion(self, kind: str) -> Distortion:
         if kind == "squared":
             return squared_error
         self.classifier()

@@ -7,7 +7,7 @@ training digit: with one codebook one of the same cell ([T] Prop. 2), with more 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,8 @@ def _in_pixels(
     codec: SampleCodec, x: Array, coordinates: Array, rng: np.random.Generator
 ) -> tuple[CentroidEstimator, PlanGenerator | _CellSampler]:
     """Conditional means of whole digits, and a generator that draws training digits."""
-    sites, offsets = codec.encoder.sites, codec.encoder.offsets
+    encoder: Any = codec.encoder
+    sites, offsets = encoder.sites, encoder.offsets
     K, M, _ = sites.shape
     weights = np.full(len(x), 1.0 / len(x))
     means, masses = np.empty((K, M, x.shape[1])), np.empty((K, M))

@@ -28,9 +28,8 @@ def coded_bits(train: NDArray[np.uint8], test: NDArray[np.uint8], levels: int) -
     lengths = []
     if levels**dim <= _MOST_JOINT:
         unit = levels ** np.arange(dim)
-        symbols = [part.astype(np.int64) @ unit for part in (train, test)]
-        lengths.append(_length(symbols[0], symbols[1], *(np.zeros_like(s) for s in symbols),
-                               levels**dim, 1))  # fmt: skip
+        a, b = (part.astype(np.int64) @ unit for part in (train, test))
+        lengths.append(_length(a, b, np.zeros_like(a), np.zeros_like(b), levels**dim, 1))
     (a, ca), (b, cb) = (_chain(part, levels) for part in (train, test))
     lengths.append(_length(a, b, ca, cb, levels, dim * levels))
     return 8 * min(lengths) / len(test)

@@ -31,7 +31,7 @@ def note(record: Record) -> str:
     )
 
 
-def digit_sheet(axes: Any, pictures: NDArray[np.uint8], names: list[str], side: int) -> None:
+def digit_sheet(axes: Any, pictures: NDArray[Any], names: list[str], side: int) -> None:
     """Rows of digits, with a name beside each row."""
     rows, columns = pictures.shape[:2]
     tiles = pictures.reshape(rows, columns, side, side)
