@@ -233,7 +233,7 @@ _DEEP_NINE: dict[tuple[int, int], tuple[float, ...]] = {
     (4, 4): (0, 5, 10),
     (4, 16): (0, 5, 10),
 }
-_FEW: dict[tuple[int, int], tuple[float, ...]] = {(2, 2): (0, 2, 4), (4, 4): (0, 4)}
+_FEW: dict[tuple[int, int], tuple[float, ...]] = {(2, 2): (0, 4), (4, 4): (0, 4)}
 
 _SMALL_SHAPE = PairShape(
     side=8, encoder=(48, 32), hidden=32, base=2, channels=(16, 12, 8),
@@ -248,10 +248,10 @@ BUDGETS: dict[str, Budget] = {
     "quick": Budget(
         name="quick", source="small", digits=None, tested=None, shape=_SMALL_SHAPE,
         rows=rows_of(_FEW), deep_rows=rows_of({(2, 2): (0, 4)}, "deep"), seeded=((2, 2),),
-        batch=32, epochs=(3, 2), critic_steps=2, rate_second=0.2, rate_critics=2e-3,
-        alone=(0.2, 0.1), classifier_epochs=8, classifier_rate=0.1,
-        flow=FlowBudget(width=128, depth=2, batch=256, steps=300, reflow_pairs=2000,
-                        reflow_steps=100, integration_steps=12, rate=2e-3),
+        batch=32, epochs=(2, 1), critic_steps=2, rate_second=0.2, rate_critics=2e-3,
+        alone=(0.2, 0.1), classifier_epochs=5, classifier_rate=0.1,
+        flow=FlowBudget(width=128, depth=2, batch=128, steps=200, reflow_pairs=1000,
+                        reflow_steps=50, integration_steps=8, rate=2e-3),
     ),
     "cpu": Budget(
         name="cpu", source="mnist", digits=10_000, tested=None, shape=_THIN_SHAPE,

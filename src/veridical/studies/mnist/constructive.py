@@ -29,8 +29,12 @@ __all__ = ["CODE_COLUMNS", "GENERATORS", "REALISM", "constructive", "distortion_
 Array = NDArray[np.float64]
 
 GENERATORS = ("flow", "reflow")
-REALISM = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-_EXACT = (0.0, 0.4, 0.8, 1.0)
+REALISM = {
+    "quick": (0.0, 0.5, 1.0),
+    "cpu": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+    "paper": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+}
+_EXACT = (0.0, 0.4, 0.5, 0.8, 1.0)
 CODE_COLUMNS = (
     "dim", "levels", "seeds", "dithered", "rate_bits", "coded_bits", "mmse", "mmse_error",
     "cost_flow", "cost_flow_error", "cost_reflow", "cost_reflow_error", "seconds",
@@ -55,7 +59,7 @@ def constructive(run: Run, *, train: bool = True) -> Record:
     }  # fmt: skip
     arrays: dict[str, Any] = {
         "codes": table.reshape(-1, len(CODE_COLUMNS)), "curves": curves, "pairs": pairs,
-        "realism": np.array(REALISM), "codebooks": codebook_table(used),
+        "realism": np.array(REALISM[run.preset]), "codebooks": codebook_table(used),
         "floor": np.array([used.floor()[m] for m in MEASURES]),
     }  # fmt: skip
     arrays |= _from_codewords(outputs)
@@ -83,13 +87,14 @@ def _code_row(used: Material, output: Output) -> list[float]:
 
 def _curves(used: Material, outputs: list[Output]) -> tuple[Array, float]:
     """Measures ``(codes, generators, realism, measures, 2)``, and the worst miss of ``d + a^2 C``."""
-    curves = np.full((len(outputs), len(GENERATORS), len(REALISM), len(MEASURES), 2), np.nan)
+    knob = REALISM[used.budget.name]
+    curves = np.full((len(outputs), len(GENERATORS), len(knob), len(MEASURES), 2), np.nan)
     worst = 0.0
     for i, output in enumerate(outputs):
         x_mmse = _floats(output["x_mmse"])
         for j, generator in enumerate(GENERATORS):
             x_real = _floats(output[generator])
-            for k, a in enumerate(REALISM):
+            for k, a in enumerate(knob):
                 x_hat = interpolate(x_mmse, x_real, a)
                 found = used.measured(
                     f"{output['facts']['code']}-{generator if a else 'mmse'}-{a:g}",

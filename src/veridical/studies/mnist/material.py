@@ -40,8 +40,8 @@ MEASURES = ("squared", "deep", "frechet", "sliced", "exact")
 """Squared error, deep-feature distortion; Frechet, sliced W2 and exact W2 between halves."""
 
 _TRANSPORT = {"quick": 200, "cpu": 2000, "paper": 5000}
-_GROUPS = 20
-_DIRECTIONS = 256
+_GROUPS = 10
+_DIRECTIONS = {"quick": 32, "cpu": 256, "paper": 256}
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,9 @@ class Material:
         half = len(x) // 2
         first, second = x_hat[:half], x[half : 2 * half]
         if measure == "sliced":
-            return sliced_w2_squared(first, second, _DIRECTIONS, np.random.default_rng(17))
+            return sliced_w2_squared(
+                first, second, _DIRECTIONS[self.budget.name], np.random.default_rng(17)
+            )
         if measure == "exact":
             n = min(half, _TRANSPORT[self.budget.name])
             return exact_w2_squared(first[:n], second[:n])
