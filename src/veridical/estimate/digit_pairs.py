@@ -215,4 +215,7 @@ class Pairs(Stack):
 
     def forward(self, x: Tensor, u: Tensor) -> Tensor:
         """Reconstructions ``(E, B, p)`` of pictures, with noise ``u``."""
-        return self.decode(self.quantize(self.encode(x), u)[1])
+        # An index is never decided in half precision.
+        with torch.autocast(x.device.type, enabled=False):
+            given = self.quantize(self.encode(x), u)[1]
+        return self.decode(given)

@@ -22,7 +22,10 @@ from veridical.training.digit_outputs import as_bytes, load_output, save_output
 from veridical.training.digit_rows import Budget, PairRow
 from veridical.training.loop import Schedule
 
-__all__ = ["Code", "codes_of", "flow_outputs"]
+__all__ = ["ROUNDS", "Code", "codes_of", "flow_outputs"]
+
+ROUNDS = ("flow", "reflow")
+"""The generators: the flow as first trained, and after a round of reflow."""
 
 _SEED = 2718
 _SIMULATED = 4000
@@ -226,10 +229,12 @@ def _write(
             "index": index.astype(np.uint8), "x_mmse": as_bytes(torch.from_numpy(x_mmse)),
             "train_index": net.encode(x, _SEED).astype(np.uint8),
         }  # fmt: skip
-        for name, (flow, _) in zip(("flow", "reflow"), rounds, strict=True):
+        for name, (flow, _) in zip(ROUNDS, rounds, strict=True):
             generator = DigitFlowGenerator(flow, number, budget.flow.integration_steps)
             x_real = generator.generate(x_mmse, np.random.default_rng([5, number]))
-            arrays[name] = as_bytes(torch.from_numpy(x_real))
+            # Files of their own, so that none is larger than what a bare machine hands back.
+            drawn = {"pictures": as_bytes(torch.from_numpy(x_real))}
+            save_output(out / f"{code.name}-{name}.npz", {"code": code.name}, drawn)
         facts = {
             "code": code.name, "dim": code.dim, "levels": code.levels, "seeds": code.seeds,
             "dithered": code.dithered, "seed": _SEED, "preset": budget.name,

@@ -11,12 +11,14 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from veridical.errors import TrainingData
@@ -25,7 +27,16 @@ from veridical.estimate.ensemble import ConvolutionMode
 from veridical.training.digit_critic import Critics, critic_loss
 from veridical.training.digit_rows import Budget, PairRow
 
-__all__ = ["Distortion", "Job", "Limits", "load_state", "run_job", "squared_error"]
+__all__ = [
+    "Distortion",
+    "Job",
+    "Limits",
+    "fastest_mode",
+    "load_state",
+    "run_job",
+    "seconds_of_a_step",
+    "squared_error",
+]
 
 Distortion = Callable[[Tensor, Tensor], Tensor]
 """Distortion ``(E, B)`` between pictures ``(B, p)`` and reconstructions ``(E, B, p)``."""
@@ -180,11 +191,54 @@ def run_job(
             state.save(path, digest, finished=False)
             last = now
         if now > limits.until:
+            limits.say(f"{job.name}: step {state.step} of {total}, {state.seconds:.0f} s so far")
             return None
         limits.progress(state.step, total)
     _check_finite(state, job)
     state.save(path, digest, finished=True)
     return load_state(path, digest)
+
+
+def seconds_of_a_step(
+    job: Job, budget: Budget, digits: Tensor, limits: Limits, *, steps: int = 4
+) -> float:
+    """Time of a step in the middle of a job, on networks that are thrown away."""
+    state = _State(job, budget, limits)
+    epochs = budget.epochs[1 if job.adversarial else 0]
+    per_epoch = len(digits) // budget.batch
+    weights = torch.tensor([row.weight for row in job.rows], device=limits.device)
+    state.step = first = (epochs * per_epoch) // 2 // budget.critic_steps * budget.critic_steps
+    began = 0.0
+    for _ in range(2 * steps * budget.critic_steps):
+        if state.step == first + steps * budget.critic_steps:
+            _settled(limits.device)
+            began = time.monotonic()
+        _one_step(job, budget, digits, state, weights, limits, epochs, per_epoch)
+        state.step += 1
+    _settled(limits.device)
+    return (time.monotonic() - began) / (steps * budget.critic_steps)
+
+
+def _settled(device: str) -> None:
+    """Wait until a GPU has done what it was given."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def fastest_mode(job: Job, budget: Budget, digits: Tensor, limits: Limits) -> ConvolutionMode:
+    """The way of computing convolutions that is fastest for a job on this device."""
+    times: dict[ConvolutionMode, float] = {}
+    for mode in ConvolutionMode:
+        try:
+            times[mode] = seconds_of_a_step(
+                job, budget, digits, replace(limits, mode=mode), steps=2
+            )
+        except RuntimeError as cause:  # out of memory, or a kernel that this device lacks
+            limits.say(f"{job.name}: {mode.value} does not run here: {str(cause)[:200]}")
+    found = min(times, key=lambda mode: times[mode])
+    shown = ", ".join(f"{m.value} {1e3 * t:.1f} ms" for m, t in times.items())
+    limits.say(f"{job.name}: {len(job.rows)} networks, a step takes {shown}")
+    return found
 
 
 def _check_finite(state: _State, job: Job) -> None:
@@ -205,7 +259,7 @@ def _one_step(
     for adam, rate in ((state.adam_pairs, base), (state.adam_critics, budget.rate_critics)):
         for group in adam.param_groups:
             group["lr"] = rate if full else rate / 5
-    order = np.random.default_rng([7, int(job.adversarial), epoch]).permutation(len(digits))
+    order = _order(len(digits), int(job.adversarial), epoch)
     pick = torch.from_numpy(order[place * budget.batch : (place + 1) * budget.batch])
     x = digits[pick.to(digits.device)]
     random = torch.Generator(limits.device).manual_seed(2 * state.step + int(job.adversarial))
@@ -235,6 +289,12 @@ def _one_step(
                 loss = loss - _SCALE * weights * state.critics(x_hat).float().mean(1)
         _update(state.adam_pairs, loss.sum())
         state.critics.requires_grad_(True)
+
+
+@lru_cache(maxsize=2)
+def _order(n: int, part: int, epoch: int) -> NDArray[np.int64]:
+    """Order of the digits in an epoch."""
+    return np.random.default_rng([7, part, epoch]).permutation(n)
 
 
 def _update(adam: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -29,7 +29,14 @@ from veridical.training.digit_classifier import (
     trained_classifier,
 )
 from veridical.training.digit_flow import flow_outputs
-from veridical.training.digit_loop import Distortion, Job, Limits, run_job, squared_error
+from veridical.training.digit_loop import (
+    Distortion,
+    Job,
+    Limits,
+    fastest_mode,
+    run_job,
+    squared_error,
+)
 from veridical.training.digit_outputs import load_output, pair_outputs, save_output
 from veridical.training.digit_rows import BUDGETS, Budget, PairRow, budget_named
 from veridical.training.loop import keep_memory
@@ -59,6 +66,7 @@ def train_parts(
     *,
     parts: tuple[str, ...] = PARTS,
     limits: Limits | None = None,
+    tune: bool = False,
 ) -> bool:
     """Train what is missing in ``out``; returns whether everything is there now.
 
@@ -69,6 +77,7 @@ def train_parts(
         out: folder of results.
         parts: some of ``PARTS``; those that one needs are trained with it.
         limits: device, time, reports.
+        tune: find the fastest way of computing convolutions first, for each job.
 
     Raises:
         MissingFile, DamagedFile: see :func:`load_digits_of`.
@@ -77,7 +86,7 @@ def train_parts(
     keep_memory()
     chosen = Limits() if limits is None else limits
     digits = load_digits_of(budget, data)
-    run = _Run(budget, digits, data, work, out, chosen)
+    run = _Run(budget, digits, data, work, out, chosen, tune)
     steps: dict[str, Callable[[], bool]] = {
         "classifier": run.classifier, "estimators": run.estimators, "flow": run.flow,
         "pairs": lambda: run.pairs("squared"), "deep": lambda: run.pairs("deep"),
@@ -95,6 +104,7 @@ class _Run:
     work: Path
     out: Path
     limits: Limits
+    tune: bool = False
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         device = self.limits.device
@@ -129,10 +139,13 @@ class _Run:
         if all(load_output(self._path(row, folder)) is not None for row in job.rows):
             return True
         train, test = self.tensors()
-        state = run_job(job, self.budget, train, self.work, self.limits)
+        limits = self.limits
+        if self.tune:
+            limits = replace(limits, mode=fastest_mode(job, self.budget, train, limits))
+        state = run_job(job, self.budget, train, self.work, limits)
         if state is None:
             return False
-        pair_outputs(job, state, self.budget, (train, test), self.out / folder, self.limits)
+        pair_outputs(job, state, self.budget, (train, test), self.out / folder, limits)
         self.limits.say(
             f"{job.name}: {len(job.rows)} pairs, {state['step']} steps, {state['seconds']:.0f} s"
         )
@@ -217,14 +230,15 @@ def main(arguments: list[str] | None = None) -> int:
         limits = replace(limits, until=began + 60 * given.minutes)
     if given.mode is not None:
         limits = replace(limits, mode=ConvolutionMode(given.mode))
-    elif given.device.startswith("cuda"):
-        limits = replace(limits, mode=ConvolutionMode.GROUPS)
     if given.device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+        limits = replace(limits, checkpoint_seconds=240.0)
     finished = train_parts(
         budget_named(given.preset), given.data, given.work, given.out,
         parts=tuple(given.parts), limits=limits,
+        tune=given.mode is None and given.device.startswith("cuda"),
     )  # fmt: skip
     say("finished" if finished else "stopped; the same command goes on")
     return 0 if finished else 3

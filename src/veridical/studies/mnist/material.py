@@ -79,12 +79,19 @@ class Material:
 
     def codes(self) -> list[Output]:
         """Codes of the constructive route that are trained."""
-        from veridical.training.digit_flow import codes_of
+        from veridical.training.digit_flow import ROUNDS, codes_of
         from veridical.training.digit_outputs import load_output
 
         folder = self.folder / "out" / "codes"
-        found = [load_output(folder / f"{code.name}.npz") for code in codes_of(self.budget)]
-        return [output for output in found if output is not None]
+        found = []
+        for code in codes_of(self.budget):
+            output = load_output(folder / f"{code.name}.npz")
+            if output is not None:
+                for generator in ROUNDS:
+                    drawn = load_output(folder / f"{code.name}-{generator}.npz")
+                    output[generator] = (drawn or {})["pictures"]
+                found.append(output)
+        return found
 
     def seen(self, pictures: Array) -> Array:
         """Features of the classifier, ``(n, 50)``."""
