@@ -43,6 +43,8 @@ Distortion = Callable[[Tensor, Tensor], Tensor]
 
 _SCALE = 1e-3
 _SHARE_OF_FULL_RATE = 0.8
+_MOST_ONE_BY_ONE = 16
+"""With more networks than this, one after the other is not even tried on a GPU."""
 
 
 def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
@@ -229,6 +231,8 @@ def fastest_mode(job: Job, budget: Budget, digits: Tensor, limits: Limits) -> Co
     """The way of computing convolutions that is fastest for a job on this device."""
     times: dict[ConvolutionMode, float] = {}
     for mode in ConvolutionMode:
+        if mode is ConvolutionMode.EACH and len(job.rows) > _MOST_ONE_BY_ONE:
+            continue
         try:
             times[mode] = seconds_of_a_step(
                 job, budget, digits, replace(limits, mode=mode), steps=2

@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from veridical.errors import TrainingData
 from veridical.estimate.ensemble import ConvolutionMode
 from veridical.sources.digits import Digits, small_digits
 from veridical.sources.mnist import find_mnist, load_mnist
@@ -34,6 +35,7 @@ from veridical.training.digit_loop import (
     Job,
     Limits,
     fastest_mode,
+    load_state,
     run_job,
     squared_error,
 )
@@ -135,8 +137,11 @@ class _Run:
         self.limits.say(f"classifier: {facts}")
         return True
 
+    def _has(self, rows: tuple[PairRow, ...], folder: str) -> bool:
+        return all(load_output(self._path(row, folder)) is not None for row in rows)
+
     def _finish(self, job: Job, folder: str) -> bool:
-        if all(load_output(self._path(row, folder)) is not None for row in job.rows):
+        if self._has(job.rows, folder):
             return True
         train, test = self.tensors()
         limits = self.limits
@@ -176,28 +181,39 @@ class _Run:
         first = self._first(kind)
         if not self._finish(first, "first"):
             return False
-        return all(self._finish(job, "pairs") for job in self._second(kind, first))
+        return all(
+            self._has(group, "pairs") or self._finish(self._second(kind, k, group, first), "pairs")
+            for k, group in enumerate(self._groups(kind))
+        )
 
-    def _second(self, kind: str, first: Job) -> Iterator[Job]:
+    def _groups(self, kind: str) -> list[tuple[PairRow, ...]]:
+        """Pairs that train together: as many as the preset says, or those of one ``(dim, L)``."""
         rows = self.budget.rows if kind == "squared" else self.budget.deep_rows
         size = self.budget.together
         if size:
-            groups = [rows[k : k + size] for k in range(0, len(rows), size)]
-        else:
-            keys = dict.fromkeys((r.dim, r.levels) for r in rows)
-            groups = [tuple(r for r in rows if (r.dim, r.levels) == key) for key in keys]
-        at = {
-            (r.dim, r.levels): e for e, r in enumerate(first.rows) if not r.copy and not r.dithered
+            return [rows[k : k + size] for k in range(0, len(rows), size)]
+        keys = dict.fromkeys((r.dim, r.levels) for r in rows)
+        return [tuple(r for r in rows if (r.dim, r.levels) == key) for key in keys]
+
+    def _second(self, kind: str, number: int, group: tuple[PairRow, ...], first: Job) -> Job:
+        """The job of a group, from the state that the first part left."""
+        path = self.work / f"{first.name}.pt"
+        saved = load_state(path, self.budget.digest(first.rows))
+        if saved is None:
+            raise TrainingData(
+                f"{path} is missing, and the second part begins there; remove {self.out / 'first'} "
+                "to train it again"
+            )
+        plain = {
+            (r.dim, r.levels): e
+            for e, r in enumerate(first.rows)
+            if r == replace(r, copy=0, dithered=False)
         }
-        for number, group in enumerate(groups):
-            saved = torch.load(
-                self.work / f"{first.name}.pt", map_location="cpu", weights_only=True
-            )["pairs"]
-            pick = torch.tensor([at[r.dim, r.levels] for r in group])
-            yield Job(
-                name=f"second-{kind}-{number}", rows=group, adversarial=True,
-                start={k: v[pick] for k, v in saved.items()}, distortion=first.distortion,
-            )  # fmt: skip
+        pick = torch.tensor([plain[r.dim, r.levels] for r in group])
+        return Job(
+            name=f"second-{kind}-{number}", rows=group, adversarial=True,
+            start={k: v[pick] for k, v in saved["pairs"].items()}, distortion=first.distortion,
+        )  # fmt: skip
 
     def flow(self) -> bool:
         """The flow of the constructive route, from the estimates of every code."""
