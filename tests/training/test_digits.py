@@ -159,7 +159,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, adversarial):
     # The pairs have moved; and apart, far beyond rounding, where a critic pulls one of them.
     fresh = Pairs([row.member for row in rows], SHAPE).weights["encoder0/weight"]
     weight = whole["pairs"]["weights.encoder0/weight"]
-    assert float((weight - fresh).abs().max()) > 1e-3
+    assert float((weight - fresh.detach()).abs().max()) > 1e-3
     assert (float((weight[0] - weight[1]).abs().max()) > 1e-3) is adversarial
     # A checkpoint of other settings, or a damaged one, is refused.
     with pytest.raises(TrainingData, match="other settings"):
@@ -178,14 +178,15 @@ def test_the_command_stops_in_time_and_goes_on(tmp_path, capsys):
     assert main(given) == 0
     assert "finished" in capsys.readouterr().out
     output = load_output(tmp_path / "o" / "first" / "squared-4-4-0.npz")
-    assert output["reconstruction"].shape == (500, 64)
+    assert output["reconstruction"].shape == (250, 64)
+    assert output["index"].shape == (500, 4)
     assert output["index"].max() <= 3
     # The rate bound: no index outside dim log2 L bits; and the pair has learnt something.
     small = np.load(tmp_path / "o" / "first" / "squared-4-4-0.npz")
     from veridical.sources.digits import small_digits
 
     digits = small_digits()
-    error = np.mean(np.sum((digits.test - small["reconstruction"] / 255.0) ** 2, axis=1))
+    error = np.mean(np.sum((digits.test[:250] - small["reconstruction"] / 255.0) ** 2, axis=1))
     spread = np.mean(np.sum((digits.test - digits.train.mean(axis=0)) ** 2, axis=1))
     assert error < 0.8 * spread
     assert math.isfinite(error)

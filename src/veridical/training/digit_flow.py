@@ -224,7 +224,7 @@ def _write(
     x, y = (a.cpu().double().numpy() for a in (train, test))
     for number, (code, net) in enumerate(zip(codes, networks, strict=True)):
         index = net.encode(y, _SEED)
-        x_mmse = net.estimate(index, _SEED)
+        x_mmse = net.estimate(index[: len(y) // 2], _SEED)
         arrays: dict[str, Any] = {
             "index": index.astype(np.uint8), "x_mmse": as_bytes(torch.from_numpy(x_mmse)),
             "train_index": net.encode(x, _SEED).astype(np.uint8),

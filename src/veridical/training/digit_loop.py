@@ -66,7 +66,7 @@ class Limits:
     """
 
     device: str = "cpu"
-    mode: ConvolutionMode = ConvolutionMode.EACH
+    mode: ConvolutionMode = ConvolutionMode.GROUPS
     until: float = math.inf
     checkpoint_seconds: float = 60.0
     progress: Callable[[int, int], None] = lambda done, total: None

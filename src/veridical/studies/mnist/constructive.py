@@ -73,7 +73,7 @@ def _floats(pictures: NDArray[np.uint8]) -> Array:
 def _code_row(used: Material, output: Output) -> list[float]:
     facts = output["facts"]
     x_mmse = _floats(output["x_mmse"])
-    numbers = [mean_with_error(np.sum(np.square(used.test - x_mmse), axis=1))]
+    numbers = [mean_with_error(np.sum(np.square(used.coded - x_mmse), axis=1))]
     numbers += [
         mean_with_error(np.sum(np.square(_floats(output[g]) - x_mmse), axis=1)) for g in GENERATORS
     ]
@@ -103,7 +103,7 @@ def _curves(used: Material, outputs: list[Output]) -> tuple[Array, float]:
                 for m, name in enumerate(MEASURES):
                     curves[i, j, k, m] = found.get(name, (np.nan, np.nan))
             # D minus its prediction is 2a E<x - x~, x~ - x->, digit by digit.
-            cross = mean_with_error(np.sum((used.test - x_mmse) * (x_mmse - x_real), axis=1))
+            cross = mean_with_error(np.sum((used.coded - x_mmse) * (x_mmse - x_real), axis=1))
             worst = max(worst, abs(cross.value) / cross.standard_error)
     return curves, worst
 
@@ -180,6 +180,7 @@ def _from_codewords(outputs: list[Output]) -> dict[str, NDArray[np.uint8]]:
     index = output["index"].astype(np.int64) @ output["facts"]["levels"] ** np.arange(
         output["facts"]["dim"]
     )
+    index = index[: len(output["x_mmse"])]
     rows = []
     for z in np.unique(index):
         own = np.flatnonzero(index == z)[:_FROM_A_CODEWORD]

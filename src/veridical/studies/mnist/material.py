@@ -67,6 +67,11 @@ class Material:
         """Test digits, ``(m, p)``."""
         return self.digits.test.astype(np.float64)
 
+    @property
+    def coded(self) -> Array:
+        """The first half of them, whose reconstructions are measured."""
+        return self.test[: len(self.digits.test) // 2]
+
     def pairs(self, kind: str, folder: str = "pairs") -> list[tuple[PairRow, Output]]:
         """Rows that are trained, with their outputs, in the order of the preset."""
         from veridical.training.digit_outputs import load_output
@@ -118,14 +123,14 @@ class Material:
     def measured(
         self, name: str, pictures: Callable[[], Array], *, exact: bool = True
     ) -> dict[str, tuple[float, float]]:
-        """All ``MEASURES`` of reconstructions of the test digits, as (value, standard error).
+        """All ``MEASURES`` of reconstructions of the coded digits, as (value, standard error).
 
-        The three distances compare reconstructions of the first half of the test digits with the
-        second half, so that no digit meets its own reconstruction.
+        The three distances compare them with the other half of the test digits, so that no digit
+        meets its own reconstruction.
 
         Args:
             name: what they are kept under in ``measured``.
-            pictures: makes the reconstructions, ``(m, p)``; called if nothing is kept.
+            pictures: makes the reconstructions of ``coded``; called if nothing is kept.
             exact: measure exact W2 too, which takes a minute for 5,000 digits.
         """
         path = self.folder / "measured" / f"{name}.npz"
@@ -142,16 +147,15 @@ class Material:
 
     def floor(self) -> dict[str, tuple[float, float]]:
         """The distances between the two halves of the test digits themselves."""
-        return self.measured("floor", lambda: self.test)
+        return self.measured("floor", lambda: self.coded)
 
     def _measure(self, measure: str, x_hat: Array) -> Measured:
-        x = self.test
+        x, half = self.coded, len(self.coded)
         if measure == "squared":
             return mean_with_error(np.sum(np.square(x - x_hat), axis=1))
         if measure == "deep":
             return mean_with_error(self.deep(x, x_hat))
-        half = len(x) // 2
-        first, second = x_hat[:half], x[half : 2 * half]
+        first, second = x_hat, self.test[half : 2 * half]
         if measure == "sliced":
             return sliced_w2_squared(
                 first, second, _DIRECTIONS[self.budget.name], np.random.default_rng(17)

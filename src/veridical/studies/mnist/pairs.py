@@ -34,7 +34,7 @@ _SHOWN = 10
 
 
 def _row(used: Material, row: PairRow, output: Output) -> list[float]:
-    x_hat = output["reconstruction"]
+    x_hat = output["reconstruction"][: len(used.coded)]
     found = used.measured(row.name, lambda: x_hat.astype(np.float64) / 255)
     critic = mean_with_error(output["critic"])
     bits = coded_bits(output["train_index"], output["index"], row.levels)
