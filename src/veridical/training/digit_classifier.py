@@ -17,7 +17,7 @@ from veridical.training.digit_loop import Distortion, squared_error
 
 __all__ = ["accuracy", "deep_distortion", "deep_weight", "trained_classifier"]
 
-_BATCH, _MOMENTUM = 30, 0.5
+_BATCH, _MOMENTUM = 30, 0.9
 _DEEP_PARTS = 19.0
 
 
@@ -32,7 +32,7 @@ def trained_classifier(
     """The classifier in ``path``, trained there first if it is missing; on the processor.
 
     SGD with batches of 30, rate 1e-2, a fifth of it after two thirds of the epochs ([BM]: 20 of 30);
-    momentum 0.5, which [BM] does not state.
+    momentum 0.9, which [BM] does not state.
 
     Raises:
         TrainingData: the file is damaged or of another classifier.

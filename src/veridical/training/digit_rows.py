@@ -249,7 +249,7 @@ BUDGETS: dict[str, Budget] = {
         name="quick", source="small", digits=None, tested=None, shape=_SMALL_SHAPE,
         rows=rows_of(_FEW), deep_rows=rows_of({(2, 2): (0, 4)}, "deep"), seeded=((2, 2),),
         batch=32, epochs=(2, 1), critic_steps=2, rate_second=0.2, rate_critics=2e-3,
-        alone=(0.2, 0.1), classifier_epochs=5, classifier_rate=0.1,
+        alone=(0.2, 0.1), classifier_epochs=5, classifier_rate=0.03,
         flow=FlowBudget(width=128, depth=2, batch=128, steps=200, reflow_pairs=1000,
                         reflow_steps=50, integration_steps=8, rate=2e-3),
     ),

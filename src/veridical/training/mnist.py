@@ -93,7 +93,13 @@ def train_parts(
         "classifier": run.classifier, "estimators": run.estimators, "flow": run.flow,
         "pairs": lambda: run.pairs("squared"), "deep": lambda: run.pairs("deep"),
     }  # fmt: skip
-    return all(steps[name]() for name in PARTS if name in parts)
+    threads = torch.get_num_threads()
+    # Networks for 8x8 digits gain nothing from threads, and on a busy machine they wait for them.
+    torch.set_num_threads(1 if budget.source == "small" else threads)
+    try:
+        return all(steps[name]() for name in PARTS if name in parts)
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass
