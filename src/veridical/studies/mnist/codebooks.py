@@ -1,13 +1,14 @@
 """Codebooks for digits without any network: what encoder and estimator networks add or lose.
 
-The cells are those of :func:`veridical.design` in the first principal coordinates of the training
-digits; the codewords are the conditional means of whole training digits, and the generator draws a
+The cells are Lloyd's, or with more codebooks those of :func:`veridical.design`, in the first principal
+coordinates of the training digits; the codewords are the conditional means of whole training digits, and the generator draws a
 training digit: with one codebook one of the same cell ([T] Prop. 2), with more by the plan.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,8 @@ from veridical.estimate import CentroidEstimator
 from veridical.generate.plan import PlanGenerator
 from veridical.measure import mean_with_error
 from veridical.oneshot.joint import Search
-from veridical.oneshot.samples import SampleCodec, design
-from veridical.quantize import conditional_means
+from veridical.oneshot.samples import design
+from veridical.quantize import CodebookEncoder, conditional_means, lloyd
 from veridical.studies.mnist.material import Material
 from veridical.studies.records import Record, load_record, save_record
 from veridical.transport import plan_to_sites, power_assign
@@ -35,6 +36,7 @@ CODEBOOK_COLUMNS = (
 _COORDINATES = 32
 _MOST_BITS = 12.01
 _SEEDED_BITS = 4.01
+_FEW = 256
 _SEED = 2718
 
 
@@ -67,14 +69,12 @@ def _measured(
     x: Array, y: Array, centre: Array, basis: Array, bits: float, seeds: int
 ) -> list[float]:
     rng = np.random.default_rng([round(100 * bits), seeds])
-    codec: SampleCodec = design(
-        (x - centre) @ basis, rate_bits=bits, seeds=seeds, perception=0.0, rng=rng,
-        plan_samples=500, search_settings=Search(starts=3, steps=20),
-    )  # fmt: skip
-    estimator, generator = _in_pixels(codec, x, (x - centre) @ basis, rng)
-    index = codec.encode((x - centre) @ basis, seed=_SEED)
+    coordinates = (x - centre) @ basis
+    encoder = _encoder(coordinates, round(2**bits), seeds, rng)
+    estimator, generator = _in_pixels(encoder, x, coordinates, rng)
+    index = encoder.encode(coordinates, seed=_SEED)
     train = np.sum(np.square(x - estimator.estimate(index, _SEED)), axis=1)
-    index = codec.encode((y - centre) @ basis, seed=_SEED)
+    index = encoder.encode((y - centre) @ basis, seed=_SEED)
     x_mmse = estimator.estimate(index, _SEED)
     x_real = generator.generate(x_mmse, rng)
     out = [float(np.mean(train))]
@@ -84,11 +84,26 @@ def _measured(
     return out
 
 
+def _encoder(
+    coordinates: Array, outputs: int, seeds: int, rng: np.random.Generator
+) -> CodebookEncoder:
+    """Cells of least error; with more than one seed those of a joint design for equal laws."""
+    if seeds == 1:
+        book = lloyd(coordinates, outputs, rng=rng, starts=2 if outputs <= _FEW else 1)
+        return CodebookEncoder(book.points[None], book.offsets[None])
+    codec = design(
+        coordinates, rate_bits=math.log2(outputs), seeds=seeds, perception=0.0, rng=rng,
+        plan_samples=500, search_settings=Search(starts=3, steps=20),
+    )  # fmt: skip
+    encoder = codec.encoder
+    assert isinstance(encoder, CodebookEncoder)  # what a design from samples is made of
+    return encoder
+
+
 def _in_pixels(
-    codec: SampleCodec, x: Array, coordinates: Array, rng: np.random.Generator
+    encoder: CodebookEncoder, x: Array, coordinates: Array, rng: np.random.Generator
 ) -> tuple[CentroidEstimator, PlanGenerator | _CellSampler]:
     """Conditional means of whole digits, and a generator that draws training digits."""
-    encoder: Any = codec.encoder
     sites, offsets = encoder.sites, encoder.offsets
     K, M, _ = sites.shape
     weights = np.full(len(x), 1.0 / len(x))
