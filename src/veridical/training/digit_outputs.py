@@ -28,7 +28,7 @@ __all__ = ["Output", "as_bytes", "load_output", "noise", "pair_outputs", "save_o
 Output = dict[str, Any]
 """``facts`` (a mapping for JSON) and named arrays."""
 
-_BATCH = 500
+_AT_ONCE = 4000
 
 
 def save_output(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -68,15 +68,21 @@ def noise(n: int, seed: int, device: str) -> Tensor:
     return (torch.rand(n, WIDEST, generator=random) - 0.5).to(device)
 
 
+def _batch(members: int) -> int:
+    """Digits at once, so that many networks do not fill the memory."""
+    return max(20, _AT_ONCE // members)
+
+
 def through(pairs: Pairs, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """Indices ``(E, n, 4)`` and reconstructions ``(E, n, p)`` of pictures, without gradient."""
     pairs.eval()
     indices, pictures = [], []
     with torch.inference_mode():
-        for part, dither in zip(x.split(_BATCH), u.split(_BATCH), strict=True):
-            index, given = pairs.quantize(pairs.encode(part), dither)
-            indices.append(index.to(torch.uint8))
-            pictures.append(pairs.decode(given))
+        size = _batch(len(pairs.members))
+    for part, dither in zip(x.split(size), u.split(size), strict=True):
+        index, given = pairs.quantize(pairs.encode(part), dither)
+        indices.append(index.to(torch.uint8))
+        pictures.append(pairs.decode(given))
     return torch.cat(indices, dim=1), torch.cat(pictures, dim=1)
 
 
@@ -146,9 +152,10 @@ def _indices(pairs: Pairs, x: Tensor, device: str) -> Tensor:
 def _gaps(critics: Critics, x: Tensor, x_hat: Tensor) -> NDArray[np.float64]:
     """``f(x) - f(x^)`` of every test digit, ``(E, n)``; its mean is the critic's loss."""
     parts = []
+    size = _batch(len(x_hat))
     with torch.inference_mode():
-        for first in range(0, len(x), _BATCH):
-            real, fake = x[first : first + _BATCH], x_hat[:, first : first + _BATCH]
+        for first in range(0, len(x), size):
+            real, fake = x[first : first + size], x_hat[:, first : first + size]
             scores = critics(torch.cat([real.expand_as(fake), fake], dim=1))
             parts.append(scores[:, : len(real)] - scores[:, len(real) :])
     return torch.cat(parts, dim=1).double().cpu().numpy()
