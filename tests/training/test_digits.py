@@ -12,7 +12,7 @@ from veridical.estimate.digit_pairs import Member, Pairs, PairShape
 from veridical.estimate.ensemble import ConvolutionMode
 from veridical.training.digit_critic import Critics, critic_loss
 from veridical.training.digit_loop import Job, Limits, run_job
-from veridical.training.digit_outputs import load_output
+from veridical.training.digit_outputs import load_output, through
 from veridical.training.digit_rows import BUDGETS, TABLE, PairRow, find_row, rows_of
 from veridical.training.mnist import main
 
@@ -58,6 +58,10 @@ def test_paper_sizes_are_those_of_the_paper():
     expected = sum(i * o + o for i, o in linear) + sum(i * o * k + o for i, o, k in conv)
     counted = sum(p.numel() for n, p in pairs.weights.items() if n.endswith(("weight", "bias")))
     assert counted == expected
+    index, pictures = through(pairs, torch.rand(3, 784), torch.zeros(3, 4))
+    assert pictures.shape == (1, 3, 784)
+    assert index.shape == (1, 3, 4)
+    assert not pictures.requires_grad
     critics = sum(p.numel() for p in Critics([0], shape).parameters())
     assert critics == sum(i * o * 25 + o for i, o in ((1, 64), (64, 128), (128, 256))) + 4097
     with pytest.raises(InvalidSetting):

@@ -77,13 +77,13 @@ def through(pairs: Pairs, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """Indices ``(E, n, 4)`` and reconstructions ``(E, n, p)`` of pictures, without gradient."""
     pairs.eval()
     indices, pictures = [], []
+    size = _batch(len(pairs.members))
     with torch.inference_mode():
-        size = _batch(len(pairs.members))
-    for part, dither in zip(x.split(size), u.split(size), strict=True):
-        index, given = pairs.quantize(pairs.encode(part), dither)
-        indices.append(index.to(torch.uint8))
-        pictures.append(pairs.decode(given))
-    return torch.cat(indices, dim=1), torch.cat(pictures, dim=1)
+        for part, dither in zip(x.split(size), u.split(size), strict=True):
+            index, given = pairs.quantize(pairs.encode(part), dither)
+            indices.append(index.to(torch.uint8))
+            pictures.append(pairs.decode(given))
+        return torch.cat(indices, dim=1), torch.cat(pictures, dim=1)
 
 
 def pair_outputs(
