@@ -1,0 +1,118 @@
+"""One posterior-mean rectified flow for the digits of many codes (Ohayon, Michaeli and Elad 2025).
+
+The flow starts at ``u_0 = X~ + s N`` and ends at ``u_1 ~ p_X``. The network predicts the end,
+``h(u_t, t) = E[u_1 | u_t]``, from ``u_t = (1-t) u_0 + t u_1``; the velocity is ``(h - u) / (1 - t)``.
+For pictures this is easier to learn than the velocity itself, which holds all the noise. The network
+is told which code is in use, and neither the index nor the seed: paths of different estimates may
+exchange their ends, which lowers the transport cost where there is common randomness (see
+:mod:`veridical.generate.sample_flow`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from veridical.errors import InvalidSetting
+
+__all__ = ["DigitFlow", "DigitFlowGenerator"]
+
+_WAVES = 4
+_BATCH = 2000
+
+
+class DigitFlow(nn.Module):
+    """``h(u, t, code)``: residual layers of one width, and a sigmoid.
+
+    Args:
+        pixels: of a picture.
+        codes: how many codes it serves.
+        width: of a layer.
+        depth: residual layers.
+        noise: ``s``, standard deviation of the noise of the start.
+    """
+
+    def __init__(self, *, pixels: int, codes: int, width: int, depth: int, noise: float) -> None:
+        super().__init__()
+        if min(pixels, codes, width, depth) < 1 or not noise > 0:
+            raise InvalidSetting("pixels, codes, width, depth and noise of a flow are positive")
+        self.pixels, self.codes, self.noise = pixels, codes, noise
+        self.first = nn.Linear(pixels, width)
+        self.told = nn.Linear(1 + 2 * _WAVES + codes, width)
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.last = nn.Linear(width, pixels)
+
+    def forward(self, u: Tensor, t: Tensor, code: Tensor) -> Tensor:
+        """Predicted end ``(n, p)`` for states ``(n, p)``, times ``(n, 1)`` and codes ``(n,)``."""
+        waves = [f(math.pi * k * t) for k in range(1, _WAVES + 1) for f in (torch.sin, torch.cos)]
+        told = self.told(
+            torch.cat([t, *waves, functional.one_hot(code, self.codes).to(u.dtype)], dim=1)
+        )
+        h = self.first(2 * u - 1) + told
+        for layer in self.layers:
+            h = h + layer(functional.silu(h))
+        return torch.sigmoid(self.last(functional.silu(h)))
+
+    def carry(self, start: Tensor, code: Tensor, steps: int) -> Tensor:
+        """Ends of the flow, by equal Euler steps; the last one lands on its prediction."""
+        u = start
+        with torch.inference_mode():
+            for k in range(steps):
+                end = self(u, u.new_full((len(u), 1), k / steps), code)
+                u = u + (end - u) / (steps - k)
+        return u
+
+
+@dataclass(frozen=True, eq=False)
+class DigitFlowGenerator:
+    """``X- = flow(X~ + s N)`` for one of the codes.
+
+    Attributes:
+        network: the trained flow.
+        code: which of its codes.
+        steps: Euler steps.
+    """
+
+    network: DigitFlow
+    code: int
+    steps: int = 32
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not 0 <= self.code < self.network.codes:
+            raise InvalidSetting(
+                f"a flow needs a step or more and a code below {self.network.codes}; "
+                f"got {self.steps} steps, code {self.code}"
+            )
+
+    def generate(
+        self, x_mmse: NDArray[np.float64], rng: np.random.Generator, context: object = None
+    ) -> NDArray[np.float64]:
+        """A picture for each estimate, shape ``(n, p)``, on [0, 1].
+
+        Args:
+            x_mmse: estimates, shape ``(n, p)``.
+            rng: private randomness: the noise of the start.
+            context: not read.
+
+        Raises:
+            InvalidSetting: estimates of another size.
+        """
+        del context
+        if x_mmse.ndim != 2 or x_mmse.shape[1] != self.network.pixels:
+            raise InvalidSetting(f"the flow carries (n, {self.network.pixels}), not {x_mmse.shape}")
+        device = self.network.last.weight.device
+        start = x_mmse + self.network.noise * rng.standard_normal(x_mmse.shape)
+        given = torch.from_numpy(start.astype(np.float32))
+        parts = [
+            self.network.carry(
+                u.to(device), torch.full((len(u),), self.code, device=device), self.steps
+            ).cpu()
+            for u in given.split(_BATCH)
+        ]
+        return torch.cat(parts).numpy().astype(np.float64)

@@ -1,0 +1,189 @@
+"""The constructive route on digits beside the pairs of [BM]: D against P at every rate, and the cost.
+
+One encoder and estimator for each rate, trained for squared error alone, and one flow for all of
+them; the knob does the rest. For every code the record holds ``d``, the transport cost ``C`` before
+and after reflow, and all measures along the knob beside ``D = d + a^2 C`` ([T] 42).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veridical.interpolate import interpolate
+from veridical.measure import mean_with_error
+from veridical.studies.mnist.codebooks import CODEBOOK_COLUMNS, codebook_table
+from veridical.studies.mnist.coding import coded_bits
+from veridical.studies.mnist.material import MEASURES, Material, material, spending
+from veridical.studies.mnist.pairs import COLUMNS, pair_table
+from veridical.studies.records import Record
+from veridical.studies.run import Run
+
+if TYPE_CHECKING:
+    from veridical.training.digit_outputs import Output
+
+__all__ = ["CODE_COLUMNS", "GENERATORS", "REALISM", "constructive", "distortion_at"]
+
+Array = NDArray[np.float64]
+
+GENERATORS = ("flow", "reflow")
+REALISM = {
+    "quick": (0.0, 0.5, 1.0),
+    "cpu": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+    "paper": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+}
+_EXACT = (0.0, 0.4, 0.5, 0.8, 1.0)
+CODE_COLUMNS = (
+    "dim", "levels", "seeds", "dithered", "rate_bits", "coded_bits", "mmse", "mmse_error",
+    "cost_flow", "cost_flow_error", "cost_reflow", "cost_reflow_error", "seconds",
+)  # fmt: skip
+_FROM_A_CODEWORD = 12
+
+
+def constructive(run: Run, *, train: bool = True) -> Record:
+    """Both routes and what they cost."""
+    used = material(run, ("estimators", "flow", "pairs"), train=train)
+    outputs = used.codes()
+    table = np.array([_code_row(used, output) for output in outputs])
+    curves, off = _curves(used, outputs)
+    pairs, facts = pair_table(used, "squared")
+    flow_seconds = float(np.sum(outputs[0]["facts"]["flow_seconds"])) if outputs else 0.0
+    facts |= spending(used) | {
+        "columns": list(COLUMNS), "code_columns": list(CODE_COLUMNS), "measures": list(MEASURES),
+        "codebook_columns": list(CODEBOOK_COLUMNS), "generators": list(GENERATORS),
+        "side": used.digits.side, "flow_seconds": flow_seconds,
+        "largest_deviation_of_distortion_in_standard_errors": off,
+        "comparison": _comparison(pairs, table, curves), "cost": _cost(used, pairs, table, flow_seconds),
+    }  # fmt: skip
+    arrays: dict[str, Any] = {
+        "codes": table.reshape(-1, len(CODE_COLUMNS)), "curves": curves, "pairs": pairs,
+        "realism": np.array(REALISM[run.preset]), "codebooks": codebook_table(used),
+        "floor": np.array([used.floor()[m] for m in MEASURES]),
+    }  # fmt: skip
+    arrays |= _from_codewords(outputs)
+    return Record("constructive-mnist", facts, arrays)
+
+
+def _floats(pictures: NDArray[np.uint8]) -> Array:
+    return pictures.astype(np.float64) / 255
+
+
+def _code_row(used: Material, output: Output) -> list[float]:
+    facts = output["facts"]
+    x_mmse = _floats(output["x_mmse"])
+    numbers = [mean_with_error(np.sum(np.square(used.coded - x_mmse), axis=1))]
+    numbers += [
+        mean_with_error(np.sum(np.square(_floats(output[g]) - x_mmse), axis=1)) for g in GENERATORS
+    ]
+    bits = coded_bits(output["train_index"], output["index"], facts["levels"])
+    rate = facts["dim"] * np.log2(facts["levels"])
+    return [
+        facts["dim"], facts["levels"], facts["seeds"], float(facts["dithered"]), rate, bits,
+        *(v for n in numbers for v in (n.value, n.standard_error)), facts["estimator_seconds"],
+    ]  # fmt: skip
+
+
+def _curves(used: Material, outputs: list[Output]) -> tuple[Array, float]:
+    """Measures ``(codes, generators, realism, measures, 2)``, and the worst miss of ``d + a^2 C``."""
+    knob = REALISM[used.budget.name]
+    curves = np.full((len(outputs), len(GENERATORS), len(knob), len(MEASURES), 2), np.nan)
+    worst = 0.0
+    for i, output in enumerate(outputs):
+        x_mmse = _floats(output["x_mmse"])
+        for j, generator in enumerate(GENERATORS):
+            x_real = _floats(output[generator])
+            for k, a in enumerate(knob):
+                x_hat = interpolate(x_mmse, x_real, a)
+                found = used.measured(
+                    f"{output['facts']['code']}-{generator if a else 'mmse'}-{a:g}",
+                    lambda x_hat=x_hat: x_hat, exact=a in _EXACT,
+                )  # fmt: skip
+                for m, name in enumerate(MEASURES):
+                    curves[i, j, k, m] = found.get(name, (np.nan, np.nan))
+            # D minus its prediction is 2a E<x - x~, x~ - x->, digit by digit.
+            cross = mean_with_error(np.sum((used.coded - x_mmse) * (x_mmse - x_real), axis=1))
+            worst = max(worst, abs(cross.value) / cross.standard_error)
+    return curves, worst
+
+
+def distortion_at(perception: Array, distortion: Array, P: float) -> float:
+    """Distortion of the knob at a measured perception, by linear interpolation along it.
+
+    Args:
+        perception: along the knob, from realism 0 on; ``nan`` where it was not measured.
+        distortion: likewise.
+        P: wanted.
+
+    Returns:
+        ``nan`` where the knob does not reach ``P``.
+    """
+    known = np.isfinite(perception)
+    # Perception falls along the knob; where it rises again for want of a better generator, it is cut.
+    p = np.minimum.accumulate(perception[known])
+    if p[-1] > P:
+        return float("nan")
+    return float(np.interp(-P, -p, distortion[known]))
+
+
+def _comparison(pairs: Array, codes: Array, curves: Array) -> dict[str, Any]:
+    """At the perception of every pair: how often the knob's D is lower, and by how much."""
+    column = {name: pairs[:, k] for k, name in enumerate(COLUMNS)}
+    out: dict[str, Any] = {}
+    plain = [i for i, c in enumerate(codes) if c[2] == 1 and c[3] == 0]
+    for m, measure in enumerate(MEASURES):
+        if measure in {"squared", "deep"}:
+            continue
+        rates: dict[str, Any] = {}
+        for i in plain:
+            own = np.flatnonzero((column["dim"] == codes[i][0]) & (column["levels"] == codes[i][1]))
+            ratios: list[float] = []
+            missed = 0
+            for k in own[column["weight"][own] > 0]:
+                options = [
+                    distortion_at(curves[i, j, :, m, 0], curves[i, j, :, 0, 0], float(column[measure][k]))
+                    for j in range(len(GENERATORS))
+                ]  # fmt: skip
+                if np.all(np.isnan(options)):
+                    missed += 1
+                else:
+                    ratios.append(float(np.nanmin(options) / column["squared"][k]))
+            rates[f"{codes[i][4]:.4g}"] = {
+                "lower": int(np.sum(np.array(ratios) <= 1)), "of": len(ratios) + missed,
+                "not_reached": missed, "ratios": [round(r, 4) for r in ratios],
+            }  # fmt: skip
+        out[measure] = rates
+    return out
+
+
+def _cost(used: Material, pairs: Array, codes: Array, flow_seconds: float) -> dict[str, Any]:
+    """Training of both routes in pair-epochs and seconds, for ``K = 1``."""
+    first, second = used.budget.epochs
+    seconds = pairs[:, COLUMNS.index("seconds")] if len(pairs) else np.zeros(0)
+    plain = [c for c in codes if c[2] == 1 and c[3] == 0]
+    estimators = float(sum(c[-1] for c in plain))
+    rates = len({(r[0], r[1]) for r in pairs})
+    return {
+        "pairs": len(pairs), "pair_epochs": len(pairs) * second + rates * first,
+        "pair_seconds": float(np.sum(seconds)) + estimators,
+        "codes": len(plain), "code_epochs": len(plain) * first,
+        "code_seconds": estimators + flow_seconds,
+    }  # fmt: skip
+
+
+def _from_codewords(outputs: list[Output]) -> dict[str, NDArray[np.uint8]]:
+    """For each codeword at the lowest rate: the estimate, and digits generated from it."""
+    if not outputs:
+        return {}
+    output = outputs[0]
+    index = output["index"].astype(np.int64) @ output["facts"]["levels"] ** np.arange(
+        output["facts"]["dim"]
+    )
+    index = index[: len(output["x_mmse"])]
+    rows = []
+    for z in np.unique(index):
+        own = np.flatnonzero(index == z)[:_FROM_A_CODEWORD]
+        own = np.resize(own, _FROM_A_CODEWORD)
+        rows.append(np.concatenate([output["x_mmse"][own[:1]], output[GENERATORS[0]][own]]))
+    return {"from_codewords": np.stack(rows)}

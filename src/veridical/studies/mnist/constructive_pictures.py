@@ -1,0 +1,71 @@
+"""Pictures of the constructive route on digits, from its record alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from veridical.studies.mnist.pairs_pictures import digit_sheet, note
+from veridical.studies.records import Record
+from veridical.studies.style import PALETTE, figure, save_figure
+
+__all__ = ["draw_constructive"]
+
+_PANELS = 3
+
+
+def draw_constructive(record: Record, folder: Path) -> list[Path]:
+    """D against Frechet distance at three rates, both routes; and digits from the codewords at 2 bits."""
+    a, f = record.arrays, record.facts
+    codes = {name: a["codes"][:, k] for k, name in enumerate(f["code_columns"])}
+    plain = np.flatnonzero((codes["seeds"] == 1) & (codes["dithered"] == 0))
+    plain = plain[np.argsort(codes["rate_bits"][plain])]
+    chosen = [plain[k] for k in dict.fromkeys((0, len(plain) // 2, len(plain) - 1))]
+    with figure(len(chosen) + 1, width=3.6, height=3.6) as (drawn, panels):
+        for axes, i in zip(panels, chosen, strict=False):
+            _panel(axes, record, codes, int(i))
+        panels[0].legend(fontsize=6)
+        rows = a["from_codewords"]
+        names = [f"codeword {z}" for z in range(len(rows))]
+        digit_sheet(panels[-1], rows, names, f["side"])
+        panels[-1].set_title("estimate, then realism 1", fontsize=8)
+        drawn.suptitle(note(record), fontsize=7)
+        return save_figure(drawn, folder, "constructive-mnist")
+
+
+def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
+    """One rate: the pairs, the knob with one codebook and with more, and d and 2d."""
+    a, f = record.arrays, record.facts
+    at = f["measures"].index("frechet")
+    column = {name: a["pairs"][:, k] for k, name in enumerate(f["columns"])}
+    same = (codes["dim"] == codes["dim"][i]) & (codes["levels"] == codes["levels"][i])
+    own = (column["dim"] == codes["dim"][i]) & (column["levels"] == codes["levels"][i])
+    axes.errorbar(
+        column["frechet"][own], column["squared"][own], yerr=2 * column["squared_error"][own],
+        xerr=2 * column["frechet_error"][own], fmt="s", ms=4, color=PALETTE[1], elinewidth=0.7,
+        label="pairs, one training each",
+    )  # fmt: skip
+    colour = iter((PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4]))
+    for k in np.flatnonzero(same):
+        kind = "dither" if codes["dithered"][k] else f"K = {codes['seeds'][k]:g}"
+        shade = next(colour)
+        for j, (generator, line) in enumerate(zip(f["generators"], ("-", "--"), strict=True)):
+            curve = a["curves"][k, j]
+            axes.errorbar(
+                curve[:, at, 0], curve[:, 0, 0], xerr=2 * curve[:, at, 1], yerr=2 * curve[:, 0, 1],
+                fmt=f"o{line}", ms=2.5, lw=1.0, color=shade, elinewidth=0.6,
+                label=f"one encoder, {kind}, {generator}",
+            )  # fmt: skip
+    d = codes["mmse"][i]
+    for factor, name in ((1, "$d$"), (2, "$2d$")):
+        axes.axhline(factor * d, color="black", lw=0.8, ls=":")
+        axes.annotate(
+            name, (0.02, factor * d), xycoords=("axes fraction", "data"), fontsize=7,
+            xytext=(0, 2), textcoords="offset points",
+        )  # fmt: skip
+    axes.set(
+        xlabel="Frechet distance on classifier features", ylabel="squared error $D$",
+        title=f"{codes['rate_bits'][i]:.3g} bits", xscale="log",
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""[BM] Figs 6 to 10: encoder-decoder pairs on digits, as records.
+
+Each record holds a table of the pairs with distortion, five measures with their standard errors and
+the bits that the coder takes, and small pictures of a few test digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veridical.measure import mean_with_error
+from veridical.studies.mnist.coding import coded_bits
+from veridical.studies.mnist.material import MEASURES, Material, material, spending
+from veridical.studies.records import Record
+from veridical.studies.run import Run
+
+if TYPE_CHECKING:
+    from veridical.training.digit_outputs import Output
+    from veridical.training.digit_rows import PairRow
+
+__all__ = ["COLUMNS", "bm6", "bm7", "bm8", "bm9", "bm10", "pair_table"]
+
+Array = NDArray[np.float64]
+
+COLUMNS = (
+    "dim", "levels", "weight", "rate_bits", "coded_bits", "seconds", "critic", "critic_error",
+    *(name for m in MEASURES for name in (m, f"{m}_error")),
+)  # fmt: skip
+_SHOWN = 10
+
+
+def _row(used: Material, row: PairRow, output: Output) -> list[float]:
+    x_hat = output["reconstruction"][: len(used.coded)]
+    found = used.measured(row.name, lambda: x_hat.astype(np.float64) / 255)
+    critic = mean_with_error(output["critic"])
+    bits = coded_bits(output["train_index"], output["index"], row.levels)
+    return [
+        row.dim, row.levels, row.weight, row.rate_bits, bits, float(output["facts"]["seconds"]),
+        critic.value, critic.standard_error, *(v for m in MEASURES for v in found[m]),
+    ]  # fmt: skip
+
+
+def pair_table(used: Material, kind: str) -> tuple[Array, dict[str, Any]]:
+    """Rows of ``COLUMNS`` for the trained pairs, and what is missing of the preset's."""
+    trained = used.pairs(kind)
+    table = np.array([_row(used, row, output) for row, output in trained])
+    planned = used.budget.rows if kind == "squared" else used.budget.deep_rows
+    there = {row.name for row, _ in trained}
+    facts = {
+        "trained": len(trained), "missing": [r.name for r in planned if r.name not in there],
+        "pair_epochs": len(trained) * used.budget.epochs[1]
+        + len({(r.dim, r.levels) for r, _ in trained}) * used.budget.epochs[0],
+        "devices": sorted({str(o["facts"]["device"]) for _, o in trained}),
+    }  # fmt: skip
+    return table.reshape(-1, len(COLUMNS)), facts
+
+
+def shown(used: Material) -> NDArray[np.int64]:
+    """The first test digit of each class."""
+    return np.array([int(np.argmax(used.digits.test_labels == k)) for k in range(_SHOWN)])
+
+
+def _thumbnails(used: Material, chosen: Sequence[tuple[PairRow, Output]]) -> dict[str, Any]:
+    """Bytes ``(rows, 10, p)`` of some pairs, the originals first, and their names."""
+    pick = shown(used)
+    originals = np.round(used.digits.test[pick] * 255).astype(np.uint8)
+    rows = [originals, *(output["reconstruction"][pick] for _, output in chosen)]
+    return {"thumbnails": np.stack(rows)}
+
+
+def _record(run: Run, name: str, kind: str, *, train: bool = True) -> tuple[Record, Material]:
+    used = material(run, ("pairs" if kind == "squared" else "deep",), train=train)
+    table, facts = pair_table(used, kind)
+    names = ["original"]
+    chosen = _ends(used.pairs(kind))
+    names += [f"{r.rate_bits:.3g} bits, $\\lambda = {r.weight:g}$" for r, _ in chosen]
+    facts |= spending(used) | {"columns": list(COLUMNS), "shown": names, "side": used.digits.side}
+    arrays: dict[str, Any] = {"table": table, **_thumbnails(used, chosen)}
+    arrays["floor"] = np.array([used.floor()[m] for m in MEASURES])
+    return Record(name, facts, arrays), used
+
+
+def _ends(pairs: Sequence[tuple[PairRow, Output]]) -> list[tuple[PairRow, Output]]:
+    """Least, middle and greatest lambda of the lowest, a middle and the highest rate."""
+    rates = sorted({row.rate_bits for row, _ in pairs})
+    out = []
+    for rate in dict.fromkeys((rates[0], rates[len(rates) // 2], rates[-1])):
+        own = sorted((p for p in pairs if p[0].rate_bits == rate), key=lambda p: p[0].weight)
+        out += [own[k] for k in dict.fromkeys((0, len(own) // 2, len(own) - 1))]
+    return out
+
+
+def bm6(run: Run, *, train: bool = True) -> Record:
+    """[BM] Fig. 6: perception (the critic's loss) and distortion of all pairs, and their digits."""
+    return _record(run, "bm6", "squared", train=train)[0]
+
+
+def bm7(run: Run, *, train: bool = True) -> Record:
+    """[BM] Fig. 7: cuts of the measured surface at fixed perception (a), distortion (b), rate (c)."""
+    record, _ = _record(run, "bm7", "squared", train=train)
+    arrays = {k: v for k, v in record.arrays.items() if k != "thumbnails"}
+    table = record.arrays["table"]
+    column = {name: table[:, k] for k, name in enumerate(COLUMNS)}
+    rates = np.unique(column["rate_bits"])
+    P = np.linspace(0.0, float(np.max(column["critic"])), 60)
+    surface = np.full((len(rates), len(P)), np.nan)
+    for k, rate in enumerate(rates):
+        own = column["rate_bits"] == rate
+        surface[k] = least_distortion(column["critic"][own], column["squared"][own], P)
+    return Record("bm7", record.facts, {**arrays, "rates": rates, "P": P, "surface": surface})
+
+
+def least_distortion(perception: Array, distortion: Array, P: Array) -> Array:
+    """Least distortion of mixtures of measured pairs with perception at most ``P``.
+
+    The lower convex hull of the points, cut off where it begins to rise; ``nan`` below the least
+    perception. A mixture of two pairs, chosen by common randomness, has at most the mean of
+    their W1.
+    """
+    order = np.argsort(perception, kind="stable")
+    hull: list[tuple[float, float]] = []
+    for p, d in zip(perception[order], distortion[order], strict=True):
+        while len(hull) > 1 and _above(hull[-2], hull[-1], (p, d)):
+            hull.pop()
+        if hull and d >= hull[-1][1]:
+            continue
+        hull.append((float(p), float(d)))
+    xs, ys = np.array(hull).T
+    return np.where(xs[0] > P, np.nan, np.interp(P, xs, ys))
+
+
+def _above(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
+    """Whether ``b`` lies on or above the line from ``a`` to ``c``."""
+    return (b[1] - a[1]) * (c[0] - a[0]) >= (c[1] - a[1]) * (b[0] - a[0])
+
+
+def bm8(run: Run, *, train: bool = True) -> Record:
+    """[BM] Fig. 8: perception and deep-feature distortion of the pairs trained with it."""
+    return _record(run, "bm8", "deep", train=train)[0]
+
+
+def bm9(run: Run, *, train: bool = True) -> Record:
+    """[BM] Fig. 9: digits of pairs with squared and with deep-feature distortion side by side."""
+    record, used = _record(run, "bm9", "deep", train=train)
+    if train:
+        material(run, ("pairs",))
+    deep = used.pairs("deep")
+    squared = {(r.dim, r.levels, r.weight): (r, o) for r, o in used.pairs("squared")}
+    chosen, names = [], ["original"]
+    for row, output in _ends(deep):
+        for label, pair in (("deep", (row, output)), ("squared", squared.get((row.dim, row.levels, row.weight)))):  # fmt: skip
+            if pair is not None:
+                chosen.append(pair)
+                names.append(f"{row.rate_bits:.3g} bits, $\\lambda = {row.weight:g}$, {label}")
+    arrays = {**record.arrays, **_thumbnails(used, chosen)}
+    return Record("bm9", {**record.facts, "shown": names}, arrays)
+
+
+def bm10(run: Run, *, train: bool = True) -> Record:
+    """[BM] Fig. 10: what either distortion costs in the other, and in perception, at each rate."""
+    record, used = _record(run, "bm10", "deep", train=train)
+    if train:
+        material(run, ("pairs",))
+    squared, facts = pair_table(used, "squared")
+    arrays = {"deep_table": record.arrays["table"], "squared_table": squared}
+    arrays["floor"] = record.arrays["floor"]
+    return Record("bm10", {**record.facts, "trained_squared": facts["trained"]}, arrays)

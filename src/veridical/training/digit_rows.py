@@ -1,0 +1,280 @@
+"""The 98 encoder-decoder pairs of [BM] section 4, and how much a preset spends on them.
+
+The table's numbers are ``lambda`` in ``|x - x^|^2 + lambda W1``: only with both terms in the units of
+pictures do they lie where they matter. For ``K = 1`` the best pair has the perception
+``W = d^(1/2) - lambda / 2``, so that ``lambda = 2 d^(1/2)``, 12 at 2 bits and 8 at 16, buys realism.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from veridical.errors import InvalidSetting
+from veridical.estimate.digit_pairs import Member, PairShape
+
+__all__ = [
+    "BUDGETS",
+    "TABLE",
+    "Budget",
+    "FlowBudget",
+    "PairRow",
+    "budget_named",
+    "find_row",
+    "rows_of",
+]
+
+_TWELVE = (0, 2, 2.5, 3, 3.5, 4, 4.3, 4.6, 5, 6, 8, 10)
+_EIGHT = (0, 2, 2.5, 3, 4, 5, 6, 10)
+
+# [BM], the table of its appendix: (dim, L) and the weights of the perceptual term.
+TABLE: dict[tuple[int, int], tuple[float, ...]] = {
+    (2, 2): (0, 2, 2.5, 3, 3.5, 4, 4.3, 4.6, 5, 5.5, 6, 8, 10, 15, 20),
+    (3, 2): (0, 2, 2.5, 3, 3.5, 4, 4.3, 4.6, 5, 6, 8, 9, 10),
+    (4, 2): (0, 2, 2.5, 3, 3.5, 4, 4.3, 4.6, 4.8, 4.9, 5, 6, 8, 10),
+    (4, 3): _TWELVE,
+    (4, 4): _TWELVE,
+    (4, 6): (0, 2, 2.5, 3, 3.5, 4, 5, 10),
+    (4, 8): _EIGHT,
+    (4, 11): _EIGHT,
+    (4, 16): _EIGHT,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRow:
+    """One encoder-decoder pair.
+
+    Attributes:
+        dim: numbers in an index.
+        levels: ``L``, values of each.
+        weight: ``lambda`` on ``W1``, 0 for least distortion alone.
+        distortion: ``squared``, or ``deep`` for squared error plus deep features.
+        copy: further networks of the same row, for common randomness.
+        dithered: subtractive dither in place of private noise.
+    """
+
+    dim: int
+    levels: int
+    weight: float = 0.0
+    distortion: str = "squared"
+    copy: int = 0
+    dithered: bool = False
+
+    def __post_init__(self) -> None:
+        self.member  # noqa: B018 - checks dim and levels
+        if self.distortion not in {"squared", "deep"} or self.copy < 0:
+            raise InvalidSetting(f"distortion is squared or deep, copy 0 or more: {self}")
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise InvalidSetting(f"lambda must be finite and not negative: {self}")
+
+    @property
+    def name(self) -> str:
+        """Name of its files, such as ``squared-2-2-4.6``."""
+        extra = (f"-copy{self.copy}" if self.copy else "") + ("-dither" if self.dithered else "")
+        return f"{self.distortion}-{self.dim}-{self.levels}-{self.weight:g}{extra}"
+
+    @property
+    def rate_bits(self) -> float:
+        """``dim log2 L``, which [BM] takes for the rate of a digit."""
+        return self.dim * math.log2(self.levels)
+
+    @property
+    def member(self) -> Member:
+        """Its network; rows that differ in lambda alone begin alike."""
+        seed = 1000 * self.dim + 10 * self.levels + 100_000 * self.copy + int(self.dithered)
+        return Member(self.dim, self.levels, self.dithered, seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowBudget:
+    """Size and training of the one flow that serves all codes.
+
+    Attributes:
+        width, depth: of the network.
+        batch, steps: of the first round.
+        reflow_pairs, reflow_steps: of the round of reflow.
+        integration_steps: Euler steps.
+        rate: of Adam at its peak.
+        noise: of the start, as a share of the spread of a pixel.
+    """
+
+    width: int = 2048
+    depth: int = 4
+    batch: int = 2048
+    steps: int = 60_000
+    reflow_pairs: int = 400_000
+    reflow_steps: int = 20_000
+    integration_steps: int = 32
+    rate: float = 1e-3
+    noise: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """A preset: data, sizes, schedule and rows.
+
+    Attributes:
+        name: of the preset.
+        source: ``mnist`` or ``small`` (8x8).
+        digits: how many training digits; ``None`` for all.
+        tested: how many test digits; ``None`` for all.
+        shape: of the networks.
+        rows: pairs with squared error.
+        deep_rows: pairs with deep-feature distortion.
+        seeded: ``(dim, L)`` for which ``K = 2`` and ``4`` and dither are trained too.
+        batch: digits of a step.
+        epochs: passes over the digits at lambda = 0, and after it for each lambda. In the second
+            part the critics see every batch, and encoder and decoder every ``critic_steps``-th, the
+            usual order of WGAN-GP; [BM] does not state its number.
+        critic_steps: critic steps for one step of encoder and decoder.
+        rate_pairs: Adam's rate of encoder and decoder; ``rate_deep`` with deep features.
+        rate_deep: see above.
+        rate_second: Adam's rate of encoder and decoder in the second part, as a share of the first's.
+        rate_critics: Adam's rate of the critics.
+        alone: share of the second part, at its beginning and at its end, in which the critics train
+            alone: first so that pairs do not run from a critic that knows nothing, last so that the
+            critic's loss measures the pair that is kept.
+        classifier_epochs: passes of the classifier, at ``classifier_rate``.
+        classifier_rate: see above.
+        together: the most pairs in one process; 0 keeps pairs of one ``(dim, L)`` together.
+        bfloat16: compute networks in bfloat16 on a GPU.
+        flow: of the constructive route.
+    """
+
+    name: str
+    source: str
+    digits: int | None
+    tested: int | None
+    shape: PairShape
+    rows: tuple[PairRow, ...] = field(repr=False)
+    deep_rows: tuple[PairRow, ...] = field(repr=False)
+    seeded: tuple[tuple[int, int], ...]
+    batch: int = 64
+    epochs: tuple[int, int] = (25, 25)
+    critic_steps: int = 5
+    rate_pairs: float = 1e-2
+    rate_deep: float = 5e-3
+    rate_second: float = 1.0
+    rate_critics: float = 2e-4
+    alone: tuple[float, float] = (0.04, 0.04)
+    classifier_epochs: int = 30
+    classifier_rate: float = 1e-2
+    together: int = 0
+    bfloat16: bool = False
+    flow: FlowBudget = field(default_factory=FlowBudget)
+
+    def digest(self, rows: Sequence[PairRow], *, adversarial: bool = False) -> str:
+        """Identifies everything that the training of some rows depends on."""
+        first = (
+            "source", "digits", "shape", "batch", "rate_pairs", "rate_deep", "classifier_epochs",
+            "classifier_rate", "bfloat16",
+        )  # fmt: skip
+        second = ("epochs", "critic_steps", "rate_second", "rate_critics", "alone")
+        whole = asdict(self)
+        own: dict[str, Any] = {k: whole[k] for k in first + second * adversarial}
+        own |= {"first_epochs": self.epochs[0]}
+        text = json.dumps([own, [asdict(r) for r in rows]], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def estimators(self) -> tuple[PairRow, ...]:
+        """Rows at lambda = 0, once each, with the copies and dithered ones of ``seeded``."""
+        plain = [r for r in self.rows if r.weight == 0]
+        more = [PairRow(dim=d, levels=L, copy=c) for d, L in self.seeded for c in (1, 2, 3)]
+        more += [PairRow(dim=d, levels=L, dithered=True) for d, L in self.seeded]
+        return (*plain, *more)
+
+
+def rows_of(
+    table: dict[tuple[int, int], tuple[float, ...]], distortion: str = "squared"
+) -> tuple[PairRow, ...]:
+    """One row for each lambda of a table."""
+    return tuple(
+        PairRow(dim=d, levels=L, weight=float(w), distortion=distortion)
+        for (d, L), weights in table.items()
+        for w in weights
+    )
+
+
+def find_row(dim: int, levels: int, weight: float, distortion: str = "squared") -> PairRow:
+    """The row of [BM]'s table.
+
+    Raises:
+        InvalidSetting: the table has no such row.
+    """
+    if float(weight) not in [float(w) for w in TABLE.get((dim, levels), ())]:
+        known = ", ".join(f"({d},{L})" for d, L in TABLE)
+        raise InvalidSetting(
+            f"no row with dim {dim}, L {levels}, lambda {weight:g} in the table of 98; "
+            f"its (dim, L) are {known}"
+        )
+    return PairRow(dim=dim, levels=levels, weight=float(weight), distortion=distortion)
+
+
+# Ordered so that a run that is cut short has both ends of the rates.
+_THIRD: dict[tuple[int, int], tuple[float, ...]] = {
+    (2, 2): (0, 3, 4.6, 8, 20),
+    (4, 4): (0, 3, 5, 10),
+    (4, 16): (0, 3, 10),
+    (4, 2): (0, 3, 4.6, 10),
+    (4, 6): (0, 3, 10),
+    (3, 2): (0, 3, 5, 10),
+    (4, 3): (0, 3, 5, 10),
+    (4, 8): (0, 3, 10),
+    (4, 11): (0, 3, 10),
+}
+_DEEP_NINE: dict[tuple[int, int], tuple[float, ...]] = {
+    (2, 2): (0, 4.6, 20),
+    (4, 4): (0, 5, 10),
+    (4, 16): (0, 5, 10),
+}
+_FEW: dict[tuple[int, int], tuple[float, ...]] = {(2, 2): (0, 4), (4, 4): (0, 4)}
+
+_SMALL_SHAPE = PairShape(
+    side=8, encoder=(48, 32), hidden=32, base=2, channels=(16, 12, 8),
+    kernels=((3, 2), (3, 1), (2, 1)), critic=(8, 16),
+)  # fmt: skip
+# Half the width, and half to a quarter of the channels: about a tenth of the arithmetic.
+_THIN_SHAPE = PairShape(
+    encoder=(256, 128, 64, 64), hidden=64, channels=(16, 32, 32), critic=(16, 32, 64)
+)
+
+BUDGETS: dict[str, Budget] = {
+    "quick": Budget(
+        name="quick", source="small", digits=None, tested=None, shape=_SMALL_SHAPE,
+        rows=rows_of(_FEW), deep_rows=rows_of({(2, 2): (0, 4)}, "deep"), seeded=((2, 2),),
+        batch=32, epochs=(2, 1), critic_steps=2, rate_second=0.2, rate_critics=2e-3,
+        alone=(0.2, 0.1), classifier_epochs=5, classifier_rate=0.03,
+        flow=FlowBudget(width=128, depth=2, batch=128, steps=200, reflow_pairs=1000,
+                        reflow_steps=50, integration_steps=8, rate=2e-3),
+    ),
+    "cpu": Budget(
+        name="cpu", source="mnist", digits=10_000, tested=None, shape=_THIN_SHAPE,
+        rows=rows_of(_THIRD), deep_rows=rows_of(_DEEP_NINE, "deep"),
+        seeded=((2, 2), (4, 4)),
+        batch=32, epochs=(4, 3), critic_steps=2, rate_second=0.2, rate_critics=1e-3, alone=(0.15, 0.1),
+        flow=FlowBudget(width=768, depth=3, batch=256, steps=3000, reflow_pairs=10_000,
+                        reflow_steps=600, integration_steps=20, rate=1e-3),
+    ),
+    "paper": Budget(
+        name="paper", source="mnist", digits=None, tested=None, shape=PairShape(),
+        rows=rows_of(TABLE), deep_rows=rows_of(TABLE, "deep"), seeded=tuple(TABLE),
+        together=49, bfloat16=True,
+    ),
+}  # fmt: skip
+
+
+def budget_named(name: str) -> Budget:
+    """A preset by its name.
+
+    Raises:
+        InvalidSetting: there is none of this name.
+    """
+    if name not in BUDGETS:
+        raise InvalidSetting(f"unknown preset {name!r}; choose one of {', '.join(BUDGETS)}")
+    return BUDGETS[name]
