@@ -126,10 +126,44 @@ def weights() -> tuple[bytes, Read, None]:
     return whole[:head], read, None
 
 
+def learned(*, partial: bool) -> tuple[bytes, Read, Repair]:
+    """A `.vdc` file of the golden tests, whole or in parts, with chunk checksums repaired or not."""
+    import veridical
+
+    golden = Path(__file__).parents[1] / "tests/photo/learned/golden"
+    if partial:
+        # One step behind the parse: what is whole of a damaged file is shown.
+        def read(data: bytes) -> object:
+            return veridical.decode(
+                data, weights=golden / "tiny.safetensors", allow_partial=True, max_pixels=1_000_000
+            )
+    else:
+
+        def read(data: bytes) -> object:
+            return veridical.decode(data, weights=golden / "tiny.safetensors", max_pixels=1_000_000)
+
+    return (golden / "rounded.vdc").read_bytes(), read, repaired_chunks
+
+
+def repaired_chunks(data: bytes) -> bytes:
+    """The file with the checksum of every chunk that its lengths still lead to."""
+    out, at = bytearray(data), 10
+    while at + 12 <= len(out):
+        length = int.from_bytes(out[at : at + 4], "little")
+        end = at + 8 + length
+        if end + 4 > len(out):
+            break
+        out[end : end + 4] = struct.pack("<I", zlib.crc32(out[at + 4 : end]))
+        at = end + 4
+    return bytes(out)
+
+
 READERS: dict[str, Callable[[], tuple[bytes, Read, Repair | None]]] = {
     "AVIF": functools.partial(coded, "AVIF"),
     "WebP": functools.partial(coded, "WEBP"),
     "JPEG": functools.partial(coded, "JPEG"),
+    "vdc": functools.partial(learned, partial=False),
+    "vdc, partial": functools.partial(learned, partial=True),
     "entropy-coded message": message,
     "record of a study": record,
     "source of limits": source,
