@@ -1,14 +1,19 @@
 """Studies of digits: cuts, coded bits, the knob between two routes, and records of the quick preset."""
 
+from importlib.resources import files
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from veridical.bitstream import FrequencyTables
 from veridical.errors import MissingFile
+from veridical.studies.catalogue import redraw_study
 from veridical.studies.mnist import constructive, pairs
 from veridical.studies.mnist.coding import coded_bits
 from veridical.studies.mnist.material import MEASURES
+from veridical.studies.records import load_record
 from veridical.studies.run import Run
 
 
@@ -91,3 +96,13 @@ def test_both_routes_on_small_digits(tmp_path):
     )
     assert reports == []
     assert np.array_equal(again.arrays["table"], record.arrays["pairs"])
+
+
+@pytest.mark.parametrize("name", ["bm6", "bm7"])
+def test_shipped_records_are_drawn_without_training(name, tmp_path):
+    # Oracle: the record in the package: pictures appear, and what it says of itself is kept.
+    paths = redraw_study(name, tmp_path)
+    assert {path.suffix for path in paths} == {".png", ".pdf"}
+    shipped = load_record(Path(str(files("veridical.studies"))) / "data" / f"{name}.npz")
+    assert shipped.study == name
+    assert shipped.facts["preset"] == "cpu"
