@@ -98,7 +98,7 @@ def test_both_routes_on_small_digits(tmp_path):
     assert np.array_equal(again.arrays["table"], record.arrays["pairs"])
 
 
-@pytest.mark.parametrize("name", ["bm6", "bm7", "constructive-mnist"])
+@pytest.mark.parametrize("name", ["bm6", "bm7", "bm8", "bm9", "bm10", "constructive-mnist"])
 def test_shipped_records_are_drawn_without_training(name, tmp_path):
     # Oracle: the record in the package: pictures appear, and what it says of itself is kept.
     paths = redraw_study(name, tmp_path)
