@@ -1,6 +1,7 @@
 """The theory figures: what must be seen in each holds in its record, and the pictures appear."""
 
 import contextlib
+import zipfile
 
 import numpy as np
 import pytest
@@ -75,3 +76,13 @@ def test_damaged_records_are_refused_or_read(saved, data):
     damaged.write_bytes(bytes(content[:keep]))
     with contextlib.suppress(DamagedFile):
         assert load_record(damaged).arrays is not None
+
+
+def test_a_header_that_is_no_python_is_refused(tmp_path):
+    # Oracle: DamagedFile; numpy's own reader raises a TokenError on this header.
+    header = b"{'descr': '<f8', 'shape': (\x00\n"
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(tmp_path / "bad.npz", "w") as archive:
+        archive.writestr("y.npy", array)
+    with pytest.raises(DamagedFile):
+        load_record(tmp_path / "bad.npz")
