@@ -4,7 +4,7 @@
 
 Each job leaves checkpoints in ``work`` and its results in ``out``; the same command goes on after a
 kill or where its time ended. It needs PyTorch and numpy alone, so that it runs on a bare GPU machine;
-what it leaves in ``out`` goes into ``STUDIES/work/mnist-paper/out`` for ``veridical study``.
+what it leaves in ``out`` is copied for ``veridical study`` (``docs/mnist.md`` says where).
 """
 
 from __future__ import annotations
