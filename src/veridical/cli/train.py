@@ -12,6 +12,11 @@ from veridical.errors import MissingDependency
 
 __all__ = ["train_app"]
 
+Data = Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")]
+Validation = Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")]
+PresetName = Annotated[str, typer.Option(help="cpu, gpu or tiny.")]
+Minutes = Annotated[float | None, typer.Option(help="Stop, ready to go on, after this long.")]
+
 train_app = typer.Typer(help="Train own weights.", no_args_is_help=True)
 
 
@@ -22,15 +27,13 @@ def _group() -> None:
 
 @train_app.command()
 def photo(
-    data: Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")],
-    validation: Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")],
+    data: Data,
+    validation: Validation,
     run: Annotated[
         Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
     ] = Path("runs/photo"),
-    preset: Annotated[str, typer.Option(help="cpu, gpu or tiny.")] = "cpu",
-    minutes: Annotated[
-        float | None, typer.Option(help="Stop, ready to go on, after this long.")
-    ] = None,
+    preset: PresetName = "cpu",
+    minutes: Minutes = None,
     start: Annotated[
         Path | None, typer.Option(help="Weights file to begin with, instead of from nothing.")
     ] = None,
@@ -69,15 +72,13 @@ def _needs_accelerate() -> None:
 
 @train_app.command("photo-codec")
 def photo_codec(
-    data: Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")],
-    validation: Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")],
+    data: Data,
+    validation: Validation,
     run: Annotated[
         Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
     ] = Path("runs/photo-codec"),
-    preset: Annotated[str, typer.Option(help="cpu, gpu or tiny.")] = "cpu",
-    minutes: Annotated[
-        float | None, typer.Option(help="Stop, ready to go on, after this long.")
-    ] = None,
+    preset: PresetName = "cpu",
+    minutes: Minutes = None,
 ) -> None:
     """Train the learned codec on pictures of your own; a killed run goes on where it was.
 

@@ -1,6 +1,6 @@
 """The whole training for the studies of digits: classifier, pairs, deep pairs, constructive route.
 
-    python -m veridical.training.mnist --preset paper --data DATA --work runs/paper --out OUT --minutes 8
+    python -m veridical.training.mnist --preset paper --data DATA --work runs/paper --out runs/paper/out --minutes 8
 
 Each job leaves checkpoints in ``work`` and its results in ``out``; the same command goes on after a
 kill or where its time ended. It needs PyTorch and numpy alone, so that it runs on a bare GPU machine;
