@@ -22,7 +22,14 @@ from veridical.photo.condition import ResidualScale
 from veridical.photo.network import NetworkConfig, RestorationNetwork, laid_out
 from veridical.photo.price import PriceList
 
-__all__ = ["DEFAULT_WEIGHTS", "PhotoModel", "load_model", "resolve_device", "save_weights"]
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "PhotoModel",
+    "load_model",
+    "read_weights",
+    "resolve_device",
+    "save_weights",
+]
 
 DEFAULT_WEIGHTS = Path(__file__).parent / "weights" / "everyday.safetensors"
 
@@ -113,6 +120,39 @@ def save_weights(
     temporary.replace(path.with_suffix(".json"))
 
 
+def read_weights(
+    path: Path, layout: int, remedy: str
+) -> tuple[dict[str, Any], dict[str, torch.Tensor], str]:
+    """Header, tensors and SHA-256 of a weights file, if its card beside it describes it.
+
+    Args:
+        path: The weights file.
+        layout: Layout that the caller reads.
+        remedy: What an error tells the user to do.
+
+    Raises:
+        BadWeights: Not the file that the card describes, or of another layout.
+        OSError, SafetensorError, KeyError, TypeError, ValueError: Missing or damaged.
+    """
+    from safetensors import safe_open
+
+    card = json.loads(path.with_suffix(".json").read_text())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != card["sha256"]:
+        raise BadWeights(
+            f"{path} is not the file that its card describes (SHA-256 {digest[:12]}, "
+            f"card {str(card['sha256'])[:12]}); {remedy}"
+        )
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["veridical"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    if header["layout"] != layout:
+        raise BadWeights(
+            f"{path} has layout {header['layout']}, this version reads {layout}; {remedy}"
+        )
+    return header, tensors, digest
+
+
 @functools.lru_cache(maxsize=4)
 def load_model(path: Path | None = None, device: str = "cpu") -> PhotoModel:
     """Load a weights file; repeated calls return the same object.
@@ -125,7 +165,7 @@ def load_model(path: Path | None = None, device: str = "cpu") -> PhotoModel:
         BadWeights: Missing, damaged, of another layout, or not the file that its card describes.
         InvalidSetting: The device is unknown or not present.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     where = resolve_device(device)
     path = DEFAULT_WEIGHTS if path is None else Path(path)
@@ -135,21 +175,7 @@ def load_model(path: Path | None = None, device: str = "cpu") -> PhotoModel:
         else "copy it again together with its .json card, or train it again"
     )
     try:
-        data = path.read_bytes()
-        card = json.loads(path.with_suffix(".json").read_text())
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != card["sha256"]:
-            raise BadWeights(
-                f"{path} is not the file that its card describes (SHA-256 {digest[:12]}, "
-                f"card {str(card['sha256'])[:12]}); {remedy}"
-            )
-        with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()["veridical"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        if header["layout"] != _LAYOUT:
-            raise BadWeights(
-                f"{path} has layout {header['layout']}, this version reads {_LAYOUT}; {remedy}"
-            )
+        header, tensors, digest = read_weights(path, _LAYOUT, remedy)
         networks = [_network(header[name], tensors, name, where) for name in ("estimator", "flow")]
         p = header["prices"]
         return PhotoModel(

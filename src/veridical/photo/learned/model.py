@@ -34,7 +34,7 @@ from veridical.photo.learned.transform import (
     Synthesis,
     TransformConfig,
 )
-from veridical.photo.model import resolve_device
+from veridical.photo.model import read_weights, resolve_device
 
 __all__ = [
     "DEFAULT_CODEC",
@@ -222,23 +222,8 @@ def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
 
 @functools.lru_cache(maxsize=4)
 def _loaded(path: Path, where: torch.device, remedy: str, changed: tuple[int, int]) -> LearnedModel:
-    from safetensors import safe_open
-
     del changed  # when the files were written: a new one is read anew
-    card = json.loads(path.with_suffix(".json").read_text())
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != card["sha256"]:
-        raise BadWeights(
-            f"{path} is not the file that its card describes (SHA-256 {digest[:12]}, "
-            f"card {str(card['sha256'])[:12]}); {remedy}"
-        )
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["veridical"])
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    if header["layout"] != _LAYOUT:
-        raise BadWeights(
-            f"{path} has layout {header['layout']}, this version reads {_LAYOUT}; {remedy}"
-        )
+    header, tensors, digest = read_weights(path, _LAYOUT, remedy)
     sizes = TransformConfig.of(header["transform"]), PriorConfig(**header["prior"])
     latents = sizes[1].latents
     prices = header["prices"]
