@@ -57,7 +57,7 @@ class CodecPreset:
         balance: See the module.
         dither_share: Share of steps that quantize with dither.
         validation_side: Side of the validation crops.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: "no" or "bf16", which is used where the hardware has it.
     """
 
     name: str
@@ -78,7 +78,7 @@ class CodecPreset:
 
 
 CODEC_PRESETS = {
-    "cpu": CodecPreset("photo-cpu-1", Schedule(20000, 5e-4)),
+    "cpu": CodecPreset("photo-cpu-1", Schedule(16000, 5e-4), mixed_precision="bf16"),
     "gpu": CodecPreset(
         "photo-gpu-1",
         Schedule(200_000, 4e-4, 0.9995),
@@ -161,9 +161,8 @@ def train_codec(
     """The stage of training; ``None`` if ``seconds`` ran out, with a checkpoint to go on from."""
     from accelerate import Accelerator
 
-    accelerator = Accelerator(
-        mixed_precision=preset.mixed_precision if torch.cuda.is_available() else "no"
-    )
+    fast = torch.cuda.is_available() or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    accelerator = Accelerator(mixed_precision=preset.mixed_precision if fast else "no")
     sampler = CropSampler(
         pixels, patch=preset.patch, batch_size=preset.batch_size,
         seed=seed + 1000 * accelerator.process_index,

@@ -68,9 +68,10 @@ class TrainedCodec(CodecNetworks):
         """
         with torch.autocast(x.device.type, enabled=False):
             gain, inverse = self.gains(quality)
-        y = self.analysis(x).float() * gain
-        z = self.hyper_analysis(y).float()
+        y = self.analysis(x)
         with torch.autocast(x.device.type, enabled=False):
+            y = y * gain
+            z = self.hyper_analysis(y)
             n_latents = y.shape[1]
             u = noise[:, n_latents:, : z.shape[2], : z.shape[3]]
             row = (quality * self.gains.segments + QUALITY_STEPS // 2) // QUALITY_STEPS
@@ -84,7 +85,7 @@ class TrainedCodec(CodecNetworks):
             decoded = latents * (inverse / MEAN_UNIT)
         symbols = ((latents - mean) / MEAN_UNIT).detach()
         return Relaxed(
-            self.synthesis(decoded, quality).float(),
+            self.synthesis(decoded, quality),
             latent_bits.sum((1, 2, 3)), hyper_bits.sum((1, 2, 3)), symbols, rows.detach(),
         )  # fmt: skip
 

@@ -127,7 +127,9 @@ class Analysis(nn.Module):
         """See the class."""
         x = 2 * x - 1
         a = self.at4(self.head(nn.functional.pixel_unshuffle(x, 4)))
-        return self.tail(self.at16(self.to16(self.at8(self.to8(a))))) + self.block(x)
+        a = self.tail(self.at16(self.to16(self.at8(self.to8(a)))))
+        with torch.autocast(x.device.type, enabled=False):  # its sums need every digit
+            return a.to(x.dtype) + self.block(x)
 
 
 class Synthesis(nn.Module):
@@ -159,12 +161,13 @@ class Synthesis(nn.Module):
             y: Latents times the inverse gain, (n, latents, height, width).
             quality: 0 to ``QUALITY_STEPS``, shape (n,).
         """
-        condition = self.embed(_features(quality).to(y.dtype))
+        with torch.autocast(y.device.type, enabled=False):  # their sums need every digit
+            condition = self.embed(_features(quality).to(y.dtype))
+            blocks = nn.functional.pixel_shuffle(self.block(y), STRIDE)
         shuffle = nn.functional.pixel_shuffle
         a = self.at16(self.head(y), condition)
         a = self.at8(shuffle(self.to8(a), 2), condition)
         a = self.at4(shuffle(self.to4(a), 2), condition)
-        blocks = shuffle(self.block(y), STRIDE)
         return (shuffle(self.tail(a), 4) + blocks) * 0.5 + 0.5
 
 
