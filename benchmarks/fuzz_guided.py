@@ -199,7 +199,7 @@ def child(options: argparse.Namespace) -> None:
     def one(data: bytes) -> None:
         watch(data)
         # libFuzzer leaves without returning, so the counts are written now and then.
-        if sum(watch.counts[k] for k in ("read", "refused", "faults")) % 200 == 1:
+        if sum(watch.counts[k] for k in ("read", "refused", "faults")) % 20 == 1:
             counts.write_text(json.dumps(watch.counts), encoding="utf-8")
 
     words = [

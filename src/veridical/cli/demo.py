@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from veridical.cli import terminal
-from veridical.cli.files import write_whole
 from veridical.errors import MissingDependency, TargetUnreachable, UnwritableOutput
+from veridical.writing import write_whole
 
 __all__ = ["demo"]
 

@@ -1,19 +1,17 @@
-"""Which files a command reads and writes; writing is all or nothing."""
+"""Which files a command reads and writes."""
 
 from __future__ import annotations
 
 import glob
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 from veridical.errors import InvalidSetting, MissingFile, OutputExists, UnwritableOutput
 from veridical.studies.records import make_folder
 
-__all__ = ["check_output", "expand", "jobs", "read_list", "write_whole"]
+__all__ = ["check_output", "expand", "jobs", "read_list"]
 
 
 def expand(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
@@ -134,28 +132,3 @@ def check_output(target: Path, source: Path | None, force: bool) -> None:
             )
     if not os.access(target.parent, os.W_OK):
         raise UnwritableOutput(f"no permission to write in {target.parent}")
-
-
-def write_whole(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file under a temporary name and rename it, so that it is whole or not there.
-
-    Raises:
-        UnwritableOutput: The file cannot be written.
-    """
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
-        )
-        with os.fdopen(handle, "w+b") as file:
-            write(file)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(target)
-        temporary = None
-    except OSError as cause:
-        raise UnwritableOutput(f"cannot write {target}: {cause.strerror or cause}") from cause
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

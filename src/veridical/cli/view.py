@@ -10,7 +10,8 @@ import typer
 
 from veridical.cli import terminal
 from veridical.cli.comparison import CODED
-from veridical.cli.files import check_output, expand, write_whole
+from veridical.cli.files import check_output, expand
+from veridical.writing import write_whole
 
 __all__ = ["view"]
 

@@ -237,7 +237,7 @@ def run_codec(
 
         if train_codec(pixels, sizes, run, report, seconds=left) is None:
             return None
-        say(f"training is done: {(run / 'codec.json').read_text()}")
+        say(f"training is done: {(run / 'codec.json').read_text(encoding='utf-8')}")
     words = [
         "veridical train photo-codec",
         *(p.name for p in data),
@@ -247,7 +247,7 @@ def run_codec(
     recipe = {
         "command": " ".join([*words, "--preset", preset]),
         "training_data": {"pictures": len(pixels.records), "sha256": pixels.digest},
-        "stages": {"codec": json.loads((run / "codec.json").read_text())},
+        "stages": {"codec": json.loads((run / "codec.json").read_text(encoding="utf-8"))},
     }
     return export(
         load_networks(sizes, run), sizes.name, validation, sizes.validation_side, run, recipe,
