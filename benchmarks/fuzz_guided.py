@@ -203,7 +203,7 @@ def child(options: argparse.Namespace) -> None:
             counts.write_text(json.dumps(watch.counts), encoding="utf-8")
 
     words = [
-        sys.argv[0], str(corpus), f"-max_total_time={options.seconds}", "-max_len=8192",
+        sys.argv[0], str(corpus), f"-max_total_time={max(1, int(options.until - time.time()))}", "-max_len=8192",
         f"-rss_limit_mb={options.memory_mib}", f"-timeout={options.timeout}", "-print_final_stats=1",
         f"-artifact_prefix={faults}/hard-{options.target}-",
     ]  # fmt: skip
@@ -219,11 +219,11 @@ def test_once(test: Test, seeds: list[bytes]) -> None:
 
 def run_target(options: argparse.Namespace, target: str, seconds: int) -> dict[str, Any]:
     """A target for some seconds, started again after a hard crash; its figures."""
-    until = time.monotonic() + seconds
+    until = time.time() + seconds
     out: dict[str, Any] = {"executions": 0, "edges": 0, "corpus": 0, "hard": 0, "slowest_s": 0.0}
-    while (left := int(until - time.monotonic())) > 0:
+    while time.time() < until:
         words = [
-            sys.executable, __file__, "--target", target, "--seconds", left, "--corpus", options.corpus,
+            sys.executable, __file__, "--target", target, "--until", until, "--corpus", options.corpus,
             "--memory-mib", options.memory_mib, "--timeout", options.timeout,
         ]  # fmt: skip
         done = subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False)
@@ -258,7 +258,7 @@ def main() -> None:
     options.add_argument("--memory-mib", type=int, default=2048)
     options.add_argument("--timeout", type=int, default=60, help="seconds an input, on the clock")
     options.add_argument("--target", choices=list(TARGETS), help=argparse.SUPPRESS)
-    options.add_argument("--seconds", type=int, help=argparse.SUPPRESS)
+    options.add_argument("--until", type=float, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.target is not None:
         child(chosen)
