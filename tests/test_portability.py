@@ -219,7 +219,9 @@ def test_a_poor_code_page_stops_no_output(monkeypatch, tmp_path):
         monkeypatch.setattr(sys, "stdout", out)
         words = ["veridical", "encode", tmp_path / "a.png", tmp_path / name, "--quality", 30, "-f"]
         monkeypatch.setattr(sys, "argv", list(map(str, words)))
-        main()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 0
         out.flush()
         assert b"\\u96ea.jpg" in out.buffer.getvalue().replace(b"\n", b"")
     assert (tmp_path / name).exists()

@@ -105,14 +105,11 @@ def command(words):
 
 
 def demo(words):
-    """The demo on a small piece of its photograph, without networks that only measure."""
+    """The demo on a small piece of its photograph."""
     import skimage.data
-
-    import veridical.measure.photo
 
     piece = skimage.data.coffee()[100:148, 200:264].copy()
     skimage.data.coffee = lambda: piece
-    veridical.measure.photo.has_metrics = lambda: False
     command(words)
 
 
@@ -258,13 +255,17 @@ def main():
     torch.set_num_threads(1)
     announce_writers()
     import veridical.cli.main
+    import veridical.measure.photo
     import veridical.photo.decode
     import veridical.photo.encode
     import veridical.studies.catalogue  # noqa: F401 (once, instead of in every run)
 
     jobs = json.loads(Path(sys.argv[1]).read_text())
-    report = {job["name"]: do(job) for job in jobs}
-    Path(sys.argv[2]).write_text(json.dumps(report, indent=1))
+    veridical.measure.photo.has_metrics = lambda: False  # large networks that only measure
+    report = {}
+    for job in jobs:
+        report[job["name"]] = do(job)
+        Path(sys.argv[2]).write_text(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":
