@@ -132,7 +132,16 @@ def digits(words):
     sys.exit(mnist.main(words))
 
 
-ACTIONS = {f.__name__: f for f in (command, demo, digits)}
+def careless(words):
+    """What must be caught: a target that is opened itself, and half a file that gets its name."""
+    for name in words:
+        if name == "renamed.txt":
+            Path("half.tmp").write_bytes(b"ha")
+            Path("half.tmp").rename(name)
+        Path(name).write_bytes(b"half a")
+
+
+ACTIONS = {f.__name__: f for f in (command, demo, digits, careless)}
 
 
 def run(job, folder, seen, log):
@@ -258,7 +267,7 @@ def main():
     import veridical.measure.photo
     import veridical.photo.decode
     import veridical.photo.encode
-    import veridical.studies.catalogue  # noqa: F401 (once, instead of in every run)
+    import veridical.studies.catalogue
 
     jobs = json.loads(Path(sys.argv[1]).read_text())
     veridical.measure.photo.has_metrics = lambda: False  # large networks that only measure

@@ -113,6 +113,8 @@ def quick(tmp_path_factory):
         {"name": name, "action": "command", "words": words, "same": ["*"]}
         for name, words in QUIET.items()
     ]
+    careless = {"name": "careless", "action": "careless", "words": ["opened.txt", "renamed.txt"]}
+    jobs.append(careless | {"old": True, "same": ["*"]})
     return run_jobs(tmp_path_factory.mktemp("quick"), jobs)
 
 
@@ -120,6 +122,13 @@ def quick(tmp_path_factory):
 def test_a_killed_command_leaves_old_or_new(quick, name):
     check(quick[name])
     assert quick[name]["outputs"]
+
+
+def test_a_careless_writer_is_caught(quick):
+    # Oracle: both kinds of carelessness are told, so that the tests above can fail.
+    wrong = quick["careless"]["wrong"]
+    assert any("opened.txt: 0 bytes" in w for w in wrong)
+    assert any("renamed.txt: 2 bytes" in w for w in wrong)
 
 
 @pytest.mark.parametrize("name", QUIET)
