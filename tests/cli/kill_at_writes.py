@@ -134,11 +134,11 @@ def digits(words):
 
 def careless(words):
     """What must be caught: a target that is opened itself, and half a file that gets its name."""
-    for name in words:
-        if name == "renamed.txt":
-            Path("half.tmp").write_bytes(b"ha")
-            Path("half.tmp").rename(name)
-        Path(name).write_bytes(b"half a")
+    del words
+    Path("half.tmp").write_bytes(b"ha")
+    Path("half.tmp").rename("renamed.txt")
+    Path("opened.txt").write_bytes(b"whole")
+    Path("renamed.txt").write_bytes(b"whole")
 
 
 ACTIONS = {f.__name__: f for f in (command, demo, digits, careless)}
@@ -230,16 +230,18 @@ def do(job):
     before = final_files(base / "inputs")
     report["clean_code"], _ = run(job, base / "clean", None, log)
     clean = final_files(base / "clean")
-    outputs = sorted(name for name in clean if before.get(name) != clean[name])
+    own = job.get("own_business", [])
+    outputs = sorted(
+        name
+        for name in clean
+        if before.get(name) != clean[name] and not any(fnmatch.fnmatch(name, p) for p in own)
+    )
     report["outputs"] = outputs
     if job.get("old"):
         for name in outputs:
             target = base / "killed" / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            if name not in before and not any(
-                fnmatch.fnmatch(name, p) for p in job.get("own_business", [])
-            ):
-                target.write_bytes(OLD)
+            target.write_bytes(OLD)
     seen = []
     for _ in range(MOST_RUNS):
         code, events = run(job, base / "killed", seen, log)
