@@ -36,7 +36,7 @@ from veridical.photo.restore import (
 if TYPE_CHECKING:
     from veridical.photo.learned.model import QualityPrices
 
-__all__ = ["FileInfo", "decode", "decode_picture", "info"]
+__all__ = ["FileInfo", "decode", "decode_picture", "info", "picture_info", "vdc_bytes"]
 
 
 def decode(
@@ -86,7 +86,7 @@ def decode(
     if perception is not None:
         check_perception(perception)
     NoiseField(seed)
-    data = _vdc_bytes(source)
+    data = vdc_bytes(source)
     if data is not None:
         from veridical.photo.learned.decode import decode_container
         from veridical.photo.learned.model import load_codec
@@ -104,7 +104,7 @@ def decode(
     )  # fmt: skip
 
 
-def _vdc_bytes(source: Source) -> bytes | None:
+def vdc_bytes(source: Source) -> bytes | None:
     """The bytes of a source that begins like a ``.vdc`` file; None for any other."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source) if bytes(source[:4]) == SIGNATURE[:4] else None
@@ -203,13 +203,30 @@ def info(
 ) -> FileInfo:
     """Read a file and predict its price at every setting, without decoding it at any realism.
 
+    Args:
+        source: Path or bytes of an AVIF, WebP, JPEG or ``.vdc`` file.
+        steps: Steps of the generator; the transport cost depends on them.
+        weights: Own weights file instead of the shipped one.
+        max_pixels: Limit against decompression bombs.
+
     Raises:
         VeridicalError: Any of ``errors``.
     """
-    data = _vdc_bytes(source)
+    check_steps(steps)
+    data = vdc_bytes(source)
     if data is not None:
         return _vdc_info(data, None if weights is None else Path(weights), max_pixels)
     picture = open_coded(source, max_pixels=max_pixels)
+    return picture_info(picture, steps=steps, weights=weights)
+
+
+def picture_info(
+    picture: CodedPicture,
+    *,
+    steps: int = DEFAULT_STEPS,
+    weights: str | PathLike[str] | None = None,
+) -> FileInfo:
+    """As :func:`info`, for a file that is open already."""
     condition = picture.condition
     price = Calibration(0.0, 0.0)
     if condition is not None:
