@@ -102,7 +102,7 @@ def _pairs(originals: Path, files: Path) -> list[tuple[Path, Path]]:
 def _means(results: dict[str, Any]) -> list[dict[str, Any]]:
     """Means over the files by row; a column that some file lacks is left out.
 
-    A row that some file lacks, as ``.vdc`` files lack an ordinary decoder, says of how many it is.
+    A row that some file lacks, as ``.vdc`` files lack an ordinary decoder, says of how many files it is.
     """
     by_name: dict[str, list[dict[str, Any]]] = {}
     for rows in results.values():
@@ -110,7 +110,7 @@ def _means(results: dict[str, Any]) -> list[dict[str, Any]]:
             by_name.setdefault(row["name"], []).append(row)
     out = []
     for name, rows in by_name.items():
-        few = "" if len(rows) == len(results) else f" ({len(rows)} files)"
+        few = "" if len(rows) == len(results) else f" ({len(rows)} of {len(results)})"
         mean: dict[str, Any] = {"name": name + few}
         for key in _COLUMNS:
             values = [row[key] for row in rows]
