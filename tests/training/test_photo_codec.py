@@ -70,7 +70,7 @@ def test_a_run_ends_in_weights_that_code(finished):
     assert card["training_data"]["pictures"] == 4
     assert [f["quality"] for f in card["figures"]] == [0, 50, 100]
     model = load_codec(path)
-    assert not model.prices.complete  # there is no generator yet
+    assert not model.prices[0].complete  # there is no generator yet
     assert model.sizes == (TINY.transform, TINY.prior)
 
 
@@ -81,7 +81,7 @@ def test_prices_are_measured_on_files(finished, folder):
     pictures = centre_crops(folder, TINY.validation_side)
     assert [p.shape for p in pictures] == [(96, 96, 3)] * 4
     found = np.mean([rate_and_error(model, p, [5000]) for p in pictures], axis=0)
-    assert model.prices.error(5000) == pytest.approx(found[0, 1], rel=1e-6)
+    assert model.prices[0].error(5000) == pytest.approx(found[0, 1], rel=1e-6)
 
 
 def test_the_frozen_prior_of_a_trained_model_is_the_trained_one(finished):

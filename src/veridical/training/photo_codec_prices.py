@@ -14,10 +14,10 @@ from veridical.photo.learned.encode import LearnedEncoder
 from veridical.photo.learned.model import (
     CodecNetworks,
     LearnedModel,
-    QualityPrices,
     load_codec,
     save_codec,
 )
+from veridical.photo.learned.prices import QualityPrices
 from veridical.photo.learned.prior import QUALITY_STEPS
 from veridical.training.photo_pixels import centre_crops
 
@@ -88,9 +88,9 @@ def export(
         say(
             f"quality {figure['quality']:g}: {figure['bits_per_pixel']} bits per pixel, {figure['psnr_db']} dB"
         )
-    prices = QualityPrices(np.array(qualities), np.maximum(error, 1e-9), np.zeros(len(error)))
+    prices = QualityPrices.without_cost(np.array(qualities), np.maximum(error, 1e-9))
     path = run / "photo-codec.safetensors"
     validated = {"pictures": len(pictures), "side": side, "folder": validation.name}
     card = recipe | {"validation": validated, "figures": figures}
-    save_codec(path, networks, card, name=name, prices=prices)
+    save_codec(path, networks, card, name=name, prices={0: prices})
     return path
