@@ -34,19 +34,20 @@ if TYPE_CHECKING:
     from veridical.errors import VeridicalError
     from veridical.interpolate import Calibration
     from veridical.oneshot.samples import design
-    from veridical.photo.decode import FileInfo, decode, info
+    from veridical.photo.decode import decode
     from veridical.photo.encode import LearnedSettings, encode
+    from veridical.photo.facts import FileInfo, info
 
 _HOME = {
     "Calibration": "veridical.interpolate",
     "Codec": "veridical.codec",
-    "FileInfo": "veridical.photo.decode",
+    "FileInfo": "veridical.photo.facts",
     "LearnedSettings": "veridical.photo.encode",
     "VeridicalError": "veridical.errors",
     "decode": "veridical.photo.decode",
     "design": "veridical.oneshot.samples",
     "encode": "veridical.photo.encode",
-    "info": "veridical.photo.decode",
+    "info": "veridical.photo.facts",
 }
 
 

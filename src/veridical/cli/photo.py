@@ -199,7 +199,7 @@ def info(
 ) -> None:
     """Say what a file is and predict the error of every setting before decoding."""
     from veridical.cli.files import expand
-    from veridical.photo.decode import info as photo_info
+    from veridical.photo.facts import info as photo_info
 
     for path in expand(files, CODED):
         i = photo_info(path, steps=steps, weights=weights, max_pixels=_limit(max_pixels))

@@ -14,7 +14,7 @@ from veridical.cli.files import check_output, expand, write_whole
 from veridical.errors import InvalidSetting
 
 if TYPE_CHECKING:
-    from veridical.photo.decode import FileInfo
+    from veridical.photo.facts import FileInfo
 
 __all__ = ["view"]
 

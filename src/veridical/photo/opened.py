@@ -12,25 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from PIL import Image
 
 from veridical.bitstream.container import read
-from veridical.photo.decode import (
-    FileInfo,
-    decode,
-    decode_picture,
-    info,
-    picture_info,
-    vdc_bytes,
-)
+from veridical.photo.decode import decode, decode_picture, vdc_bytes
+from veridical.photo.facts import FileInfo, info, picture_info
 from veridical.photo.noise import NoiseField
 from veridical.photo.reader import DEFAULT_MAX_PIXELS, CodedPicture, Source, open_coded
 from veridical.photo.restore import DEFAULT_STEPS, check_steps
-
-if TYPE_CHECKING:
-    from veridical.photo.learned.model import LearnedModel
 
 __all__ = ["Opened", "Settings", "open_file", "within_reach"]
 
@@ -153,11 +144,7 @@ def _learned(data: bytes, s: Settings) -> Opened:
     model = load_codec(None if s.weights is None else Path(s.weights), s.device)
     check_model(header, model)
     facts = info(data, steps=s.steps, weights=s.weights, max_pixels=s.max_pixels)
-    return _Learned(data, facts, s, _generates(model))
-
-
-def _generates(model: LearnedModel) -> bool:
-    return getattr(model, "flow", None) is not None
+    return _Learned(data, facts, s, model.flow is not None)
 
 
 def within_reach(
