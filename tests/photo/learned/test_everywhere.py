@@ -218,7 +218,7 @@ def test_every_option_of_decode_arrives(folder, lively, monkeypatch):
         "max_pixels": 999, "allow_partial": True,
     }  # fmt: skip
     assert {k: options[k] for k in told} == told
-    run("decode", folder / "a.vdc", folder / "y.png", "--realism", 0.25)
+    run("decode", folder / "a.vdc", folder / "y.png", "--realism", 0.25, "--weights", lively)
     assert seen[1][1]["realism"] == 0.25
 
 
