@@ -3,7 +3,9 @@
 >>> import veridical
 >>> data = veridical.encode("photo.png", bpp=0.25)            # an ordinary AVIF file
 >>> picture = veridical.decode(data, realism=0.7)             # a Pillow picture
+>>> small = veridical.encode("photo.png", format="VDC", bpp=0.2)  # the learned format, for veridical only
 
+All functions for photographs take AVIF, WebP, JPEG and ``.vdc`` files, as paths or bytes.
 The heavy libraries are imported on first use.
 """
 
@@ -18,6 +20,7 @@ __all__ = [
     "Calibration",
     "Codec",
     "FileInfo",
+    "LearnedSettings",
     "VeridicalError",
     "__version__",
     "decode",
@@ -31,18 +34,20 @@ if TYPE_CHECKING:
     from veridical.errors import VeridicalError
     from veridical.interpolate import Calibration
     from veridical.oneshot.samples import design
-    from veridical.photo.decode import FileInfo, decode, info
-    from veridical.photo.encode import encode
+    from veridical.photo.decode import decode
+    from veridical.photo.encode import LearnedSettings, encode
+    from veridical.photo.facts import FileInfo, info
 
 _HOME = {
     "Calibration": "veridical.interpolate",
     "Codec": "veridical.codec",
-    "FileInfo": "veridical.photo.decode",
+    "FileInfo": "veridical.photo.facts",
+    "LearnedSettings": "veridical.photo.encode",
     "VeridicalError": "veridical.errors",
     "decode": "veridical.photo.decode",
     "design": "veridical.oneshot.samples",
     "encode": "veridical.photo.encode",
-    "info": "veridical.photo.decode",
+    "info": "veridical.photo.facts",
 }
 
 

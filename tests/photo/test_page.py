@@ -134,3 +134,46 @@ def test_the_slider_is_the_interpolation(html, pictures, tmp_path, realism):
         seen = np.asarray(picture.convert("RGB")).astype(float)[:64, :96]
     expected = (1 - realism) * mmse + realism * real
     assert np.abs(seen - expected).max() <= 2
+
+
+# What the page offers for each file, with an original and without: [side by side, its picture is that
+# of ..., button for the ordinary decoder, curve].
+OFFERS = """
+const offers = [];
+function note() {
+  const is = {original: DATA.original, ordinary: item.ordinary, x_mmse: item.x_mmse};
+  offers.push([$("beside").textContent, Object.keys(is).find(k => is[k] === $("plain").src),
+    !$("ordinary").hidden, $("chart").style.display !== "none", $("price").textContent]);
+}
+function all() { DATA.files.forEach((_, i) => { $("file").value = i; choose(); note(); }); }
+all(); DATA.original = null; all();
+dispatchEvent(new KeyboardEvent("keydown", {key: "o"}));
+document.body.innerHTML = "<pre>" + JSON.stringify([offers, Number($("other").style.opacity)]) + "</pre>";
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_what_a_file_lacks_is_not_offered(pictures, tmp_path):
+    # Oracle: contract: side by side stands the ordinary decoder, else the original, else realism 0;
+    # no button, key or curve for what there is not.
+    original, mmse, real, ordinary = pictures
+    price = Calibration(1e-3, 8e-4)
+    both = [
+        PageFile("everyday", mmse, real, ordinary, price, [], []),
+        PageFile("learned", mmse, real, None, None, [], []),
+    ]
+    source = tmp_path / "page.html"
+    html = page(original, both)
+    source.write_text(
+        html.replace("</html>", f"<script>{OFFERS}</script></html>"), encoding="utf-8"
+    )
+    dom = browse(source, "--dump-dom", "--window-size=900,700")
+    offers, opacity = json.loads(re.search(r"<pre>(.*)</pre>", dom).group(1))
+    everyday, learned, everyday_alone, learned_alone = offers
+    assert everyday == everyday_alone
+    assert everyday[:4] == ["Side by side: ordinary decoder", "ordinary", True, True]
+    assert "30.00 dB" in everyday[4]
+    assert learned[:4] == ["Side by side: original", "original", False, False]
+    assert learned_alone[:4] == ["Side by side: realism 0", "x_mmse", False, False]
+    assert "No price" in learned[4]
+    assert opacity == 0

@@ -35,16 +35,19 @@ def comparison_table(rows: list[dict[str, Any]], title: str) -> Table:
     """A table of ``measure.photo.ComparisonRow``; columns that were not measured are left out."""
     table = Table(title=title, title_justify="left")
     table.add_column("")
-    shown = {k: v for k, v in _COLUMNS.items() if any(row[k] is not None for row in rows)}
+    shown = {k: v for k, v in _COLUMNS.items() if any(_measured(row[k]) for row in rows)}
     for name, _ in shown.values():
         table.add_column(name, justify="right")
     for row in rows:
         cells = [
-            "" if row[k] is None or math.isnan(row[k]) else format(row[k], form)
-            for k, (_, form) in shown.items()
+            format(row[k], form) if _measured(row[k]) else "" for k, (_, form) in shown.items()
         ]
         table.add_row(row["name"], *cells)
     return table
+
+
+def _measured(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)
 
 
 def compare_folders(
@@ -98,14 +101,18 @@ def _pairs(originals: Path, files: Path) -> list[tuple[Path, Path]]:
 
 
 def _means(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Means over the files by row; a column that some file lacks is left out."""
+    """Means over the files by row; a column that some file lacks is left out.
+
+    A row that some file lacks, as ``.vdc`` files lack an ordinary decoder, says of how many files it is.
+    """
     by_name: dict[str, list[dict[str, Any]]] = {}
     for rows in results.values():
         for row in rows:
             by_name.setdefault(row["name"], []).append(row)
     out = []
     for name, rows in by_name.items():
-        mean: dict[str, Any] = {"name": name}
+        few = "" if len(rows) == len(results) else f" ({len(rows)} of {len(results)})"
+        mean: dict[str, Any] = {"name": name + few}
         for key in _COLUMNS:
             values = [row[key] for row in rows]
             mean[key] = None if None in values else sum(values) / len(values)

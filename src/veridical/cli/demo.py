@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from veridical.cli import terminal
 from veridical.errors import MissingDependency, TargetUnreachable, UnwritableOutput
 from veridical.writing import write_whole
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from veridical.photo.opened import Settings
+    from veridical.photo.page import PageFile
 
 __all__ = ["demo"]
 
@@ -27,14 +32,14 @@ def demo(
 ) -> None:
     """Code a photograph in each format, decode it at realism 0, 0.5 and 1, and show it on a page.
 
-    The photograph comes with scikit-image. Files in the folder are replaced.
+    The photograph comes with scikit-image. Files in the folder are replaced. The .vdc format takes
+    part if its weights are installed.
     """
-    from veridical.cli.comparison import comparison_table
-    from veridical.measure.photo import compare_pictures, has_metrics
-    from veridical.photo.decode import decode, info
-    from veridical.photo.encode import encode
-    from veridical.photo.page import PageFile, page
-    from veridical.photo.reader import open_coded
+    from PIL import Image
+
+    from veridical.photo.learned import model as learned
+    from veridical.photo.opened import Settings
+    from veridical.photo.page import page
 
     try:
         from skimage import data as photographs
@@ -42,63 +47,70 @@ def demo(
         raise MissingDependency(
             'the demo photograph comes with scikit-image: pip install "veridical[demo]"'
         ) from cause
-    import numpy as np
-    from PIL import Image
-
-    truth = photographs.coffee()
-    original = Image.fromarray(truth)
+    original = Image.fromarray(photographs.coffee())
+    settings = Settings(seed, steps, device)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
         raise UnwritableOutput(
             f"cannot make the folder {out}: {cause.strerror or cause}"
         ) from cause
-    coded = []
-    for format_name, suffix in (("AVIF", "avif"), ("WEBP", "webp"), ("JPEG", "jpg")):
-        with terminal.progress(format_name) as update:
-            try:
-                file = encode(original, format=format_name, bpp=bpp)
-            except TargetUnreachable:
-                file = encode(original, format=format_name, quality=3)
-                terminal.notice(
-                    f"{format_name} cannot go down to {bpp} bits per pixel here; using its quality 3"
-                )
-            facts = info(file, steps=steps)
-            versions = {}
-            for k, a in enumerate((0.0, 0.5, 1.0)):
-                update(k, 4)
-                versions[a] = decode(file, realism=a, seed=seed, steps=steps, device=device)
-            update(3, 4)
-            ordinary = open_coded(file).pixels
-            rows = compare_pictures(
-                truth,
-                [("ordinary decoder", ordinary, float("nan"))]
-                + [
-                    (f"realism {a:g}", np.asarray(x), facts.predicted_psnr_db(a))
-                    for a, x in versions.items()
-                ],
-                perceptual=has_metrics(),
-            )
-        title = f"{format_name}, {facts.bits_per_pixel:.3f} bits per pixel, {facts.n_bytes:,} bytes"
-        table = comparison_table([asdict(row) for row in rows], title)
-        terminal.out.print(table)
-        write_whole(out / f"coffee.{suffix}", lambda f, b=file: f.write(b))
-        for a, x in versions.items():
-            buffer = io.BytesIO()
-            x.save(buffer, "PNG")
-            write_whole(
-                out / f"coffee.{suffix}.realism-{a:g}.png",
-                lambda f, b=buffer: f.write(b.getvalue()),
-            )
-        cells = [list(column.cells) for column in table.columns]
-        coded.append(
-            PageFile(
-                title, versions[0.0], versions[1.0], Image.fromarray(ordinary), facts.price,
-                [str(c.header) for c in table.columns], [[str(x) for x in r] for r in zip(*cells, strict=True)],
-            )
-        )  # fmt: skip
-    html = page(original, coded)
+    formats = [("AVIF", "avif"), ("WEBP", "webp"), ("JPEG", "jpg")]
+    if learned.DEFAULT_CODEC.exists():
+        formats.append(("VDC", "vdc"))
+    coded = [_shown(original, name, out / f"coffee.{end}", bpp, settings) for name, end in formats]
+    html = page(original, [file for file in coded if file is not None])
     write_whole(out / "demo.html", lambda f: f.write(html.encode("utf-8")))
     terminal.out.print(
         f"open {out / 'demo.html'} in a browser: its slider is the realism", markup=False
     )
+
+
+def _shown(
+    original: Image.Image, format_name: str, target: Path, bpp: float, settings: Settings
+) -> PageFile | None:
+    """Code in one format, print the table, write file and pictures.
+
+    Returns:
+        What the page shows; None if there is no realism to choose.
+    """
+    import numpy as np
+
+    from veridical.cli.comparison import comparison_table
+    from veridical.measure.photo import compare_opened
+    from veridical.photo.opened import open_file
+    from veridical.photo.page import PageFile
+
+    with terminal.progress(format_name) as update:
+        data = _coded(original, format_name, bpp)
+        file = open_file(data, settings)
+        rows, pictures = compare_opened(
+            np.asarray(original), file, notice=terminal.notice, progress=update
+        )
+    facts = file.facts
+    title = f"{format_name}, {facts.bits_per_pixel:.3f} bits per pixel, {facts.n_bytes:,} bytes"
+    table = comparison_table([asdict(row) for row in rows], title)
+    terminal.out.print(table)
+    write_whole(target, lambda f: f.write(data))
+    for a, x in pictures.items():
+        name = target.with_name(f"{target.name}.realism-{a:g}.png")
+        write_whole(name, lambda f, x=x: x.save(f, "PNG"))
+    if not file.has_generator:
+        return None
+    cells = zip(*(column.cells for column in table.columns), strict=True)
+    return PageFile(
+        title, pictures[0.0], pictures[1.0], file.ordinary, facts.price if facts.priced else None,
+        [str(c.header) for c in table.columns], [[str(x) for x in row] for row in cells],
+    )  # fmt: skip
+
+
+def _coded(original: Image.Image, format_name: str, bpp: float) -> bytes:
+    from veridical.photo.encode import encode
+
+    try:
+        return encode(original, format=format_name, bpp=bpp)
+    except TargetUnreachable:
+        terminal.notice(
+            f"{format_name} cannot go down to {bpp} bits per pixel here; using its quality 3"
+        )
+        return encode(original, format=format_name, quality=3)

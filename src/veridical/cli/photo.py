@@ -199,7 +199,7 @@ def info(
 ) -> None:
     """Say what a file is and predict the error of every setting before decoding."""
     from veridical.cli.files import expand
-    from veridical.photo.decode import info as photo_info
+    from veridical.photo.facts import info as photo_info
 
     for path in expand(files, CODED):
         i = photo_info(path, steps=steps, weights=weights, max_pixels=_limit(max_pixels))
@@ -241,7 +241,10 @@ def compare(
     force: Force = False,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Measure the ordinary decoder and realism 0, 0.5 and 1 against the original."""
+    """Measure the ordinary decoder and realism 0, 0.5 and 1 against the original.
+
+    A .vdc file has no ordinary decoder, and realism 0 alone if its weights have no generator.
+    """
     settings = {
         "seed": seed, "steps": steps, "device": device, "weights": weights, "max_pixels": _limit(max_pixels),
     }  # fmt: skip

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -16,11 +15,11 @@ from veridical.errors import InvalidSetting
 from veridical.measure.distortion import psnr_db
 from veridical.measure.perception import PatchFeatures
 from veridical.measure.stlpips import st_lpips
-from veridical.photo.decode import decode_picture, info
-from veridical.photo.reader import DEFAULT_MAX_PIXELS, Source, open_coded, open_source
+from veridical.photo.opened import Opened, Settings, open_file, within_reach
+from veridical.photo.reader import DEFAULT_MAX_PIXELS, Source, open_source
 from veridical.photo.restore import DEFAULT_STEPS
 
-__all__ = ["ComparisonRow", "compare_file", "compare_pictures", "has_metrics"]
+__all__ = ["ComparisonRow", "compare_file", "compare_opened", "compare_pictures", "has_metrics"]
 
 REALISMS = (0.0, 0.5, 1.0)
 
@@ -32,7 +31,8 @@ class ComparisonRow:
     Attributes:
         name: "ordinary decoder" or "realism A".
         psnr_db: Measured PSNR on RGB, in dB.
-        predicted_psnr_db: Predicted from the price list; NaN for the ordinary decoder.
+        predicted_psnr_db: Predicted from the price list; NaN for the ordinary decoder, and for
+            weights without measured prices.
         stlpips: ST-LPIPS distance (AlexNet), or None if not measured.
         frechet: Frechet distance on EfficientNet-Lite0 features of 64-pixel patches of this one
             picture, or None if not measured. One picture has few patches: read it as a tendency.
@@ -92,7 +92,7 @@ def compare_file(
     notice: Callable[[str], None] = lambda message: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[ComparisonRow]:
-    """Measure the ordinary decoder and some realisms against the original.
+    """Measure the ordinary decoder, where there is one, and some realisms against the original.
 
     Transparency is not compared, only colour. Perceptual distances are measured where the extra
     ``metrics`` is installed.
@@ -113,22 +113,46 @@ def compare_file(
         InvalidSetting: The two differ in size.
         VeridicalError: As ``veridical.decode``.
     """
+    settings = Settings(seed, steps, device, weights, max_pixels, notice)
     source = open_source(original, max_pixels=max_pixels, notice=notice)
     truth = np.asarray(source.convert("RGB"))
-    picture = open_coded(file, max_pixels=max_pixels, notice=notice)
-    if truth.shape != picture.pixels.shape:
+    opened = open_file(file, settings)
+    facts = opened.facts
+    if truth.shape[:2] != (facts.height, facts.width):
         raise InvalidSetting(
-            f"the original has {truth.shape[1]} x {truth.shape[0]} pixels, the file {picture.width} x "
-            f"{picture.height}; compare a file with the picture it was made from"
+            f"the original has {truth.shape[1]} x {truth.shape[0]} pixels, the file {facts.width} x "
+            f"{facts.height}; compare a file with the picture it was made from"
         )
-    facts = info(file, steps=steps, weights=weights, max_pixels=max_pixels)
-    rows: list[tuple[str, np.ndarray, float]] = [("ordinary decoder", picture.pixels, math.nan)]
+    return compare_opened(truth, opened, realisms=realisms, notice=notice, progress=progress)[0]
+
+
+def compare_opened(
+    truth: np.ndarray,
+    opened: Opened,
+    *,
+    realisms: Sequence[float] = REALISMS,
+    notice: Callable[[str], None] = lambda message: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[list[ComparisonRow], dict[float, Image.Image]]:
+    """As :func:`compare_file`, of a file that is open; gives the pictures by realism, too.
+
+    Args:
+        truth: The picture before coding, uint8 of shape (height, width, 3).
+        opened: The coded file, of the same size.
+        realisms: Realisms to decode at.
+        notice: Called with a sentence when something cannot be decoded.
+        progress: Called with (realisms done, all).
+    """
+    realisms = within_reach(opened, realisms, notice)
+    pictures: dict[float, Image.Image] = {}
     for k, a in enumerate(realisms):
         progress(k, len(realisms) + 1)
-        out = decode_picture(
-            picture, realism=a, seed=seed, steps=steps, device=device,
-            weights=None if weights is None else Path(weights),
-        )  # fmt: skip
-        rows.append((f"realism {a:g}", np.asarray(out.convert("RGB")), facts.predicted_psnr_db(a)))
+        pictures[a] = opened.decode(a)
     progress(len(realisms), len(realisms) + 1)
-    return compare_pictures(truth, rows, perceptual=has_metrics())
+    rows: list[tuple[str, np.ndarray, float]] = [
+        (f"realism {a:g}", np.asarray(x.convert("RGB")), opened.facts.predicted_psnr_db(a))
+        for a, x in pictures.items()
+    ]
+    if opened.ordinary is not None:
+        rows.insert(0, ("ordinary decoder", np.asarray(opened.ordinary), math.nan))
+    return compare_pictures(truth, rows, perceptual=has_metrics()), pictures

@@ -180,12 +180,14 @@ def encode(
         quality: 0 to 100 in the format's own sense; whole, but for VDC.
         bpp: Instead of a quality: largest number of bits per pixel, found by search.
         max_bytes: Instead of a quality: largest file, found by search.
-        learned: Further settings of VDC; not for other formats.
+        learned: Further settings of VDC: quantizer, seed, default realism, weights; not for other
+            formats.
         max_pixels: Limit against decompression bombs.
         notice: Called with a sentence when the picture had to be converted.
 
     Returns:
-        The bytes of the file, with the picture's ICC profile, Exif and XMP.
+        The bytes of the file, with the picture's ICC profile, Exif and XMP. JPEG and VDC have no
+        alpha: transparent parts are laid on white, with a notice.
 
     Raises:
         InvalidSetting: A setting outside its domain or several targets.

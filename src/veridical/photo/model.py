@@ -207,6 +207,11 @@ def load_model(path: Path | None = None, device: str = "cpu") -> PhotoModel:
     )
     try:
         header, tensors, digest = read_weights(path, _LAYOUT, remedy)
+        if "estimator" not in header:
+            raise BadWeights(
+                f"{path} holds no weights for AVIF, WebP and JPEG files; with files of both kinds, "
+                "decode those and .vdc files by separate commands"
+            )
         networks = [_network(header[name], tensors, name, where) for name in ("estimator", "flow")]
         p = header["prices"]
         return PhotoModel(

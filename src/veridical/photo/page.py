@@ -10,7 +10,7 @@ import base64
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 
 from PIL import Image
@@ -26,16 +26,18 @@ class PageFile:
 
     Attributes:
         title: What the chooser shows.
-        x_mmse, x_real, ordinary: Pictures at realism 0 and 1, and of the ordinary decoder.
-        price: Predicted price.
+        x_mmse, x_real: Pictures at realism 0 and 1.
+        ordinary: Picture of the ordinary decoder; None for a ``.vdc`` file, which has none. Side
+            by side stands then the original, or without one the picture at realism 0.
+        price: Predicted price; None if it was not measured.
         header, rows: A table of text below the picture.
     """
 
     title: str
     x_mmse: Image.Image
     x_real: Image.Image
-    ordinary: Image.Image
-    price: Calibration
+    ordinary: Image.Image | None
+    price: Calibration | None
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
@@ -60,9 +62,8 @@ def page(original: Image.Image | None, coded: Sequence[PageFile]) -> str:
                 "title": f.title,
                 "x_mmse": _url(f.x_mmse),
                 "x_real": _url(f.x_real),
-                "ordinary": _url(f.ordinary),
-                "mmse": f.price.mmse,
-                "transport_cost": f.price.transport_cost,
+                "ordinary": None if f.ordinary is None else _url(f.ordinary),
+                "price": None if f.price is None else asdict(f.price),
                 "header": list(f.header),
                 "rows": [list(r) for r in f.rows],
             }

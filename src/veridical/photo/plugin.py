@@ -3,24 +3,29 @@
 >>> import veridical.photo.plugin
 >>> from PIL import Image
 >>> Image.open("x.vdc")                        # decoded at the file's own realism when loaded
+>>> Image.open("x.vdc").decoding(realism=0.7)  # decoded so instead
 >>> picture.save("y.vdc", quality=40)          # or bpp=0.2, or max_bytes=20_000
 
-``save`` takes also ``quantizer``, ``seed`` and ``realism`` (see ``photo.encode.LearnedSettings``).
-Errors are those of ``veridical.errors``.
+``save`` takes also ``quantizer``, ``seed``, ``realism`` and ``weights`` (see
+``photo.encode.LearnedSettings``). What has to be converted, as alpha, is told in a warning. Errors
+are those of ``veridical.errors``.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
+from os import PathLike
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
 from veridical.bitstream.container import SIGNATURE, read
+from veridical.errors import InvalidSetting
 from veridical.photo.decode import decode
 from veridical.photo.encode import LearnedSettings, encode
 from veridical.photo.reader import DEFAULT_MAX_PIXELS
+from veridical.photo.restore import DEFAULT_STEPS, DEFAULT_TILE
 
 __all__ = ["VdcImageFile"]
 
@@ -42,6 +47,7 @@ class VdcImageFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         self._data: bytes | None = self.fp.read() if self.fp is not None else b""
+        self._options: dict[str, Any] = {}
         container = read(self._data, max_pixels=_limit())
         header = container.header
         self._size = (header.width, header.height)
@@ -49,10 +55,39 @@ class VdcImageFile(ImageFile.ImageFile):
         self.info.update(container.metadata)
         self.tile = []
 
+    def decoding(
+        self,
+        *,
+        realism: float | None = None,
+        perception: float | None = None,
+        seed: int = 0,
+        steps: int = DEFAULT_STEPS,
+        device: str = "auto",
+        tile: int = DEFAULT_TILE,
+        weights: str | PathLike[str] | None = None,
+    ) -> VdcImageFile:
+        """Say how the picture is decoded when it is loaded, as for ``veridical.decode``.
+
+        Returns:
+            The same object.
+
+        Raises:
+            InvalidSetting: The picture was decoded already.
+        """
+        if self._data is None:
+            raise InvalidSetting(
+                "the picture was decoded already; open the file again to decode it otherwise"
+            )
+        self._options = {
+            "realism": realism, "perception": perception, "seed": seed, "steps": steps,
+            "device": device, "tile": tile, "weights": weights,
+        }  # fmt: skip
+        return self
+
     def load(self) -> Any:
-        """Decode at the file's own realism, once."""
+        """Decode once, at the file's own realism or as :meth:`decoding` says."""
         if self._data is not None:
-            picture = decode(self._data, max_pixels=_limit())
+            picture = decode(self._data, max_pixels=_limit(), **self._options)
             self._data = None
             if self.fp is not None and self._exclusive_fp:
                 self.fp.close()
@@ -71,7 +106,7 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     del filename
     options = im.encoderinfo
     settings = LearnedSettings(
-        **{k: options[k] for k in ("quantizer", "seed", "realism") if k in options}
+        **{k: options[k] for k in ("quantizer", "seed", "realism", "weights") if k in options}
     )
     picture = im.copy()
     for key in ("icc_profile", "exif", "xmp"):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from veridical.bitstream.container import SIGNATURE
 from veridical.errors import (
     DamagedFile,
     InvalidSetting,
@@ -92,6 +93,11 @@ def _pillow(max_pixels: int) -> Iterator[None]:
 def _load(data: bytes, name: str, max_pixels: int) -> Image.Image:
     if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
         raise InvalidSetting(f"max_pixels must be a positive integer, got {max_pixels!r}")
+    if data[:4] == SIGNATURE[:4]:  # whether or not Pillow has the plugin for them
+        raise UnsupportedFormat(
+            f"{name} is a .vdc file, whose picture depends on the realism; decode it first: "
+            f"veridical decode {name} picture.png"
+        )
     too_large = f"more than {max_pixels:,} pixels; if you trust {name}, raise the limit (--max-pixels N or max_pixels=N)"
     with _pillow(max_pixels):
         try:

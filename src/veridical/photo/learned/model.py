@@ -50,6 +50,8 @@ __all__ = [
 
 DEFAULT_CODEC = Path(__file__).parents[1] / "weights" / "photo-codec.safetensors"
 
+_TRAIN_THEM = "train them (veridical train photo-codec) and name them with --weights FILE"
+
 _LAYOUT = 1
 _FLOAT_PARTS = ("analysis", "hyper_analysis", "synthesis", "gains")
 
@@ -161,8 +163,7 @@ def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
     path = DEFAULT_CODEC if path is None else Path(path)
     if path == DEFAULT_CODEC and not path.exists():
         raise BadWeights(
-            "this version ships no weights for .vdc files; train them (veridical train photo-codec) "
-            "and name them with --weights FILE, or write AVIF, WebP or JPEG"
+            f"this version ships no weights for .vdc files; {_TRAIN_THEM}, or write AVIF, WebP or JPEG"
         )
     remedy = "copy it again together with its .json card, or reinstall the package"
     try:
@@ -182,6 +183,8 @@ def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
 def _loaded(path: Path, where: torch.device, remedy: str, changed: tuple[int, ...]) -> LearnedModel:
     del changed  # when the files were written: a new one is read anew
     header, tensors, digest = read_weights(path, _LAYOUT, remedy)
+    if "transform" not in header:
+        raise BadWeights(f"{path} holds other networks than those of .vdc files; {_TRAIN_THEM}")
     sizes = TransformConfig.of(header["transform"]), PriorConfig(**header["prior"])
     latents = sizes[1].latents
     flow, prices = None, _prices(header)
