@@ -2,13 +2,21 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from veridical.errors import BadWeights, InvalidSetting
-from veridical.photo.model import DEFAULT_WEIGHTS, load_model, resolve_device
+from veridical.photo.model import (
+    DEFAULT_WEIGHTS,
+    _card_of,
+    load_model,
+    read_weights,
+    resolve_device,
+    write_weights,
+)
 from veridical.photo.network import GRID, NetworkConfig, RestorationNetwork
 
 
@@ -103,3 +111,43 @@ def test_impossible_sizes():
         NetworkConfig(0)
     with pytest.raises(InvalidSetting):
         NetworkConfig(1, (4, 8, 8))
+
+
+class Stopped(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_weights_and_card_are_both_old_or_both_new(tmp_path, monkeypatch):
+    # Oracle: what was written before, or what a write that was not stopped leaves; stopped at each
+    # renaming in turn, first where nothing stands, then over other weights.
+    path = tmp_path / "w.safetensors"
+    renamed = Path.replace
+    left = [0]
+
+    def replace(self, target):
+        if left[0] == 0:
+            raise Stopped
+        left[0] -= 1
+        return renamed(self, target)
+
+    def found():
+        if not path.exists():
+            return None
+        _, tensors, digest = read_weights(path, 1, "")
+        return float(tensors["x"]), _card_of(path, digest)["maker"]
+
+    monkeypatch.setattr(Path, "replace", replace)
+    for old, new in ((None, 1.0), (1.0, 2.0)):
+        seen = set()
+        for stop in range(10):
+            left[0] = stop
+            try:
+                write_weights(path, {"x": torch.tensor(new)}, {"layout": 1}, {"maker": f"m{new}"})
+                break
+            except Stopped:
+                seen.add(found())
+                assert found() in (None if old is None else (old, f"m{old}"), (new, f"m{new}"))
+        assert stop == (2 if old is None else 3)
+        assert found() == (new, f"m{new}")
+        assert len(list(tmp_path.iterdir())) == 2
+    assert (2.0, "m2.0") in seen  # between the two renamings the waiting card counts

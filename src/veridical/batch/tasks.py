@@ -95,7 +95,7 @@ class Journal:
     def _append(self, entries: Iterable[dict[str, Any]]) -> None:
         lines = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries)
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(("\n" if self._open_line else "") + lines)
         except OSError as cause:
             raise UnwritableOutput(

@@ -12,11 +12,12 @@ from rich.table import Table
 
 from veridical.batch import Engine, Journal
 from veridical.cli import terminal
-from veridical.cli.files import expand, write_whole
+from veridical.cli.files import expand
 from veridical.cli.many import JOURNAL, Many, check_all_done
 from veridical.cli.photo_jobs import PhotoJob, compare_job
 from veridical.errors import InvalidSetting, MissingFile
 from veridical.studies.records import make_folder
+from veridical.writing import write_whole
 
 __all__ = ["CODED", "PICTURES", "compare_folders", "comparison_table"]
 

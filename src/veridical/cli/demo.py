@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from veridical.cli import terminal
-from veridical.cli.files import write_whole
 from veridical.errors import MissingDependency, TargetUnreachable, UnwritableOutput
+from veridical.writing import write_whole
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -1,19 +1,17 @@
-"""Which files a command reads and writes; writing is all or nothing."""
+"""Which files a command reads and writes."""
 
 from __future__ import annotations
 
 import glob
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 from veridical.errors import InvalidSetting, MissingFile, OutputExists, UnwritableOutput
 from veridical.studies.records import make_folder
 
-__all__ = ["check_output", "expand", "jobs", "read_list", "write_whole"]
+__all__ = ["check_output", "expand", "jobs", "read_list"]
 
 
 def expand(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
@@ -32,19 +30,26 @@ def _found(paths: Iterable[Path], suffixes: Iterable[str]) -> Iterator[tuple[Pat
     wanted = {s.lower() for s in suffixes}
     for path in paths:
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in wanted and p.is_file())
+            found = _in_order(
+                p for p in path.rglob("*") if p.suffix.lower() in wanted and p.is_file()
+            )
             if not found:
                 raise MissingFile(
                     f"the folder {path} holds no file ending in {', '.join(sorted(wanted))}"
                 )
             yield from ((p, p.relative_to(path)) for p in found)
         elif not path.exists() and glob.has_magic(str(path)):
-            found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns too)
+            found = _in_order(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns too)
             if not found:
                 raise MissingFile(f"nothing matches {path}")
             yield from ((p, Path(p.name)) for p in found)
         else:
             yield path, Path(path.name)
+
+
+def _in_order(paths: Iterable[Path]) -> list[Path]:
+    """By the letters of their names; paths themselves compare without case on Windows."""
+    return sorted(paths, key=lambda path: path.parts)
 
 
 def read_list(source: Path) -> list[Path]:
@@ -54,7 +59,7 @@ def read_list(source: Path) -> list[Path]:
         MissingFile: The list cannot be read or names nothing.
     """
     try:
-        text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as cause:
         raise MissingFile(f"cannot read the list {source}: {cause}") from cause
     paths = [Path(line) for line in text.splitlines() if line.strip()]
@@ -101,18 +106,32 @@ def jobs(
         pairs = [
             (p, out_dir / place.with_suffix(new_suffix)) for p, place in _found(paths, suffixes)
         ]
-        seen: dict[Path, Path] = {}
-        for source, target in pairs:
-            if target in seen:
-                raise InvalidSetting(
-                    f"{seen[target]} and {source} would both become {target}; give them different folders"
-                )
-            seen[target] = source
+        _check_places(pairs, without_case=_folds_case(out_dir))
         for folder in {out_dir, *(target.parent for _, target in pairs)}:
             make_folder(folder)
     for source, target in pairs:
         check_output(target, source, replaces(source, target))
     return pairs
+
+
+def _folds_case(folder: Path) -> bool:
+    """Whether names that differ in case alone are one name there, as usual on Windows and macOS."""
+    whole = folder.resolve()
+    there = next(p for p in (whole, *whole.parents) if p.exists())
+    other = there.with_name(there.name.swapcase()) if there.name else there
+    return other.name != there.name and other.exists() and other.samefile(there)
+
+
+def _check_places(pairs: Sequence[tuple[Path, Path]], *, without_case: bool) -> None:
+    """No two inputs with the same output."""
+    seen: dict[str, Path] = {}
+    for source, target in pairs:
+        place = target.as_posix().casefold() if without_case else target.as_posix()
+        if place in seen:
+            raise InvalidSetting(
+                f"{seen[place]} and {source} would both become {target}; give them different folders"
+            )
+        seen[place] = source
 
 
 def check_output(target: Path, source: Path | None, force: bool) -> None:
@@ -134,28 +153,3 @@ def check_output(target: Path, source: Path | None, force: bool) -> None:
             )
     if not os.access(target.parent, os.W_OK):
         raise UnwritableOutput(f"no permission to write in {target.parent}")
-
-
-def write_whole(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file under a temporary name and rename it, so that it is whole or not there.
-
-    Raises:
-        UnwritableOutput: The file cannot be written.
-    """
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
-        )
-        with os.fdopen(handle, "w+b") as file:
-            write(file)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(target)
-        temporary = None
-    except OSError as cause:
-        raise UnwritableOutput(f"cannot write {target}: {cause.strerror or cause}") from cause
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 import typer
 
 from veridical import __version__
+from veridical.cli.completion import asks_for_completion, completion
 from veridical.cli.demo import demo
 from veridical.cli.design import design
 from veridical.cli.limits import limits_app
@@ -58,8 +60,17 @@ def main() -> None:
 
     0 done, 2 bad input or usage, 3 some of many files failed, 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        words = sys.argv[1:]
+        if asks_for_completion(words):
+            completion(*words)
+            return
+        # Under any other name, such as that of ``python -m veridical``, completion would not know it.
+        app(prog_name="veridical")
     except VeridicalError as error:
         typer.echo(f"veridical: {error}", err=True)
         sys.exit(3 if isinstance(error, SomeFailed) else 2)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from veridical.cli.files import write_whole
 from veridical.errors import UnwritableOutput
+from veridical.writing import write_whole
 
 __all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "output_format"]
 

@@ -10,8 +10,9 @@ import typer
 
 from veridical.cli import terminal
 from veridical.cli.comparison import CODED
-from veridical.cli.files import check_output, expand, write_whole
+from veridical.cli.files import check_output, expand
 from veridical.errors import InvalidSetting
+from veridical.writing import write_whole
 
 if TYPE_CHECKING:
     from veridical.photo.facts import FileInfo

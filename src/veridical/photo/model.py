@@ -21,6 +21,7 @@ from veridical.errors import BadWeights, InvalidSetting
 from veridical.photo.condition import ResidualScale
 from veridical.photo.network import NetworkConfig, RestorationNetwork, laid_out
 from veridical.photo.price import PriceList
+from veridical.writing import replacing, write_text
 
 __all__ = [
     "DEFAULT_WEIGHTS",
@@ -115,17 +116,39 @@ def save_weights(
 def write_weights(
     path: Path, tensors: dict[str, torch.Tensor], header: dict[str, Any], recipe: dict[str, Any]
 ) -> None:
-    """Write tensors with a header, and the card beside them, each complete or not at all."""
+    """Write tensors with a header, and the card beside them: both the old ones or both the new ones.
+
+    Where weights are replaced, the new card waits under a third name until they are: whoever is
+    killed in between leaves weights that the waiting card describes.
+
+    Raises:
+        UnwritableOutput: A file cannot be written.
+    """
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={"veridical": json.dumps(header)})
-    temporary.chmod(0o644)  # readable by all, as any package file
-    temporary.replace(path)
-    card = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **recipe}
-    temporary.write_text(json.dumps(card, indent=2) + "\n")
-    temporary.replace(path.with_suffix(".json"))
+    card = path.with_suffix(".json")
+    first = _waiting_card(path) if path.exists() else card
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"veridical": json.dumps(header)})
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        write_text(first, json.dumps({"sha256": digest, **recipe}, indent=2) + "\n")
+    if first != card:
+        first.replace(card)
+
+
+def _waiting_card(path: Path) -> Path:
+    return path.with_suffix(".json.new")
+
+
+def _card_of(path: Path, digest: str) -> dict[str, Any]:
+    """The card beside weights; the waiting one, if it is that which describes them."""
+    waiting = _waiting_card(path)
+    if waiting.is_file():
+        card = json.loads(waiting.read_text(encoding="utf-8"))
+        if card["sha256"] == digest:
+            return card
+    return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
 
 def read_weights(
@@ -144,8 +167,8 @@ def read_weights(
     """
     from safetensors import safe_open
 
-    card = json.loads(path.with_suffix(".json").read_text())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    card = _card_of(path, digest)
     if digest != card["sha256"]:
         raise BadWeights(
             f"{path} is not the file that its card describes (SHA-256 {digest[:12]}, "

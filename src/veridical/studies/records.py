@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -14,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.errors import DamagedFile, MissingFile, UnwritableOutput
+from veridical.writing import write_whole
 
-__all__ = ["Record", "load_record", "make_folder", "read_npz", "save_record", "write_whole"]
+__all__ = ["Record", "load_record", "make_folder", "read_npz", "save_record"]
 
 _MOST_BYTES = 1 << 30
 
@@ -47,30 +46,6 @@ def make_folder(folder: Path) -> None:
         raise UnwritableOutput(
             f"cannot make the folder {folder}: {cause.strerror or cause}"
         ) from cause
-
-
-def write_whole(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write under a temporary name in the same folder and rename, so that the file is whole.
-
-    Raises:
-        UnwritableOutput: the file cannot be written.
-    """
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
-        )
-        temporary = Path(name)
-        with os.fdopen(handle, "w+b") as file:
-            write(file)
-        temporary.chmod(0o644)
-        temporary.replace(target)
-        temporary = None
-    except OSError as cause:
-        raise UnwritableOutput(f"cannot write {target}: {cause.strerror or cause}") from cause
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def save_record(record: Record, folder: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from veridical.errors import MissingDependency
-from veridical.studies.records import write_whole
+from veridical.writing import write_whole
 
 __all__ = ["PALETTE", "figure", "grid", "save_figure", "shades"]
 

@@ -42,6 +42,7 @@ from veridical.training.photo_parts import (
     flow_config,
     load_stage,
 )
+from veridical.writing import write_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -226,10 +227,10 @@ def _reflow_pairs(
     path, mark = run / "reflow.f16", run / f"reflow.done-{'-of-'.join(map(str, batches.part))}"
     with accelerator.main_process_first():
         new = not path.exists() or path.stat().st_size != 2 * int(np.prod(shape))
-        store = np.memmap(path, dtype=np.float16, mode="w+" if new else "r+", shape=shape)
         for old in run.glob("reflow.done-*") if new else ():
-            old.unlink()
-    first = int(mark.read_text()) if mark.exists() else 0
+            old.unlink()  # before the file is made anew, which they would call full
+        store = np.memmap(path, dtype=np.float16, mode="w+" if new else "r+", shape=shape)
+    first = int(mark.read_text(encoding="utf-8")) if mark.exists() else 0
     with torch.inference_mode():
         for step in range(first, preset.reflow_batches):
             _, y, features, scale = batches(step)
@@ -249,7 +250,7 @@ def _reflow_pairs(
                 )
             if step % 10 == 9 or step + 1 == preset.reflow_batches:
                 store.flush()
-                mark.write_text(str(step + 1))
+                write_text(mark, str(step + 1))
                 report("reflow pairs", step + 1, preset.reflow_batches, 0.0, 0.0)
     accelerator.wait_for_everyone()
     return store

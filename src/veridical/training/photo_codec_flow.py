@@ -33,6 +33,7 @@ from veridical.training.flow_parts import (
 from veridical.training.loop import Schedule, train
 from veridical.training.photo_parts import save_stage
 from veridical.training.photo_pixels import CropSampler, Pixels
+from veridical.writing import write_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -267,16 +268,16 @@ def _reflow_pairs(training: Training, flow: LatentFlow, report: Report) -> np.me
     shape = (p.reflow_batches, p.batch_size, 3, p.patch, p.patch)
     path, mark = training.run / "reflow.f16", training.run / "reflow.done"
     new = not path.exists() or path.stat().st_size != 2 * int(np.prod(shape))
-    store = np.memmap(path, dtype=np.float16, mode="w+" if new else "r+", shape=shape)
     if new:
-        mark.unlink(missing_ok=True)
-    first = int(mark.read_text()) if mark.exists() else 0
+        mark.unlink(missing_ok=True)  # before the file is made anew, which it would call full
+    store = np.memmap(path, dtype=np.float16, mode="w+" if new else "r+", shape=shape)
+    first = int(mark.read_text(encoding="utf-8")) if mark.exists() else 0
     flow = flow.to(training.accelerator.device)
     for k in range(first, p.reflow_batches):
         store[k] = _ends(training, flow, k).cpu().numpy().astype(np.float16)
         if k % 10 == 9 or k + 1 == p.reflow_batches:
             store.flush()
-            mark.write_text(str(k + 1))
+            write_text(mark, str(k + 1))
             report("reflow pairs", k + 1, p.reflow_batches)
     return store
 

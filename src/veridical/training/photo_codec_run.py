@@ -79,7 +79,7 @@ def run_codec(
         progress(title, done, total)
 
     def finished(stage: str) -> None:
-        say(f"stage {stage} is done: {(run / f'{stage}.json').read_text()}")
+        say(f"stage {stage} is done: {(run / f'{stage}.json').read_text(encoding='utf-8')}")
 
     if not (run / "codec.safetensors").exists():
         if train_codec(pixels, sizes, run, report, seconds=left()) is None:
@@ -88,7 +88,7 @@ def run_codec(
     recipe = _recipe(data, validation, preset, start, pixels)
     path = run / "photo-codec.safetensors"
     if not path.exists():
-        stages = {"stages": {"codec": json.loads((run / "codec.json").read_text())}}
+        stages = {"stages": {"codec": json.loads((run / "codec.json").read_text(encoding="utf-8"))}}
         export(
             load_networks(sizes, run), sizes.name, validation, sizes.validation_side, run, recipe | stages,
             progress=progress, say=say,
@@ -103,7 +103,9 @@ def run_codec(
             return None
         finished(stage)
     if not _priced(path):
-        stages = {s: json.loads((run / f"{s}.json").read_text()) for s in GENERATOR_STAGES}
+        stages = {
+            s: json.loads((run / f"{s}.json").read_text(encoding="utf-8")) for s in GENERATOR_STAGES
+        }
         export_generator(
             path, training, validation, sizes.generator.prices_side, recipe | {"stages": stages},
             progress=progress, say=say,
@@ -114,7 +116,7 @@ def run_codec(
 def _priced(path: Path) -> bool:
     """Whether the generator's file and its card were written, prices and all."""
     card = generator_path(path).with_suffix(".json")
-    return card.exists() and "figures" in json.loads(card.read_text())
+    return card.exists() and "figures" in json.loads(card.read_text(encoding="utf-8"))
 
 
 def _recipe(

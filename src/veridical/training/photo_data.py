@@ -23,12 +23,14 @@ from PIL import Image
 
 from veridical.errors import TrainingData
 from veridical.photo.condition import FORMATS, Condition, ResidualScale, condition_of
+from veridical.writing import write_text
 
 __all__ = ["PairSampler", "Pairs", "dihedral", "pictures", "prepare"]
 
 _QUALITY = {"AVIF": (1, 90), "WEBP": (0, 95), "JPEG": (1, 93)}
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 _MIN_SIDE = 160
+_MOST_WORKERS = 61  # Windows waits for no more
 
 
 def dihedral(x: np.ndarray, k: int) -> np.ndarray:
@@ -41,7 +43,9 @@ def pictures(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the pictures in folders and tar files, in a fixed order."""
     for source in sources:
         if source.is_dir():
-            for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in _SUFFIXES):
+            found = [p for p in source.rglob("*") if p.suffix.lower() in _SUFFIXES]
+            # By the names' letters: paths themselves compare without case on Windows.
+            for path in sorted(found, key=lambda p: p.parts):
                 yield path.name, path.read_bytes()
         elif tarfile.is_tarfile(source):
             with tarfile.open(source) as tar:
@@ -121,7 +125,7 @@ class Pairs:
             TrainingData: The folder holds no complete prepared set.
         """
         try:
-            index = json.loads((folder / "pairs.json").read_text())
+            index = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as cause:
             raise TrainingData(
                 f"{folder} holds no prepared set; run the preparation again"
@@ -163,7 +167,11 @@ def prepare(
     jobs = [(i, name, data, n_variants, seed) for i, (name, data) in enumerate(found)]
     records: list[dict] = []
     offset = n_used = 0
-    with (folder / "pixels.u8").open("wb") as pixels, ProcessPoolExecutor(os.cpu_count()) as pool:
+    (folder / "pairs.json").unlink(missing_ok=True)  # first what vouches for the pixels
+    (folder / "pixels.u8").unlink(missing_ok=True)
+    temporary = folder / "pixels.u8.tmp"
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+    with temporary.open("wb") as pixels, ProcessPoolExecutor(workers) as pool:
         for done, result in enumerate(pool.map(_variants, jobs, chunksize=2), 1):
             progress(done, len(jobs))
             if result is None:
@@ -199,9 +207,8 @@ def prepare(
         "records": records,
         "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
     }
-    temporary = folder / "pairs.json.tmp"
-    temporary.write_text(json.dumps(index))
-    temporary.replace(folder / "pairs.json")
+    temporary.replace(folder / "pixels.u8")
+    write_text(folder / "pairs.json", json.dumps(index))
     return Pairs.load(folder)
 
 

@@ -18,6 +18,7 @@ from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.network import NetworkConfig, RestorationNetwork
 from veridical.training.loop import Schedule, keep_memory
 from veridical.training.photo_data import Pairs, PairSampler
+from veridical.writing import replacing, write_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator, PartialState
@@ -173,10 +174,9 @@ def save_stage(name: str, network: nn.Module, figures: dict[str, Any], run: Path
     """Write the result of a stage: its network last, which says that the stage is done."""
     from safetensors.torch import save_model
 
-    (run / f"{name}.json").write_text(json.dumps(figures))
-    temporary = run / f"{name}.safetensors.tmp"
-    save_model(network, str(temporary))
-    temporary.replace(run / f"{name}.safetensors")
+    write_text(run / f"{name}.json", json.dumps(figures))
+    with replacing(run / f"{name}.safetensors") as temporary:
+        save_model(network, str(temporary))
 
 
 def load_stage(name: str, config: NetworkConfig, run: Path) -> RestorationNetwork:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from veridical.errors import TrainingData
 from veridical.training.photo_data import dihedral, pictures
+from veridical.writing import write_text
 
 __all__ = ["CropSampler", "Pixels", "centre_crops", "prepare_pixels"]
 
@@ -45,7 +46,7 @@ class Pixels:
             TrainingData: The folder holds no complete one.
         """
         try:
-            index = json.loads((folder / "pixels.json").read_text())
+            index = json.loads((folder / "pixels.json").read_text(encoding="utf-8"))
             return cls(folder, index["digest"], index["records"])
         except (OSError, ValueError, KeyError) as cause:
             raise TrainingData(
@@ -80,8 +81,11 @@ def prepare_pixels(
         if ready.digest == sha.hexdigest():
             return ready
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pixels.json").unlink(missing_ok=True)  # first what vouches for the pixels
+    (folder / "pixels.u8").unlink(missing_ok=True)
     records, at = [], 0
-    with (folder / "pixels.u8").open("wb") as out:
+    temporary = folder / "pixels.u8.tmp"
+    with temporary.open("wb") as out:
         for done, (name, data) in enumerate(found, 1):
             progress(done, len(found))
             x = _opened(data)
@@ -94,9 +98,8 @@ def prepare_pixels(
         raise TrainingData(
             f"no picture of at least {smallest_side} pixels a side in {list(map(str, sources))}"
         )
-    temporary = folder / "pixels.json.tmp"
-    temporary.write_text(json.dumps({"digest": sha.hexdigest(), "records": records}))
-    temporary.replace(folder / "pixels.json")
+    temporary.replace(folder / "pixels.u8")
+    write_text(folder / "pixels.json", json.dumps({"digest": sha.hexdigest(), "records": records}))
     return Pixels.load(folder)
 
 

@@ -23,6 +23,7 @@ from veridical.photo.price import PriceList
 from veridical.photo.restore import Tile, photo_codec
 from veridical.training.photo_data import Pairs, pictures
 from veridical.training.photo_parts import Preset, estimator_config, flow_config, load_stage
+from veridical.writing import write_text
 
 __all__ = ["STAGES", "Progress", "calibrate"]
 
@@ -70,17 +71,19 @@ def calibrate(
     estimator = load_stage("spread", estimator_config(preset), run)
     flow = load_stage(stages[-1], flow_config(preset), run)
     unpriced = PriceList.unknown()
-    path = run / "everyday.safetensors"
-    save_weights(path, estimator, flow, pairs.scale, unpriced, {"priced": False})
+    # Measured as shipped, in half precision; the name of the result is for the result alone.
+    save_weights(
+        run / "unpriced.safetensors", estimator, flow, pairs.scale, unpriced, {"priced": False}
+    )
     load_model.cache_clear()
-    model = load_model(path, "auto")  # measured as shipped: in half precision
+    model = load_model(run / "unpriced.safetensors", "auto")
     rows = _measure(model, validation, preset.calibration_side, run, progress)
     conditions = [Condition(**r["condition"]) for r in rows]
     mmse = np.array([r["mmse"] for r in rows])
     cost = np.array([r["cost"] for r in rows])
     prices = PriceList.fit(conditions, mmse, cost, _STEPS)
     figures = _figures(rows, replace(model, prices=prices))
-    stage = {n: json.loads((run / f"{n}.json").read_text()) for n in stages}
+    stage = {n: json.loads((run / f"{n}.json").read_text(encoding="utf-8")) for n in stages}
     recipe = {
         "command": command,
         "started_from": started_from,
@@ -94,6 +97,7 @@ def calibrate(
         },
         "figures": figures,
     }  # fmt: skip
+    path = run / "everyday.safetensors"
     save_weights(path, estimator, flow, pairs.scale, prices, recipe)
     load_model.cache_clear()
     say(f"weights: {path}")
@@ -112,7 +116,7 @@ def _measure(
 ) -> list[dict]:
     """Errors and transport costs of every validation picture, resumable."""
     log = run / "calibration.jsonl"
-    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    rows = _rows(log)
     found = list(pictures([validation]))
     names = {name for name, _ in found}
     rows = [r for r in rows if r["weights"] == model.digest and r["name"] in names]
@@ -121,7 +125,7 @@ def _measure(
         raise TrainingData(f"{validation} holds no pictures for the price list")
     total = len(found) * sum(map(len, _QUALITIES.values()))
     done = 0
-    with log.open("a") as out:
+    with log.open("a", encoding="utf-8", newline="\n") as out:
         for k, (name, data) in enumerate(found):
             picture = Image.open(io.BytesIO(data)).convert("RGB")
             for fmt, qualities in _QUALITIES.items():
@@ -141,6 +145,16 @@ def _measure(
                     out.flush()
                     progress("calibrating", done, total)
     return rows
+
+
+def _rows(log: Path) -> list[dict]:
+    """Rows of an earlier run; a last line that a kill cut off is taken away."""
+    if not log.exists():
+        return []
+    whole, _, rest = log.read_text(encoding="utf-8").rpartition("\n")
+    if rest:
+        write_text(log, whole + "\n" if whole else "")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _measure_one(

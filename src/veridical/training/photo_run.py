@@ -105,7 +105,7 @@ def run_all(
         begin = {"start": model} if name in ("estimator", "flow") else {}
         if stage(pairs, sizes, run, report, seconds=left, **begin) is None:
             return None
-        say(f"stage {name} is done: {(run / f'{name}.json').read_text()}")
+        say(f"stage {name} is done: {(run / f'{name}.json').read_text(encoding='utf-8')}")
     if not group.is_main_process:
         return run / "everyday.safetensors"
     return calibrate(
