@@ -32,14 +32,13 @@ from veridical.photo.learned.encode import LearnedEncoder
 from veridical.photo.learned.model import load_codec, quality_number
 from veridical.photo.model import load_model
 
+_JPEG = (5, 10, 15, 25, 40, 55, 70, 82, 90, 95)
 RIVALS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
-    "JPEG": ("JPEG", {"optimize": True}, (5, 10, 15, 25, 40, 55, 70, 82, 90, 95)),
-    "progressive JPEG": (
-        "JPEG", {"optimize": True, "progressive": True}, (5, 10, 15, 25, 40, 55, 70, 82, 90, 95),
-    ),
+    "JPEG": ("JPEG", {"optimize": True}, _JPEG),
+    "progressive JPEG": ("JPEG", {"optimize": True, "progressive": True}, _JPEG),
     "WebP": ("WEBP", {"method": 6}, (1, 8, 18, 30, 45, 60, 75, 85, 92, 97)),
     "AVIF": ("AVIF", {}, (5, 12, 20, 30, 40, 50, 60, 70, 80, 90)),
-}  # fmt: skip
+}
 """Name in Pillow, its settings, and qualities."""
 
 VDC = ".vdc"
@@ -206,6 +205,7 @@ def draw(by_codec: dict[str, list[Row]], path: Path) -> None:
             )  # fmt: skip
         axes.set_xscale("log")
         axes.set_xticks(ticks := [0.05, 0.1, 0.2, 0.5, 1, 2], [f"{t:g}" for t in ticks])
+        axes.minorticks_off()
         axes.set_xlim(0.9 * limits[0, 0], 1.15 * limits[-1, 0])
         axes.set_ylim(limits[0, 1] - 2.5, limits[-1, 1] + 2.5)
         axes.set(xlabel="bits per pixel", ylabel="PSNR (dB)")
