@@ -20,12 +20,15 @@ from veridical.photo.learned.quantizers import Dithered, Quantizer, Scalar
 from veridical.photo.learned.transform import STRIDE
 from veridical.photo.restore import MARGIN, windows
 
-__all__ = ["DEFAULT_QUALITY", "FILE_TILE", "LatentPicture", "LearnedEncoder"]
+__all__ = ["DEFAULT_QUALITY", "FILE_TILE", "QUANTIZER_NAMES", "LatentPicture", "LearnedEncoder"]
 
 DEFAULT_QUALITY = 35.0
 FILE_TILE = 512
 
 _QUANTIZERS: dict[str, Callable[[], Quantizer]] = {"scalar": Scalar, "dither": Dithered}
+QUANTIZER_NAMES = tuple(_QUANTIZERS)
+"""In the order of their numbers."""
+
 _CLOSE = 0.99
 _FINEST = 5
 
