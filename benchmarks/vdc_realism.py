@@ -15,6 +15,7 @@ file and are not used.
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,17 @@ from veridical import decode, info
 from veridical.errors import TargetUnreachable
 from veridical.measure import mse_unit
 from veridical.photo.learned.encode import LearnedEncoder
-from veridical.photo.learned.model import load_codec
+from veridical.photo.learned.model import DEFAULT_CODEC, generator_path, load_codec
 
 REALISMS = (0.0, 0.5, 1.0)
+
+
+def weights_key(path: Path | None, digest: str) -> str:
+    """Both files of the weights, codec and generator."""
+    generator = generator_path(DEFAULT_CODEC if path is None else path)
+    if not generator.exists():
+        return digest
+    return f"{digest} {hashlib.sha256(generator.read_bytes()).hexdigest()}"
 
 
 def coded(picture: Image.Image, encoder: LearnedEncoder, weights: Path | None) -> bytes:
@@ -99,7 +108,8 @@ def main() -> None:
     )
     chosen = parser.parse_args()
     model = load_codec(chosen.weights)
-    realisms = REALISMS if getattr(model, "flow", None) is not None else REALISMS[:1]
+    weights = weights_key(chosen.weights, model.digest)
+    realisms = REALISMS if model.flow is not None else REALISMS[:1]
     others: list[Row] = []
     if chosen.other is not None:
         file = chosen.other / f"records-{chosen.steps}.jsonl"
@@ -112,7 +122,7 @@ def main() -> None:
     name = "VDC" if chosen.bytes_of is None else f"VDC-{chosen.bytes_of}"
     paths = picture_paths(chosen.originals)
     tasks = [
-        {"picture": p.name, "format": name, "target_bits_per_pixel": bpp, "weights": model.digest}
+        {"picture": p.name, "format": name, "target_bits_per_pixel": bpp, "weights": weights}
         for p in paths
         for bpp in chosen.bpp
     ]
@@ -132,7 +142,7 @@ def main() -> None:
     def shown(row: Row) -> bool:
         return row["picture"] in names and row["target_bits_per_pixel"] in chosen.bpp
 
-    mine = [r for r in records.rows if shown(r) and r["weights"] == model.digest]
+    mine = [r for r in records.rows if shown(r) and r["weights"] == weights]
     sources = [(chosen.out, mine), (chosen.other, [r for r in others if shown(r)])]
     text = tables(sources, by_rate=True)
     (chosen.out / f"table-{chosen.steps}.md").write_text(text + "\n")
