@@ -45,6 +45,6 @@ def peak(code: str) -> tuple[float, float]:
     """
     began = time.perf_counter()
     child = subprocess.run(
-        [sys.executable, "-c", code + _OWN_PEAK], check=True, capture_output=True, text=True
+        [sys.executable, "-c", code + _OWN_PEAK], check=True, stdout=subprocess.PIPE, text=True
     )
     return int(child.stdout.split()[-1]) / 1024, time.perf_counter() - began

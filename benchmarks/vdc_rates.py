@@ -109,10 +109,7 @@ def point(truth: np.ndarray, out: np.ndarray, quality: float, size: int) -> Row:
     return {"quality": quality, "bytes": size, "bpp": rate, "psnr_db": psnr_db(truth, out)}
 
 
-Curve = tuple[list[float], list[float]]
-
-
-def rising(points: list[tuple[float, float]]) -> Curve:
+def rising(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
     """Rates and PSNR without the points that a smaller file equals or beats."""
     kept: list[tuple[float, float]] = []
     for rate, quality in sorted(points):
@@ -127,11 +124,6 @@ def mean_points(rows: list[Row]) -> list[tuple[float, float]]:
         np.mean([[p[key] for p in r["points"]] for r in rows], axis=0) for key in ("bpp", "psnr_db")
     )
     return list(zip(rate.tolist(), quality.tolist(), strict=True))
-
-
-def own_points(row: Row) -> list[tuple[float, float]]:
-    """Points of one picture."""
-    return [(p["bpp"], p["psnr_db"]) for p in row["points"]]
 
 
 def bd_rate(anchor: list[tuple[float, float]], test: list[tuple[float, float]]) -> float:
@@ -160,9 +152,10 @@ def report(by_codec: dict[str, list[Row]]) -> str:
             continue
         tests = [mine[r["picture"]] for r in both]
         whole = bd_rate(mean_points(both), mean_points(tests))
-        each = [bd_rate(own_points(a), own_points(b)) for a, b in zip(both, tests, strict=True)]
-        _, a = rising(mean_points(both))
-        _, b = rising(mean_points(tests))
+        each = [
+            bd_rate(mean_points([a]), mean_points([b])) for a, b in zip(both, tests, strict=True)
+        ]
+        a, b = (rising(mean_points(rows_))[1] for rows_ in (both, tests))
         lines.append(
             f"| {codec} | {whole:+.1f} | {np.mean(each):+.1f} | {min(each):+.1f} | {max(each):+.1f} "
             f"| {max(a[0], b[0]):.1f} to {min(a[-1], b[-1]):.1f} |"
