@@ -202,7 +202,7 @@ def draw(by_codec: dict[str, list[Row]], path: Path) -> None:
         axes.set_xlim(0.9 * limits[0, 0], 1.15 * limits[-1, 0])
         axes.set_ylim(limits[0, 1] - 2.5, limits[-1, 1] + 2.5)
         axes.set(xlabel="bits per pixel", ylabel="PSNR (dB)")
-        axes.legend()
+        axes.legend(loc="lower right")
         path.parent.mkdir(parents=True, exist_ok=True)
         drawn.savefig(path, dpi=120, metadata={"Software": None})
 
