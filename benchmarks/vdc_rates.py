@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from unittest import mock
 
 import numpy as np
+from numpy.typing import ArrayLike
 from photo_rows import Records, Row, picture_paths, pixels_of
 from PIL import Image
 
@@ -56,9 +57,10 @@ class Counted(SymbolEncoder):
         super().__init__()
         Counted.ideal_bytes.append(0.0)
 
-    def put(self, values: np.ndarray, tables: np.ndarray, table_set: TableSet) -> None:
+    def put(self, values: ArrayLike, tables: ArrayLike, table_set: TableSet) -> None:
         """As the coder, counted."""
-        Counted.ideal_bytes[-1] += table_set.bits(values, tables) / 8
+        whole = (np.asarray(a, dtype=np.int64) for a in (values, tables))
+        Counted.ideal_bytes[-1] += table_set.bits(*whole) / 8
         super().put(values, tables, table_set)
 
 

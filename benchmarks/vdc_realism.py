@@ -143,7 +143,8 @@ def main() -> None:
         return row["picture"] in names and row["target_bits_per_pixel"] in chosen.bpp
 
     mine = [r for r in records.rows if shown(r) and r["weights"] == weights]
-    sources = [(chosen.out, mine), (chosen.other, [r for r in others if shown(r)])]
+    sources: list[tuple[Path, list[Row]]] = [(chosen.out, mine)]
+    sources.append((chosen.other, [r for r in others if shown(r)]))
     text = tables(sources, by_rate=True)
     (chosen.out / f"table-{chosen.steps}.md").write_text(text + "\n")
     print(text)

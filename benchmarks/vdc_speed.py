@@ -19,7 +19,7 @@ import argparse
 import io
 import time
 from bisect import bisect_right
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -125,7 +125,7 @@ def faster(times: dict[str, tuple[float, float]]) -> dict[str, tuple[float, floa
 
 def shares(model: LearnedModel, data: bytes, repeats: int) -> str:
     """Where the time of decoding at realism 0 goes."""
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
 
     def timed(call: Callable[..., Any], label: str) -> Callable[..., Any]:
         def work(*arguments: Any, **named: Any) -> Any:
