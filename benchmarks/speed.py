@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
+from timing import interleaved, peak
 
 import veridical
 
@@ -33,16 +29,6 @@ def picture(megapixels: float) -> Image.Image:
     photo = Image.fromarray(data.coffee())
     factor = (megapixels * 1e6 / (photo.width * photo.height)) ** 0.5
     return photo.resize((round(photo.width * factor), round(photo.height * factor)))
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Median time of a call."""
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
 
 
 def ordinary(data: bytes) -> None:
@@ -62,15 +48,16 @@ def times() -> None:
     for name in ("AVIF", "WEBP", "JPEG"):
         data = veridical.encode(source, format=name, quality=30)
         veridical.decode(data, realism=1.0, steps=1)  # loads the weights
-        base = seconds(lambda data=data: ordinary(data)) / megapixels
-        cells = [f"{name} | {base:.4f}"]
+        works: dict[str, Callable[[], object]] = {"ordinary": lambda d=data: ordinary(d)}
         for settings in (
             {"realism": 0.0},
             {"realism": 1.0, "steps": 1},
             {"realism": 1.0, "steps": 4},
         ):
-            t = seconds(lambda data=data, s=settings: veridical.decode(data, **s)) / megapixels
-            cells.append(f"{t:.2f} | {t / base:.0f}")
+            works[str(settings)] = lambda d=data, s=settings: veridical.decode(d, **s)
+        base, *others = (c / megapixels for c, _ in interleaved(works, REPEATS).values())
+        cells = [f"{name} | {base:.4f}"]
+        cells += [f"{t:.2f} | {t / base:.0f}" for t in others]
         print("| " + " | ".join(cells) + " |", flush=True)
 
 
@@ -88,13 +75,8 @@ def memory(megapixels: float) -> None:
         }
         print("| process | peak MiB | seconds |\n|---|---|---|")
         for name, code in programs.items():
-            began = time.perf_counter()
-            child = subprocess.Popen([sys.executable, "-c", code])
-            _, status, used = os.wait4(child.pid, 0)
-            if status != 0:
-                raise SystemExit(f"{name} failed")
-            peak = used.ru_maxrss / 1024
-            print(f"| {name} | {peak:.0f} | {time.perf_counter() - began:.0f} |", flush=True)
+            most, seconds = peak(code)
+            print(f"| {name} | {most:.0f} | {seconds:.0f} |", flush=True)
 
 
 def main() -> None:
