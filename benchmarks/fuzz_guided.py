@@ -54,7 +54,8 @@ def container_target() -> tuple[Test, list[bytes]]:
 
 def decode_target() -> tuple[Test, list[bytes]]:
     """``info`` and ``decode`` of small ``.vdc`` files, whole and what is whole of damaged ones."""
-    from veridical.photo.decode import decode, info
+    from veridical.photo.decode import decode
+    from veridical.photo.facts import info
     from veridical.photo.learned import decode as _decode  # noqa: F401 (its code is watched)
 
     weights = GOLDEN / "tiny.safetensors"
