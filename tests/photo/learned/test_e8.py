@@ -11,11 +11,11 @@ from scipy.special import ndtr
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.photo.learned.dither import CommonRandomness, Dithered
-from veridical.photo.learned.e8 import E8, WORDS, _centred, _Plan, sixteenths
+from veridical.photo.learned.e8 import E8, WORDS, _centred, _Plan
 from veridical.photo.learned.frozen import density, offset_tables
 from veridical.quantize.lattice import Lattice, gosset
 
-C = 51 / 67
+C = 12 / 16
 SCALES = np.geomspace(0.11, 96, 64)
 SHARED = CommonRandomness(2**63 + 11, 6)
 
@@ -51,7 +51,7 @@ def coded(x, rows, tables, quantizer=None, shared=SHARED):
 )  # fmt: skip
 def test_both_sides_have_the_same_points(tables, seed, channels, n, spread, most):
     # Oracle: the encoder's points; a number that is not coded is its mean, and any other within c
-    # (how far the cell reaches along an axis) and half a sixteenth, or at the end of the range.
+    # (how far the cell reaches along an axis), or at the end of the range.
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, most + 1, (channels, n))
     x = spread * draw(rng, rows)
@@ -60,15 +60,14 @@ def test_both_sides_have_the_same_points(tables, seed, channels, n, spread, most
     assert np.array_equal(E8().take(rows, SHARED, decoder, tables), points)
     assert not points[rows == 0].any()
     inside = (rows > 0) & (np.abs(x) < 1898)
-    assert np.all(np.abs(points / 16 - x)[inside] <= C + 1 / 32 + 1e-9)
+    assert np.all(np.abs(points / 16 - x)[inside] <= C + 1e-9)
     assert np.all(np.abs(points) <= 16 * 1901)
 
 
 def lattice_points(points, plan):
-    """``X`` of coded points; the one candidate near enough in each coordinate."""
-    t = plan.dither
-    whole = np.rint((points[plan.blocks] / 16 / C - t / 16)).astype(np.int64)
-    assert np.array_equal(sixteenths(t + 16 * whole), points[plan.blocks])
+    """``X`` of coded points."""
+    whole, rest = np.divmod(points[plan.blocks] - plan.dither, 12)
+    assert not rest.any()
     return whole
 
 
@@ -88,7 +87,7 @@ def test_points_are_those_of_the_shifted_lattice_nearest_to_the_latents(tables):
     least = np.array([w * s for w in WORDS if w.sum() == 4 for s in _signs()])
     least = np.unique(np.concatenate([least, 2 * np.eye(8), -2 * np.eye(8)]), axis=0)
     assert len(least) == 240
-    error = x.reshape(-1)[plan.blocks] / C - plan.dither / 16 - whole
+    error = (16 * x.reshape(-1)[plan.blocks] - plan.dither) / 12 - whole
     assert np.max(error @ least.T) <= 2 + 1e-9
 
 
@@ -99,11 +98,9 @@ def _signs():
 @pytest.mark.statistical
 @pytest.mark.parametrize("row", [1, 12, 30])
 def test_the_error_is_uniform_in_the_cell_whatever_the_latent(tables, row):
-    # Oracles: G = 929/12960 of E8 times volume^(2/8), with 1/3072 of rounding to sixteenths, less
-    # the second moment that dither on a grid of c/8 lacks where x hardly moves (at most
-    # c^2/768 = 0.9 %); together 1/12 to 0.1 %. Fourth moment of the norm against points drawn in
-    # the cell. Correlation with x: 0. n = 6,000 blocks, |error| < 4 standard errors: it would
-    # miss 4 % of the second moment and a correlation of 0.02.
+    # Oracles: G = 929/12960 of E8 times volume^(2/8), 0.0806. Fourth moment of the norm against
+    # points drawn in the cell. Correlation with x: 0. n = 6,000 blocks, |error| < 4 standard
+    # errors: it would miss 1.1 % of the second moment and a correlation of 0.02.
     rows = np.full((8, 6000), row)
     x = draw(np.random.default_rng(8), rows)
     points, _ = coded(x, rows, tables)
@@ -111,13 +108,10 @@ def test_the_error_is_uniform_in_the_cell_whatever_the_latent(tables, row):
     blocks = e.reshape(-1)[_Plan.of(rows, SHARED, tables).blocks]
     norm = np.mean(blocks**2, axis=1)
     moment = 929 / 12960 * (16 * C**8) ** (2 / 8)
-    assert abs(moment + 1 / 3072 - 1 / 12) < 1e-4
-    error = 4 * norm.std() / np.sqrt(norm.size)
-    lacking = C**2 / 768 if row == 1 else 0.0
-    assert moment + 1 / 3072 - lacking - error < norm.mean() < moment + 1 / 3072 + error
+    assert abs(norm.mean() - moment) < 4 * norm.std() / np.sqrt(norm.size)
     cell = C * np.sqrt(2) * Lattice(gosset()).sample_cell(10_000, np.random.default_rng(1))
     fourth = np.mean(cell**2, axis=1) ** 2
-    bound = 4 * (norm**2).std() / np.sqrt(norm.size) + 4 * fourth.std() / 100 + 0.02 * fourth.mean()
+    bound = 4 * (norm**2).std() / np.sqrt(norm.size) + 4 * fourth.std() / 100
     assert abs((norm**2).mean() - fourth.mean()) < bound
     assert abs(np.corrcoef(e.reshape(-1), x.reshape(-1))[0, 1]) < 4 / np.sqrt(x.size)
 
@@ -132,8 +126,8 @@ def ideal_bits(x_points, plan):
     periods = np.arange(-200, 201) if scale.max() > 3 else np.arange(-25, 26)
     masses = []
     for r in (0, 1):
-        parts = (plan.dither + 16 * r)[:, :, None] + 32 * periods
-        masses.append(h(parts / 16 * C, scale[:, :, None]).sum(2))
+        points = (plan.dither + 12 * r)[:, :, None] + 24 * periods
+        masses.append(h(points / 16, scale[:, :, None]).sum(2))
     total = sum(np.prod(np.where(w, masses[1], masses[0]), axis=1) for w in WORDS)
     return np.sum(np.log2(total)) - np.sum(np.log2(h(x_points / 16, scale)))
 
@@ -151,10 +145,10 @@ def test_length_is_the_entropy_of_the_law(tables, rows):
     assert 0.99 * ideal - 8 <= len(words) <= 1.005 * ideal + 64
 
 
-@pytest.mark.parametrize(("row", "gain"), [(45, 0.1063), (25, 0.1063)])
+@pytest.mark.parametrize(("row", "gain"), [(45, 0.085), (25, 0.085)])
 def test_the_gain_over_scalar_dither_is_that_of_the_cell(tables, row, gain):
-    # Oracle: at high rate and equal error, log2 of the root of the volumes' ratio: 0.106 bits a
-    # number (the parity that is not coded, against a coarser step), to 0.01 bits.
+    # Oracle: at high rate log2 of the cell's size, the eighth root of its volume: 0.085 bits a
+    # number, to 0.01 bits, with an error that is 3 % less (another 0.024 bits).
     rows = np.full((48, 400), row)
     x = draw(np.random.default_rng(0), rows)
     scalar, e8 = (len(coded(x, rows, tables, q)[1]) * 8 / x.size for q in (Dithered(3), E8()))
@@ -163,8 +157,8 @@ def test_the_gain_over_scalar_dither_is_that_of_the_cell(tables, row, gain):
 
 
 def test_the_gain_where_little_is_coded(tables):
-    # Oracle: the limit of small spread, where dither costs by the surface of the cell: 2/r with r
-    # = c (E8) against 4 (a step) bits a spread, times the same constant; a ratio of 0.657. What
+    # Oracle: the limit of small spread, where dither costs by the surface of the cell: n/r a volume, r the
+    # radius inside: 1/c (E8) against 1/(1/2) (a step): a ratio of 0.667. What
     # is lost to the cube in the law raises it: under 0.85 at spreads of 0.12 to 0.19 steps.
     rows = np.repeat(np.arange(1, 6), 48 * 80).reshape(48, 400)
     x = draw(np.random.default_rng(0), rows)
@@ -182,22 +176,24 @@ def test_laws_of_words_are_the_products(tables):
     for block in range(0, 40, 7):
         weights = []
         for word in WORDS:
-            place = _centred(plan.dither[block] + 16 * word)
-            at = 8 * plan.rows[block] + np.abs(place) // 2
+            place = _centred(plan.dither[block] + 12 * word)
+            at = 6 * plan.rows[block] + np.abs(place) // 2
             weights.append(np.prod([Fraction(int(m)) for m in masses[at]]))
         truth = np.array([float(w / sum(weights)) for w in weights])
         assert np.max(np.abs(laws[block] / 2**20 - truth)) < 20 / 2**20
 
 
 def test_density_at_sixteenths_is_that_of_the_law(tables):
-    # Oracle: the law plus uniform noise of one step; 2e-6 is a frequency's unit, and 0.1 % the
-    # error of straight lines between whole steps for wide rows.
+    # Oracle: the law plus uniform noise of one step; off by a unit for each value of the table at
+    # most (what rounding leaves goes to the middle), and by 1/(8 s^2) of the middle where straight
+    # lines between steps stand for the curve.
     for row in (1, 20, 39, 40, 55):
         at = np.arange(-40, 41)
         scale = SCALES[row]
         truth = cdf(at / 16 + 0.5, scale) - cdf(at / 16 - 0.5, scale)
         found = density(tables, row, at) / 2**24
-        assert np.max(np.abs(found - truth)) < 2e-6 + 1e-3 * truth.max() + 3e-4 * (row < 40)
+        units = (tables.highs[row] - tables.lows[row] + 2) / 2**20
+        assert np.max(np.abs(found - truth)) < units + (row >= 40) / (8 * scale**2) * truth.max()
 
 
 @given(st.binary(max_size=120), st.integers(0, 2**32 - 1))
@@ -217,6 +213,6 @@ def test_other_randomness_gives_other_points(tables):
     rows = np.full((8, 20), 20)
     x = draw(np.random.default_rng(1), rows)
     one, two = (coded(x, rows, tables, shared=CommonRandomness(5, k))[0] for k in (0, 1))
-    assert np.mean(one != two) > 0.9
+    assert np.mean(one != two) > 0.8
     with pytest.raises(InvalidSetting, match="4 bits"):
         E8(3)
