@@ -230,14 +230,14 @@ def info(
 
 
 def _vdc_info(data: bytes, weights: Path | None, max_pixels: int) -> FileInfo:
-    from veridical.photo.learned.quantizers import QUANTIZER_NAMES
+    from veridical.photo.learned.quantizers import QUANTIZER_TITLES
 
     container = read(data, max_pixels=max_pixels)
     header = container.header
     details = {
         "model": f"{header.model} (weights {header.digest.hex()})",
         "quality": f"{header.quality / 100:g} of 100",
-        "quantizer": QUANTIZER_NAMES.get(header.quantizer, f"number {header.quantizer}"),
+        "quantizer": QUANTIZER_TITLES.get(header.quantizer, f"number {header.quantizer}"),
         "common randomness": f"{header.randomness_bits} bits a number, seed {header.seed}",
         "default realism": f"{header.realism / 1000:g}",
         "tiles": f"{header.rows} x {header.columns} of {header.tile} pixels a side",

@@ -12,13 +12,21 @@ from veridical.errors import InvalidSetting
 from veridical.photo.learned.frozen import UNIT, table_of
 from veridical.random import random_symbols
 
-__all__ = ["LARGEST_POINT", "CommonRandomness", "Dithered", "Scalar", "put_dithered", "take_dithered"]
+__all__ = [
+    "LARGEST_POINT",
+    "CommonRandomness",
+    "Dithered",
+    "Scalar",
+    "put_dithered",
+    "take_dithered",
+]
 
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
 
 LARGEST_POINT = 1900
 """Points are at most this many steps from the mean."""
+
 
 @dataclass(frozen=True)
 class CommonRandomness:
@@ -120,9 +128,7 @@ class Dithered:
         return take_dithered(rows, u, decoder, tables)
 
 
-def put_dithered(
-    x: Real, rows: Whole, u: Whole, encoder: SymbolEncoder, tables: TableSet
-) -> Whole:
+def put_dithered(x: Real, rows: Whole, u: Whole, encoder: SymbolEncoder, tables: TableSet) -> Whole:
     """Round and code distances ``x`` with dither ``u``, in sixteenths from -8 to 8; the points."""
     coded = rows > 0
     values = _nearest(x + u / UNIT)

@@ -93,7 +93,9 @@ class E8:
         place = _centred(points)
         periods = (points - place) // _PERIOD
         encoder.put(
-            np.where(place < 0, -periods, periods).reshape(-1), plan.tables_of(place), plan.law.tables
+            np.where(place < 0, -periods, periods).reshape(-1),
+            plan.tables_of(place),
+            plan.law.tables,
         )
         out[plan.blocks] = points
         return out.reshape(rows.shape)

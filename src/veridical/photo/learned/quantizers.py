@@ -22,7 +22,7 @@ from veridical.photo.learned.e8 import E8
 __all__ = [
     "E8",
     "QUANTIZERS",
-    "QUANTIZER_NAMES",
+    "QUANTIZER_TITLES",
     "CommonRandomness",
     "Dithered",
     "Quantizer",
@@ -64,7 +64,7 @@ class Quantizer(Protocol):
 QUANTIZERS: dict[str, Callable[[], Quantizer]] = {"scalar": Scalar, "dither": Dithered, "e8": E8}
 """What an encoder is asked for, by name, each with its usual amount of common randomness."""
 
-QUANTIZER_NAMES = {0: "scalar", 1: "scalar with dither", 2: "E8 with dither"}
+QUANTIZER_TITLES = {0: "scalar", 1: "scalar with dither", 2: "E8 with dither"}
 """What a file's number says to people."""
 
 _NUMBERED: dict[int, Callable[[int], Quantizer]] = {0: Scalar, 1: Dithered, 2: E8}
