@@ -24,9 +24,9 @@ from veridical.training.photo_codec import (
     codec_loss,
     load_networks,
     new_networks,
-    run_codec,
 )
 from veridical.training.photo_codec_prices import rate_and_error
+from veridical.training.photo_codec_run import run_codec
 from veridical.training.photo_pixels import CropSampler, Pixels, centre_crops, prepare_pixels
 
 TINY = CODEC_PRESETS["tiny"]
@@ -70,18 +70,21 @@ def test_a_run_ends_in_weights_that_code(finished):
     assert card["training_data"]["pictures"] == 4
     assert [f["quality"] for f in card["figures"]] == [0, 50, 100]
     model = load_codec(path)
-    assert not model.prices.complete  # there is no generator yet
     assert model.sizes == (TINY.transform, TINY.prior)
 
 
-def test_prices_are_measured_on_files(finished, folder):
-    # Oracle: the error of the decoded files of all validation pictures, at one quality.
+def test_figures_are_measured_on_files(finished, folder):
+    # Oracle: rate and error of the decoded files of all validation pictures, at one quality; the
+    # card rounds to 1e-4 bits and 1e-3 dB.
     _, path = finished
-    model = load_codec(path)
+    figure = json.loads(path.with_suffix(".json").read_text())["figures"][1]
     pictures = centre_crops(folder, TINY.validation_side)
     assert [p.shape for p in pictures] == [(96, 96, 3)] * 4
-    found = np.mean([rate_and_error(model, p, [5000]) for p in pictures], axis=0)
-    assert model.prices.error(5000) == pytest.approx(found[0, 1], rel=1e-6)
+    rate, error = np.mean(
+        [rate_and_error(load_codec(path), p, [5000])[0] for p in pictures], axis=0
+    )
+    assert figure["bits_per_pixel"] == pytest.approx(rate, abs=1e-4)
+    assert figure["psnr_db"] == pytest.approx(-10 * np.log10(error), abs=1e-3)
 
 
 def test_the_frozen_prior_of_a_trained_model_is_the_trained_one(finished):
@@ -224,7 +227,7 @@ def test_bad_input(folder, tmp_path):
     with pytest.raises(InvalidSetting):
         dataclasses.replace(TINY, patch=100)
     with pytest.raises(InvalidSetting):
-        CodecPreset("x", TINY.schedule, lambdas=(1.0, 0.1))
+        CodecPreset("x", TINY.schedule, TINY.generator, lambdas=(1.0, 0.1))
 
 
 def test_the_command_trains(folder, tmp_path):

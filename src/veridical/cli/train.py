@@ -79,17 +79,21 @@ def photo_codec(
     ] = Path("runs/photo-codec"),
     preset: PresetName = "cpu",
     minutes: Minutes = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Weights of everyday files, with whose flow the generator begins."),
+    ] = None,
 ) -> None:
     """Train the learned codec on pictures of your own; a killed run goes on where it was.
 
-    The result is RUN/photo-codec.safetensors with its card, for ``--weights``.
+    The result is RUN/photo-codec.safetensors with its generator and their cards, for ``--weights``.
     """
     _needs_accelerate()
-    from veridical.training.photo_codec import run_codec
+    from veridical.training.photo_codec_run import run_codec
 
     with terminal.progress("preparing") as update:
         path = run_codec(
-            data, validation, run, preset=preset, minutes=minutes,
+            data, validation, run, preset=preset, minutes=minutes, start=start,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:

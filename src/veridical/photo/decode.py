@@ -34,7 +34,7 @@ from veridical.photo.restore import (
 )
 
 if TYPE_CHECKING:
-    from veridical.photo.learned.model import QualityPrices
+    from veridical.photo.learned.prices import QualityPrices
 
 __all__ = ["FileInfo", "decode", "decode_picture", "info"]
 
@@ -94,8 +94,8 @@ def decode(
         check_steps(steps)
         return decode_container(
             data, load_codec(None if weights is None else Path(weights), device),
-            realism=realism, perception=perception, seed=seed, tile=tile, max_pixels=max_pixels,
-            allow_partial=allow_partial, notice=notice, progress=progress,
+            realism=realism, perception=perception, seed=seed, steps=steps, tile=tile,
+            max_pixels=max_pixels, allow_partial=allow_partial, notice=notice, progress=progress,
         )  # fmt: skip
     picture = open_coded(source, max_pixels=max_pixels, notice=notice)
     return decode_picture(
@@ -208,7 +208,7 @@ def info(
     """
     data = _vdc_bytes(source)
     if data is not None:
-        return _vdc_info(data, None if weights is None else Path(weights), max_pixels)
+        return _vdc_info(data, None if weights is None else Path(weights), max_pixels, steps)
     picture = open_coded(source, max_pixels=max_pixels)
     condition = picture.condition
     price = Calibration(0.0, 0.0)
@@ -229,7 +229,7 @@ def info(
     )
 
 
-def _vdc_info(data: bytes, weights: Path | None, max_pixels: int) -> FileInfo:
+def _vdc_info(data: bytes, weights: Path | None, max_pixels: int, steps: int) -> FileInfo:
     from veridical.photo.learned.quantizers import QUANTIZER_TITLES
 
     container = read(data, max_pixels=max_pixels)
@@ -249,7 +249,7 @@ def _vdc_info(data: bytes, weights: Path | None, max_pixels: int) -> FileInfo:
     if prices is not None:
         error = prices.error(header.quality)
         details["PSNR at realism 0"] = f"{-10 * math.log10(error):.2f} dB predicted"
-        price = prices.calibration(header.quality) if prices.complete else None
+        price = prices.calibration(header.quality, steps) if prices.complete else None
     return FileInfo(
         "VDC", header.width, header.height, len(data), 8 * len(data) / (header.width * header.height),
         None, header.channels == 1, False, False, price or Calibration(0.0, 0.0), price is not None,
@@ -269,4 +269,4 @@ def _vdc_prices(header: Header, weights: Path | None) -> QualityPrices | None:
         if weights is not None:
             raise
         return None
-    return model.prices
+    return model.prices_of(header.quantizer)

@@ -29,6 +29,7 @@ __all__ = [
     "read_weights",
     "resolve_device",
     "save_weights",
+    "write_weights",
 ]
 
 DEFAULT_WEIGHTS = Path(__file__).parent / "weights" / "everyday.safetensors"
@@ -92,8 +93,6 @@ def save_weights(
     recipe: dict[str, Any],
 ) -> None:
     """Write a weights file and its card, each complete or not at all."""
-    from safetensors.torch import save_file
-
     header = {
         "layout": _LAYOUT,
         "estimator": asdict(estimator.config),
@@ -110,6 +109,15 @@ def save_weights(
         for name, network in (("estimator", estimator), ("flow", flow))
         for key, value in network.state_dict().items()
     }
+    write_weights(path, tensors, header, recipe)
+
+
+def write_weights(
+    path: Path, tensors: dict[str, torch.Tensor], header: dict[str, Any], recipe: dict[str, Any]
+) -> None:
+    """Write tensors with a header, and the card beside them, each complete or not at all."""
+    from safetensors.torch import save_file
+
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     save_file(tensors, temporary, metadata={"veridical": json.dumps(header)})

@@ -50,6 +50,7 @@ class NetworkConfig:
         timed: Whether the network takes a time in [0, 1].
         spread: Whether it also predicts the local size of the error (see :func:`estimate`).
         bypass: Channels of the gated way of a flow's state around the U-Net; 0 for none.
+        side: Channels of a second input at 1/4 of the resolution; 0 for none.
     """
 
     pictures: int = 1
@@ -59,6 +60,7 @@ class NetworkConfig:
     timed: bool = False
     spread: bool = False
     bypass: int = 0
+    side: int = 0
 
     @classmethod
     def of(cls, sizes: dict[str, Any]) -> NetworkConfig:
@@ -73,7 +75,7 @@ class NetworkConfig:
         return cls(**values)
 
     def __post_init__(self) -> None:
-        smallest = min((*self.blocks, *self.blocks_up, self.bypass))
+        smallest = min((*self.blocks, *self.blocks_up, self.bypass, self.side))
         if self.pictures < 1 or min(self.widths) < 8 or smallest < 0:
             raise InvalidSetting(f"network sizes must be positive: {self}")
 
@@ -136,7 +138,8 @@ class RestorationNetwork(nn.Module):
 
     ``forward(x, features, time=None)`` with ``x`` of shape (n, 3 * pictures, height, width),
     ``features`` of shape (n, N_FEATURES) and ``time`` of shape (n,) gives (n, 3, height, width).
-    A network with a bypass takes also the ``state`` that goes around, (n, 3, height, width).
+    A network with a bypass takes also the ``state`` that goes around, (n, 3, height, width), and
+    one with a second input takes it as ``side``, (n, config.side, height / 4, width / 4).
     The output starts at zero before training.
     """
 
@@ -170,6 +173,10 @@ class RestorationNetwork(nn.Module):
             )
         if config.bypass:
             self.bypass = _Bypass(w4, config.bypass)
+        if config.side:
+            self.side = nn.Conv2d(config.side, w4, 1)
+            nn.init.zeros_(self.side.weight)
+            nn.init.zeros_(_bias(self.side))
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(_bias(self.tail))
 
@@ -179,9 +186,10 @@ class RestorationNetwork(nn.Module):
         features: Tensor,
         time: Tensor | None = None,
         state: Tensor | None = None,
+        side: Tensor | None = None,
     ) -> Tensor:
         """See the class."""
-        trunk = self._trunk(x, features, time)
+        trunk = self._trunk(x, features, time, side)
         out = self.tail(trunk)
         if self.config.bypass:
             if state is None:
@@ -191,10 +199,12 @@ class RestorationNetwork(nn.Module):
 
     def with_spread(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As ``forward``, and the logarithms of two local sizes, (n, 2, height / 4, width / 4)."""
-        trunk = self._trunk(x, features, None)
+        trunk = self._trunk(x, features, None, None)
         return nn.functional.pixel_shuffle(self.tail(trunk), 4), self.spread(trunk)
 
-    def _trunk(self, x: Tensor, features: Tensor, time: Tensor | None) -> Tensor:
+    def _trunk(
+        self, x: Tensor, features: Tensor, time: Tensor | None, side: Tensor | None
+    ) -> Tensor:
         if self.config.timed:
             if time is None:
                 raise InvalidSetting("this network needs a time")
@@ -203,7 +213,12 @@ class RestorationNetwork(nn.Module):
             features = torch.cat([features, time[:, None], angle.sin(), angle.cos()], dim=1)
         h = self.embed(features)
         shuffle = nn.functional.pixel_shuffle
-        a = self.down4(self.head(nn.functional.pixel_unshuffle(x, 4)), h)
+        a = self.head(nn.functional.pixel_unshuffle(x, 4))
+        if self.config.side:
+            if side is None:
+                raise InvalidSetting("this network needs its second input")
+            a = a + self.side(side)
+        a = self.down4(a, h)
         b = self.down8(self.to8(a), h)
         c = self.mid16(self.to16(b), h)
         b = self.up8(b + shuffle(self.from16(c), 2), h)
@@ -218,7 +233,7 @@ class RestorationNetwork(nn.Module):
         total = 0.0
         area = {"head": 16, "down4": 16, "to8": 64, "down8": 64, "to16": 256, "mid16": 256}
         area |= {"from16": 256, "up8": 64, "from8": 64, "up4": 16, "tail": 16, "spread": 16}
-        area["bypass"] = 16
+        area |= {"bypass": 16, "side": 16}
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d):
                 total += module.weight.numel() / area[name.split(".")[0]]

@@ -11,10 +11,18 @@ from torch import Tensor, nn
 
 from veridical.photo.network import RestorationNetwork
 
-__all__ = ["estimate", "predict_residual", "unwhiten", "whiten"]
+__all__ = [
+    "detail",
+    "estimate",
+    "linear_estimate",
+    "local_size",
+    "predict_residual",
+    "unwhiten",
+    "whiten",
+]
 
 
-def _detail(y: Tensor, scale: Tensor) -> Tensor:
+def detail(y: Tensor, scale: Tensor) -> Tensor:
     """Departure from the local mean in units of the residual scale.
 
     Without it the small steps between blocks drown in the brightness, and training crawls.
@@ -45,14 +53,23 @@ def estimate(
         The picture, and the standard deviation to expect of ``(x - x_mmse)/s`` along the three
         axes of colour (ones if the network has no such head), both of the shape of ``y``.
     """
-    seen = torch.cat([2 * y - 1, _detail(y, scale)], 1)
+    seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
     if not network.config.spread:
         return y + scale * network(seen, features), torch.ones_like(y)
     change, log_size = network.with_spread(seen, features)
+    return y + scale * change, local_size(log_size)
+
+
+def local_size(log_size: Tensor) -> Tensor:
+    """Standard deviations along the axes of colour, (n, 3, 4 height, 4 width).
+
+    Args:
+        log_size: Their logarithms for lightness and colour differences, (n, 2, height, width).
+    """
     size = nn.functional.interpolate(
         log_size.float().clamp(-4, 2), scale_factor=4, mode="bilinear", align_corners=False
     ).exp()
-    return y + scale * change, size[:, [0, 1, 1]]
+    return size[:, [0, 1, 1]]
 
 
 def whiten(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
@@ -92,9 +109,14 @@ def predict_residual(
         features: Conditions.
         scale: Residual scale.
     """
-    parts = [2 * x_mmse - 1, _detail(x_mmse, scale), u, (y - x_mmse) / scale, size.log()]
+    parts = [2 * x_mmse - 1, detail(x_mmse, scale), u, (y - x_mmse) / scale, size.log()]
     seen = torch.cat(parts, 1)
     if not network.config.bypass:
         return network(seen, features, time)
+    return linear_estimate(u, time) + network(seen, features, time, u)
+
+
+def linear_estimate(u: Tensor, time: Tensor) -> Tensor:
+    """``t u / (t^2 + (1-t)^2)``: the end of the flow from a state, were the residual white Gaussian."""
     t = time[:, None, None, None]
-    return u * (t / (t**2 + (1 - t) ** 2)) + network(seen, features, time, u)
+    return u * (t / (t**2 + (1 - t) ** 2))

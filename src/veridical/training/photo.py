@@ -5,10 +5,7 @@ All stages work in units of the residual scale ``s`` (see ``photo.condition``):
 * estimator: ``x_mmse = y + s N(y)``, loss ``w(y) |x - x_mmse|^2``; the weight depends on what the
   decoder sees alone, so the minimiser stays ``E[x | y]``;
 * spread: a head of the estimator learns the local size of ``x - x_mmse``, by Gaussian likelihood;
-* flow: in coordinates where the residual is nearly white (``photo.residual.whiten``), from standard
-  normal ``n`` to the residual ``r`` along straight lines; the network predicts the end ``r`` from
-  ``u_t = (1-t) n + t r``, loss ``|r - R(u_t, t)|^2 / (1 - 0.9 t)``, which fixes the velocity
-  ``(R(u, t) - u) / (1 - t)`` (rectified flow, started at the posterior mean);
+* flow: from standard normal noise to the whitened residual (``training.flow_parts``);
 * reflow: the same with ``r`` replaced by the flow's own end point from that ``n``, which makes
   the lines straight enough for few steps.
 """
@@ -26,6 +23,13 @@ from torch import Tensor, nn
 from veridical.generate.flow import integrate_on_arcs
 from veridical.photo.network import RestorationNetwork, laid_out
 from veridical.photo.residual import estimate, predict_residual, whiten
+from veridical.training.flow_parts import (
+    end_loss,
+    normal_noise,
+    on_the_way,
+    spread_loss,
+    stratified_times,
+)
 from veridical.training.loop import train
 from veridical.training.photo_data import Pairs
 from veridical.training.photo_parts import (
@@ -82,14 +86,6 @@ def train_estimator(
     return finish("estimator", result, run)
 
 
-def _spread_loss(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
-    """Gaussian log-likelihood of the local size of the error."""
-    u = whiten(residual, torch.ones_like(size), scale)
-    energy = torch.nn.functional.avg_pool2d(u.square(), 4)
-    expected = torch.nn.functional.avg_pool2d(size.square(), 4)
-    return (expected.log() + energy / expected).mean()
-
-
 def _weight(y: Tensor, scale: Tensor) -> Tensor:
     """Inverse of the squared error to expect of a patch, from what the decoder sees of it.
 
@@ -99,21 +95,6 @@ def _weight(y: Tensor, scale: Tensor) -> Tensor:
     grey = y.mean(1, keepdim=True)
     energy = grey.diff(dim=2).square().mean((1, 2, 3)) + grey.diff(dim=3).square().mean((1, 2, 3))
     return 1 / (scale**2 * (energy[:, None, None, None] / scale**2 + 0.01) ** 0.27)
-
-
-def _noise(shape: tuple[int, ...], seed: list[int], device: torch.device) -> Tensor:
-    """Standard normal noise, a function of the seed, drawn where it is used."""
-    generator = torch.Generator(device)
-    generator.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1))
-    return torch.randn(shape, generator=generator, device=device)
-
-
-def _times(n: int, seed: list[int], device: torch.device) -> Tensor:
-    """Times in [0, 1), stratified in the angle ``atan(t / (1-t))``."""
-    rng = np.random.default_rng(seed)
-    angle = np.pi / 2 * 0.98 * (rng.permutation(n) + rng.random(n)) / n
-    t = np.sin(angle) / (np.sin(angle) + np.cos(angle))
-    return torch.from_numpy(t.astype(np.float32)).to(device)
 
 
 def train_spread(
@@ -139,7 +120,7 @@ def train_spread(
         x, y, features, scale = batches(step)
         with accelerator.autocast():
             out, size = estimate(network, y, features, scale)
-        return _spread_loss(x - out.float(), size.float(), scale)
+        return spread_loss(x - out.float(), size.float(), scale)
 
     result = train(
         model, loss, preset.spread, run / "spread.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
@@ -156,15 +137,15 @@ def _flow_loss(
     ends: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     time: Tensor,
 ) -> Tensor:
-    """``|r - R((1-t) n + t r, t)|^2 / (1 - 0.9 t)`` for the line between ``n, r = ends(x_mmse, size)``."""
+    """:func:`end_loss` on the line between ``n, r = ends(x_mmse, size)``."""
     y, features, scale = seen
-    t = time[:, None, None, None]
     with accelerator.autocast():
         with torch.no_grad():
             x_mmse, size = estimate(estimator, y, features, scale)
         n, r = ends(x_mmse, size)
-        out = predict_residual(network, (1 - t) * n + t * r, time, x_mmse, size, y, features, scale)
-    return ((out.float() - r) ** 2 / (1 - 0.9 * t)).mean()
+        u = on_the_way(n, r, time)
+        out = predict_residual(network, u, time, x_mmse, size, y, features, scale)
+    return end_loss(out, r, time)
 
 
 def train_flow(
@@ -195,10 +176,10 @@ def train_flow(
 
         def ends(x_mmse: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
             r = whiten(x - x_mmse, size, scale).float()
-            noise = _noise((preset.batch_size, *r.shape[1:]), [seed, step, 0], r.device)
+            noise = normal_noise((preset.batch_size, *r.shape[1:]), [seed, step, 0], r.device)
             return batches.mine(noise), r
 
-        time = batches.mine(_times(preset.batch_size, [seed, step, 7], x.device))
+        time = batches.mine(stratified_times(preset.batch_size, [seed, step, 7], x.device))
         return _flow_loss(network, estimator, accelerator, (y, features, scale), ends, time)
 
     result = train(
@@ -254,7 +235,7 @@ def _reflow_pairs(
             _, y, features, scale = batches(step)
             with accelerator.autocast():
                 x_mmse, size = estimate(estimator, y, features, scale)
-                n = batches.mine(_noise(shape[1:], [seed, step], y.device))
+                n = batches.mine(normal_noise(shape[1:], [seed, step], y.device))
 
                 def predict(u: Tensor, time: float) -> Tensor:
                     t = torch.full((len(u),), time, device=u.device)
@@ -298,8 +279,8 @@ def train_reflow(
         k = int(np.random.default_rng([seed, step, 1]).integers(preset.reflow_batches))
         _, y, features, scale = batches(k)
         r = batches.mine(torch.from_numpy(store[k].astype(np.float32))).to(y.device)
-        n = batches.mine(_noise(store.shape[1:], [seed, k], r.device))
-        time = batches.mine(_times(preset.batch_size, [seed, step, 7], r.device))
+        n = batches.mine(normal_noise(store.shape[1:], [seed, k], r.device))
+        time = batches.mine(stratified_times(preset.batch_size, [seed, step, 7], r.device))
         seen = (y, features, scale)
         return _flow_loss(network, estimator, accelerator, seen, lambda *_: (n, r), time)
 

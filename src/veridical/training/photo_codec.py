@@ -11,12 +11,10 @@ is that of the smooth laws, which the frozen tables follow (``photo.learned.rela
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,18 +24,21 @@ from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.learned.prior import QUALITY_STEPS, PriorConfig
 from veridical.photo.learned.relaxed import TrainedCodec, lambda_of
 from veridical.photo.learned.transform import STRIDE, TransformConfig
-from veridical.training.loop import Schedule, keep_memory, train
-from veridical.training.photo_codec_prices import export
+from veridical.training.loop import Schedule, train
+from veridical.training.photo_codec_flow import FlowPreset
 from veridical.training.photo_parts import save_stage
-from veridical.training.photo_pixels import CropSampler, Pixels, prepare_pixels
+from veridical.training.photo_pixels import CropSampler, Pixels
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 __all__ = [
     "CODEC_PRESETS",
     "CodecPreset",
+    "codec_accelerator",
     "codec_loss",
     "load_networks",
     "new_networks",
-    "run_codec",
     "train_codec",
 ]
 
@@ -53,6 +54,7 @@ class CodecPreset:
         patch: Side of the crops, a multiple of 64.
         batch_size: Crops in a step.
         schedule: Steps and rates.
+        generator: Sizes of the generator's training.
         lambdas: Weight of the squared error at quality 0 and 100.
         balance: See the module.
         dither_share: Share of steps that quantize with dither.
@@ -62,6 +64,7 @@ class CodecPreset:
 
     name: str
     schedule: Schedule
+    generator: FlowPreset
     transform: TransformConfig = field(default_factory=TransformConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
     patch: int = 192
@@ -78,10 +81,19 @@ class CodecPreset:
 
 
 CODEC_PRESETS = {
-    "cpu": CodecPreset("photo-cpu-1", Schedule(16000, 5e-4), mixed_precision="bf16"),
+    "cpu": CodecPreset(
+        "photo-cpu-1",
+        Schedule(16000, 5e-4),
+        FlowPreset(Schedule(500, 2e-3, 0.98), Schedule(4000, 5e-4), Schedule(800, 3e-4, 0.995)),
+        mixed_precision="bf16",
+    ),
     "gpu": CodecPreset(
         "photo-gpu-1",
         Schedule(200_000, 4e-4, 0.9995),
+        FlowPreset(
+            Schedule(1000, 2e-3, 0.98), Schedule(40_000, 4e-4, 0.9995), Schedule(6000, 3e-4, 0.9995),
+            (96, 176, 224), patch=256, batch_size=16, reflow_batches=600,
+        ),
         TransformConfig((96, 176, 256), (2, 3, 3), (2, 3, 4), 64),
         PriorConfig(224, 96, 160, 224),
         patch=256, batch_size=24, mixed_precision="bf16",
@@ -89,6 +101,10 @@ CODEC_PRESETS = {
     "tiny": CodecPreset(
         "photo-tiny-1",
         Schedule(6),
+        FlowPreset(
+            Schedule(3), Schedule(4), Schedule(3), (8, 8, 8), 8, 64, 2, reflow_batches=2,
+            reflow_steps=2, prices_side=64,
+        ),
         TransformConfig((8, 8, 16), (1, 1, 1), (1, 1, 1), 8),
         PriorConfig(32, 8, 8, 16, 3),
         patch=64, batch_size=2, validation_side=96,
@@ -149,6 +165,14 @@ def load_networks(preset: CodecPreset, run: Path) -> TrainedCodec:
     return networks.eval().requires_grad_(False)
 
 
+def codec_accelerator(preset: CodecPreset) -> Accelerator:
+    """The accelerator of a stage: half precision where the hardware has it."""
+    from accelerate import Accelerator
+
+    fast = torch.cuda.is_available() or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return Accelerator(mixed_precision=preset.mixed_precision if fast else "no")
+
+
 def train_codec(
     pixels: Pixels,
     preset: CodecPreset,
@@ -159,10 +183,7 @@ def train_codec(
     seconds: float | None = None,
 ) -> TrainedCodec | None:
     """The stage of training; ``None`` if ``seconds`` ran out, with a checkpoint to go on from."""
-    from accelerate import Accelerator
-
-    fast = torch.cuda.is_available() or torch.cpu.get_capabilities().get("avx512_bf16", False)
-    accelerator = Accelerator(mixed_precision=preset.mixed_precision if fast else "no")
+    accelerator = codec_accelerator(preset)
     sampler = CropSampler(
         pixels, patch=preset.patch, batch_size=preset.batch_size,
         seed=seed + 1000 * accelerator.process_index,
@@ -186,70 +207,3 @@ def train_codec(
         return None
     save_stage("codec", *result, run)
     return load_networks(preset, run)
-
-
-def run_codec(
-    data: Sequence[Path],
-    validation: Path,
-    run: Path,
-    *,
-    preset: str = "cpu",
-    minutes: float | None = None,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-    say: Callable[[str], None] = lambda message: None,
-) -> Path | None:
-    """Train, freeze, measure and write weights; a killed run goes on where it was.
-
-    Args:
-        data: Folders or tar files of training pictures.
-        validation: Folder or tar file of other pictures, for rates and prices.
-        run: Folder of the run.
-        preset: Name in ``CODEC_PRESETS``.
-        minutes: Stop with a checkpoint after this long.
-        progress: Called with (stage, done, total).
-        say: Called with a sentence at the end of stages.
-
-    Returns:
-        The weights file, or None if time ran out first.
-
-    Raises:
-        InvalidSetting: Unknown preset.
-        TrainingData: No usable pictures, or a checkpoint of other sizes.
-    """
-    if preset not in CODEC_PRESETS:
-        raise InvalidSetting(f"preset must be one of {', '.join(CODEC_PRESETS)}, got {preset!r}")
-    sizes = CODEC_PRESETS[preset]
-    deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    keep_memory()
-    run.mkdir(parents=True, exist_ok=True)
-    pixels = prepare_pixels(
-        data, run / "pixels", smallest_side=sizes.patch,
-        progress=lambda d, n: progress("preparing", d, n),
-    )  # fmt: skip
-    say(f"{len(pixels.records)} pictures")
-    if not (run / "codec.safetensors").exists():
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            return None
-
-        def report(title: str, done: int, total: int, *_: float) -> None:
-            progress(title, done, total)
-
-        if train_codec(pixels, sizes, run, report, seconds=left) is None:
-            return None
-        say(f"training is done: {(run / 'codec.json').read_text()}")
-    words = [
-        "veridical train photo-codec",
-        *(p.name for p in data),
-        "--validation",
-        validation.name,
-    ]
-    recipe = {
-        "command": " ".join([*words, "--preset", preset]),
-        "training_data": {"pictures": len(pixels.records), "sha256": pixels.digest},
-        "stages": {"codec": json.loads((run / "codec.json").read_text())},
-    }
-    return export(
-        load_networks(sizes, run), sizes.name, validation, sizes.validation_side, run, recipe,
-        progress=progress, say=say,
-    )  # fmt: skip

@@ -7,21 +7,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from veridical.photo.learned.decode import decode_container
-from veridical.photo.learned.encode import LearnedEncoder
+from veridical.bitstream.container import read
+from veridical.codec import Codec
+from veridical.photo.learned.decode import (
+    LatentWindow,
+    decode_container,
+    decode_latents,
+    learned_codec,
+)
+from veridical.photo.learned.encode import QUANTIZER_NAMES, LearnedEncoder
 from veridical.photo.learned.model import (
     CodecNetworks,
     LearnedModel,
-    QualityPrices,
+    generator_path,
     load_codec,
     save_codec,
+    save_generator,
 )
+from veridical.photo.learned.prices import QualityPrices
 from veridical.photo.learned.prior import QUALITY_STEPS
+from veridical.photo.noise import NoiseField
+from veridical.training.photo_codec_flow import GENERATOR_STAGES, Training, load_flow
 from veridical.training.photo_pixels import centre_crops
 
-__all__ = ["export", "rate_and_error"]
+__all__ = ["export", "export_generator", "rate_and_error"]
+
+_STEPS = (1, 2, 4)
 
 
 def rate_and_error(
@@ -88,9 +102,90 @@ def export(
         say(
             f"quality {figure['quality']:g}: {figure['bits_per_pixel']} bits per pixel, {figure['psnr_db']} dB"
         )
-    prices = QualityPrices(np.array(qualities), np.maximum(error, 1e-9), np.zeros(len(error)))
+    prices = QualityPrices.without_cost(np.array(qualities), np.maximum(error, 1e-9))
     path = run / "photo-codec.safetensors"
     validated = {"pictures": len(pictures), "side": side, "folder": validation.name}
     card = recipe | {"validation": validated, "figures": figures}
-    save_codec(path, networks, card, name=name, prices=prices)
+    save_codec(path, networks, card, name=name, prices={0: prices})
     return path
+
+
+def export_generator(
+    path: Path,
+    training: Training,
+    validation: Path,
+    side: int,
+    recipe: dict[str, Any],
+    *,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    say: Callable[[str], None] = lambda message: None,
+) -> None:
+    """Write the generator beside the codec's weights, with prices for every quantizer.
+
+    Args:
+        path: Weights file of the codec.
+        training: Whose last stage is the generator.
+        validation: Folder or tar file of pictures that were not trained on.
+        side: Of their middles, in pixels.
+        recipe: For the card.
+        progress: Called with (stage, done, total).
+        say: Called with a sentence for each quantizer and quality.
+
+    Raises:
+        TrainingData: No usable validation picture, or the last stage is not finished.
+    """
+    flow = load_flow(GENERATOR_STAGES[-1], training)
+    generator_path(path).unlink(missing_ok=True)
+    codec = load_codec(path)
+    save_generator(path, flow, codec.digest, codec.prices, recipe)
+    model = load_codec(path)  # measured as shipped: in half precision
+    pictures = centre_crops(validation, side)
+    anchors = model.sizes[1].anchors
+    qualities = [round(k * QUALITY_STEPS / (anchors - 1)) for k in range(anchors)]
+    prices, figures = {}, {}
+    for number, name in enumerate(QUANTIZER_NAMES):
+        found = []
+        for done, picture in enumerate(pictures, 1):
+            found.append([_costs(model, picture, q, name, done) for q in qualities])
+            progress(f"prices of {name}", done, len(pictures))
+        mean = np.maximum(np.mean(found, axis=0).T, 1e-9)
+        prices[number] = QualityPrices(
+            np.array(qualities), mean[0], mean[2 : 2 + len(_STEPS)], _STEPS
+        )
+        figures[name] = [
+            {
+                "quality": q / 100,
+                "psnr_db_realism_0": round(float(-10 * np.log10(row[0])), 3),
+                "error_ratio_realism_1": round(float(row[1] / row[0]), 4),
+                "formula_over_measured_realism_1": round(float((row[0] + row[-1]) / row[1]), 4),
+            }
+            for q, row in zip(qualities, mean.T, strict=True)
+        ]
+        for figure in figures[name]:
+            say(f"{name}: {figure}")
+    validated = {"pictures": len(pictures), "side": side, "folder": validation.name}
+    save_generator(
+        path, flow, codec.digest, prices, recipe | {"validation": validated, "figures": figures}
+    )
+
+
+def _costs(
+    model: LearnedModel, picture: np.ndarray, quality: int, quantizer: str, seed: int
+) -> list[float]:
+    """Error at realism 0, at realism 1 with the most steps, and the transport cost by steps."""
+    encoder = LearnedEncoder(model, quality / 100, quantizer=quantizer, seed=seed)
+    data = encoder.encode(Image.fromarray(picture))
+    container = read(data, max_pixels=1 << 40)
+    latents, _ = decode_latents(container, model)
+    height, width = picture.shape[:2]
+    window = LatentWindow(latents, 0, 0, height, width, quality, container.header.quantizer)
+    source = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1).to(model.device)
+    out: list[float] = []
+    for steps in _STEPS:
+        codec: Codec = learned_codec(model, steps=steps)
+        x_mmse, x_real = (
+            codec.decode(window, NoiseField(seed), realism=a).clamp(0, 1) for a in (0.0, 1.0)
+        )
+        out.append(float((x_real - x_mmse).square().mean()))
+    errors = [float((x - source).square().mean()) for x in (x_mmse, x_real)]
+    return errors + out

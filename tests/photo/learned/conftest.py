@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from veridical.photo.learned.model import QualityPrices, load_codec, save_codec
+from veridical.photo.learned.model import load_codec, save_codec
+from veridical.photo.learned.prices import QualityPrices
 from veridical.photo.learned.prior import PriorConfig
 from veridical.photo.learned.relaxed import TrainedCodec
 from veridical.photo.learned.transform import TransformConfig
@@ -53,9 +54,11 @@ def weights(networks, tmp_path_factory):
     """Weights file of the tiny model, with made-up prices."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     prices = QualityPrices(
-        np.array([0, 10_000]), np.array([0.01, 0.0001]), np.array([0.004, 0.00004])
+        np.array([0, 10_000]), np.array([0.01, 0.0001]), np.array([[0.004, 0.00004]]), (1,)
     )
-    save_codec(path, networks, {"command": "none"}, name="photo-test", prices=prices)
+    save_codec(
+        path, networks, {"command": "none"}, name="photo-test", prices={0: prices, 1: prices}
+    )
     return path
 
 

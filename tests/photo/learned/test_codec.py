@@ -267,11 +267,12 @@ def test_info_without_the_weights_has_no_price(monkeypatch, tmp_path, model):
 
 def test_no_price_is_told_before_the_generator_is_measured(networks, tmp_path):
     # Oracle: a perception of 0 must not be claimed where nothing was measured.
-    from veridical.photo.learned.model import QualityPrices, save_codec
+    from veridical.photo.learned.model import save_codec
+    from veridical.photo.learned.prices import QualityPrices
 
     path = tmp_path / "early.safetensors"
-    prices = QualityPrices(np.array([0, 10_000]), np.array([0.01, 0.0001]), np.zeros(2))
-    save_codec(path, networks, {}, name="photo-early", prices=prices)
+    prices = QualityPrices.without_cost(np.array([0, 10_000]), np.array([0.01, 0.0001]))
+    save_codec(path, networks, {}, name="photo-early", prices={0: prices})
     data = LearnedEncoder(load_codec(path), 50.0).encode(picture(20, 20))
     facts = veridical.info(data, weights=path)
     assert not facts.priced

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from veridical.errors import InvalidSetting
-from veridical.photo.learned.model import QualityPrices
 from veridical.photo.learned.prior import Prior, PriorConfig
 from veridical.photo.learned.transform import (
     Analysis,
@@ -86,17 +85,3 @@ def test_work_is_counted_as_convolutions_do_it():
 def test_sizes_that_do_not_fit_are_refused(change):
     with pytest.raises(InvalidSetting):
         TransformConfig(**change)
-
-
-def test_prices_are_checked_and_interpolated():
-    # Oracle: geometric mean half-way.
-    prices = QualityPrices(np.array([0, 100]), np.array([0.01, 0.0001]), np.array([0.04, 0.01]))
-    half = prices.calibration(50)
-    assert (half.mmse, half.transport_cost) == pytest.approx((0.001, 0.02))
-    early = QualityPrices(np.array([0, 100]), np.array([0.01, 0.0001]), np.zeros(2))
-    assert early.error(50) == pytest.approx(0.001)
-    with pytest.raises(InvalidSetting, match="transport cost"):
-        early.calibration(50)
-    for q, d, c in (([0], [0.0], [1.0]), ([1, 0], [1, 1], [1, 1]), ([0], [1.0], [1.0, 2.0])):
-        with pytest.raises(InvalidSetting):
-            QualityPrices(np.array(q), np.array(d), np.array(c))

@@ -25,14 +25,16 @@ from veridical.errors import DamagedFile, InvalidSetting, WrongModel
 from veridical.interpolate import Calibration
 from veridical.photo.learned.coding import TileKey, decode_tile
 from veridical.photo.learned.encode import LearnedEncoder
+from veridical.photo.learned.generator import LatentFlow, generate
 from veridical.photo.learned.model import LearnedModel
 from veridical.photo.learned.prior import MEAN_UNIT
 from veridical.photo.learned.quantizers import quantizer_numbered
 from veridical.photo.learned.transform import STRIDE
 from veridical.photo.noise import NoiseField
-from veridical.photo.restore import DEFAULT_TILE, assemble
+from veridical.photo.restore import DEFAULT_STEPS, DEFAULT_TILE, assemble, check_steps
 
 __all__ = [
+    "FlowGenerator",
     "LatentEstimator",
     "LatentGenerator",
     "LatentWindow",
@@ -53,6 +55,7 @@ class LatentWindow:
         top, left: Position in the picture in pixels, multiples of 16.
         height, width: In pixels.
         quality: 0 to 10,000.
+        quantizer: Its number.
     """
 
     latents: Latents = field(repr=False)
@@ -61,6 +64,7 @@ class LatentWindow:
     height: int
     width: int
     quality: int
+    quantizer: int = 0
 
 
 class LatentGenerator(Protocol):
@@ -86,44 +90,85 @@ class _NoGenerator:
         )
 
 
+class _Synthesis:
+    """The synthesis of a window, kept for one window, since the generator asks too."""
+
+    def __init__(self, model: LearnedModel) -> None:
+        self.model = model
+        self._last: tuple[LatentWindow, tuple[torch.Tensor, ...]] | None = None
+
+    @torch.inference_mode()
+    def __call__(self, index: LatentWindow) -> tuple[torch.Tensor, ...]:
+        """``x_mmse`` padded to whole blocks, the features of the synthesis, and the quality."""
+        if self._last is not None and self._last[0] is index:
+            return self._last[1]
+        device = self.model.device
+        quality = torch.tensor([index.quality], device=device)
+        y = torch.from_numpy(index.latents.astype(np.float32))[None].to(device)
+        y = y * (self.model.gains(quality)[1] / MEAN_UNIT)
+        y = y.contiguous(memory_format=torch.channels_last)
+        self._last = (index, (*self.model.synthesis.with_features(y, quality), quality))
+        return self._last[1]
+
+
 class LatentEstimator:
     """``E[X | file]`` for a window: float tensor (3, height, width) on the [0, 1] scale."""
 
-    def __init__(self, model: LearnedModel) -> None:
-        self._model = model
+    def __init__(self, synthesis: _Synthesis) -> None:
+        self._synthesis = synthesis
 
-    @torch.inference_mode()
     def estimate(self, index: LatentWindow, seed: int = 0) -> torch.Tensor:
         """Least-error colours; dither is part of the latents already."""
         del seed
-        device = self._model.device
-        quality = torch.tensor([index.quality], device=device)
-        y = torch.from_numpy(index.latents.astype(np.float32))[None].to(device)
-        y = y * (self._model.gains(quality)[1] / MEAN_UNIT)
-        x = self._model.synthesis(y.contiguous(memory_format=torch.channels_last), quality)
-        return x[0, :, : index.height, : index.width]
+        return self._synthesis(index)[0][0, :, : index.height, : index.width]
 
 
-def learned_codec(model: LearnedModel, generator: LatentGenerator | None = None) -> Codec:
-    """The parts for ``.vdc`` files; the index is a :class:`LatentWindow`."""
+class FlowGenerator:
+    """A rectified flow from ``x_mmse`` plus noise to a natural picture, conditioned on latents."""
+
+    def __init__(self, synthesis: _Synthesis, flow: LatentFlow, steps: int) -> None:
+        self._synthesis, self._flow = synthesis, flow
+        self.steps = check_steps(steps)
+
+    @torch.inference_mode()
+    def generate(
+        self, x_mmse: torch.Tensor, rng: NoiseField, context: LatentWindow
+    ) -> torch.Tensor:
+        """A sample for a window, in the form of ``x_mmse``."""
+        x, side, quality = self._synthesis(context)
+        noise = rng.window(context.top, context.left, *x.shape[-2:])
+        start = torch.from_numpy(noise)[None].to(x.device)
+        change = generate(self._flow, self._flow.sees(x, side, quality), start, self.steps) - x
+        return x_mmse + change[0, :, : context.height, : context.width]
+
+
+def learned_codec(
+    model: LearnedModel,
+    *,
+    steps: int = DEFAULT_STEPS,
+    generator: LatentGenerator | None = None,
+) -> Codec:
+    """The parts for ``.vdc`` files; the index is a :class:`LatentWindow`.
+
+    Args:
+        model: The model.
+        steps: Of the model's own generator.
+        generator: Another one.
+    """
 
     def price(index: LatentWindow) -> Calibration:
-        return _price(model, index.quality)
+        prices = model.prices_of(index.quantizer)
+        if prices is None or not prices.complete:
+            return Calibration(0.0, 0.0)  # nothing reads it: settings by perception are refused
+        return prices.calibration(index.quality, steps)
 
+    synthesis = _Synthesis(model)
+    if generator is None and model.flow is not None:
+        generator = FlowGenerator(synthesis, model.flow, steps)
     # The encoder writes a whole file; opening it and cutting windows stands between the halves.
-    encoder = LearnedEncoder(model)
-    return Codec(encoder, LatentEstimator(model), generator or _NoGenerator(), price)
-
-
-def _price(model: LearnedModel, quality: int) -> Calibration:
-    """The price of a quality; zeros, which nothing reads, before prices are measured."""
-    if model.prices is None or not model.prices.complete:
-        return Calibration(0.0, 0.0)
-    return model.prices.calibration(quality)
-
-
-def _priced(model: LearnedModel) -> bool:
-    return model.prices is not None and model.prices.complete
+    return Codec(
+        LearnedEncoder(model), LatentEstimator(synthesis), generator or _NoGenerator(), price
+    )
 
 
 def check_model(header: Header, model: LearnedModel) -> None:
@@ -183,6 +228,7 @@ def decode_container(
     realism: float | None = None,
     perception: float | None = None,
     seed: int = 0,
+    steps: int = DEFAULT_STEPS,
     tile: int = DEFAULT_TILE,
     max_pixels: int,
     allow_partial: bool = False,
@@ -198,10 +244,11 @@ def decode_container(
         realism: 0 to 1; None for the file's own default.
         perception: Instead: squared Wasserstein-2 distance to photographs to be met.
         seed: Private randomness of the generator.
+        steps: Of the generator's flow.
         tile: Side of the decoder's windows in pixels, a multiple of 16; bounds the memory.
         max_pixels: Limit against decompression bombs.
         allow_partial: Decode what is whole of a damaged file; damaged tiles are grey, and told.
-        generator: Generator conditioned on latents; None if there is none.
+        generator: Generator conditioned on latents, instead of the model's own.
         notice: Called with a sentence for each damage.
         progress: Called with (windows done, windows in all).
 
@@ -216,19 +263,23 @@ def decode_container(
     header = container.header
     a = header.realism / 1000
     if realism is not None or perception is not None:
-        if perception is not None and not _priced(model):
+        prices = model.prices_of(header.quantizer)
+        price = Calibration(0.0, 0.0)
+        if prices is not None and prices.complete:
+            price = prices.calibration(header.quality, check_steps(steps))
+        elif perception is not None:
             raise InvalidSetting("these weights have no measured prices; give a realism instead")
-        a = resolve_realism(_price(model, header.quality), realism, perception)
+        a = resolve_realism(price, realism, perception)
     for sentence in container.damage:
         notice(sentence)
     latents, damaged = decode_latents(container, model, allow_partial=allow_partial)
 
     def cut(y0: int, y1: int, x0: int, x1: int) -> LatentWindow:
         part = latents[:, y0 // STRIDE : -(-y1 // STRIDE), x0 // STRIDE : -(-x1 // STRIDE)]
-        return LatentWindow(part, y0, x0, y1 - y0, x1 - x0, header.quality)
+        return LatentWindow(part, y0, x0, y1 - y0, x1 - x0, header.quality, header.quantizer)
 
     colour = assemble(
-        header.height, header.width, cut, learned_codec(model, generator),
+        header.height, header.width, cut, learned_codec(model, steps=steps, generator=generator),
         realism=a, noise=NoiseField(seed), tile=tile, progress=progress,
     )  # fmt: skip
     out = _picture(colour, header, damaged, notice)

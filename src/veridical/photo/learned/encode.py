@@ -20,10 +20,13 @@ from veridical.photo.learned.quantizers import QUANTIZERS
 from veridical.photo.learned.transform import STRIDE
 from veridical.photo.restore import MARGIN, windows
 
-__all__ = ["DEFAULT_QUALITY", "FILE_TILE", "LatentPicture", "LearnedEncoder"]
+__all__ = ["DEFAULT_QUALITY", "FILE_TILE", "QUANTIZER_NAMES", "LatentPicture", "LearnedEncoder"]
 
 DEFAULT_QUALITY = 35.0
 FILE_TILE = 512
+
+QUANTIZER_NAMES = tuple(QUANTIZERS)
+"""In the order of their numbers."""
 
 _CLOSE = 0.99
 _FINEST = 5

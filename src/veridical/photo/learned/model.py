@@ -3,14 +3,13 @@
 ``NAME.safetensors`` holds the transforms in half precision, the prior in whole numbers (16 bits
 for weights, 32 for biases) and the frozen frequency tables; sizes and prices stand as JSON in its
 header, and ``NAME.json`` beside it is the card with the file's digest and recipe, as for everyday
-files. Loading computes no table and no weight: it proves the bounds of all sums and hands on.
+files. ``NAME-generator.safetensors``, if there is one, holds the generator and newer prices. Loading computes no table and no weight: it proves the bounds of all sums and hands on.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,11 @@ from torch import Tensor, nn
 from veridical.bitstream.container import DIGEST_BYTES
 from veridical.bitstream.tables import TableSet
 from veridical.errors import BadWeights, InvalidSetting
-from veridical.interpolate import Calibration
 from veridical.photo.learned.coding import EntropyModel
 from veridical.photo.learned.fixed import freeze
+from veridical.photo.learned.generator import LatentFlow
 from veridical.photo.learned.laws import HyperLaw, LatentLaw
+from veridical.photo.learned.prices import QualityPrices
 from veridical.photo.learned.prior import QUALITY_STEPS, Prior, PriorConfig
 from veridical.photo.learned.transform import (
     Analysis,
@@ -34,15 +34,18 @@ from veridical.photo.learned.transform import (
     Synthesis,
     TransformConfig,
 )
-from veridical.photo.model import read_weights, resolve_device
+from veridical.photo.model import read_weights, resolve_device, write_weights
+from veridical.photo.network import NetworkConfig
 
 __all__ = [
     "DEFAULT_CODEC",
     "CodecNetworks",
     "LearnedModel",
-    "QualityPrices",
+    "generator_path",
     "load_codec",
+    "quality_number",
     "save_codec",
+    "save_generator",
 ]
 
 DEFAULT_CODEC = Path(__file__).parents[1] / "weights" / "photo-codec.safetensors"
@@ -74,48 +77,6 @@ class CodecNetworks(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class QualityPrices:
-    """Error and transport cost by quality, measured on validation photographs.
-
-    Attributes:
-        qualities: Rising, 0 to 10,000, shape (n,).
-        mmse: Mean squared error of the estimate on the [0, 1] scale, shape (n,).
-        cost: Transport cost of the generator, shape (n,); zeros if there is no generator yet.
-    """
-
-    qualities: np.ndarray
-    mmse: np.ndarray
-    cost: np.ndarray
-
-    def __post_init__(self) -> None:
-        q, d, c = self.qualities, self.mmse, self.cost
-        if q.ndim != 1 or not len(q) or q.shape != d.shape or q.shape != c.shape:
-            raise InvalidSetting("prices are three lists of one length")
-        if np.any(np.diff(q) <= 0) or np.any(d <= 0) or np.any(c < 0):
-            raise InvalidSetting("qualities rise, errors are positive, costs not negative")
-
-    @property
-    def complete(self) -> bool:
-        """Whether the transport cost has been measured too."""
-        return bool(np.all(self.cost > 0))
-
-    def error(self, quality: int) -> float:
-        """Mean squared error of the estimate at a quality, by interpolation of logarithms."""
-        return float(np.exp(np.interp(quality, self.qualities, np.log(self.mmse))))
-
-    def calibration(self, quality: int) -> Calibration:
-        """Price of a quality, by interpolation of logarithms.
-
-        Raises:
-            InvalidSetting: The transport cost has not been measured.
-        """
-        if not self.complete:
-            raise InvalidSetting("these weights have no measured transport cost; give a realism")
-        cost = float(np.exp(np.interp(quality, self.qualities, np.log(self.cost))))
-        return Calibration(self.error(quality), cost)
-
-
-@dataclass(frozen=True, eq=False)
 class LearnedModel:
     """A model that is ready to code and decode.
 
@@ -123,10 +84,11 @@ class LearnedModel:
         name: Goes into every file, 1 to 12 letters.
         analysis, hyper_analysis, synthesis, gains: Networks in floating point.
         entropy: Prior and tables, in whole numbers, on the processor.
-        prices: By quality; None before they are measured.
+        prices: By number of the quantizer; empty before they are measured.
         digest: SHA-256 of the weights file.
         device: Where the networks in floating point are.
         sizes: Of transforms and prior.
+        flow: The generator; None if the weights have none.
     """
 
     name: str
@@ -135,15 +97,20 @@ class LearnedModel:
     synthesis: Synthesis
     gains: Gains
     entropy: EntropyModel
-    prices: QualityPrices | None
+    prices: Mapping[int, QualityPrices]
     digest: str
     device: torch.device
     sizes: tuple[TransformConfig, PriorConfig]
+    flow: LatentFlow | None = None
 
     @property
     def short_digest(self) -> bytes:
         """What a file's header holds of the digest."""
         return bytes.fromhex(self.digest)[:DIGEST_BYTES]
+
+    def prices_of(self, quantizer: int) -> QualityPrices | None:
+        """Prices of files of a quantizer, by its number; None if they were not measured."""
+        return self.prices.get(quantizer)
 
 
 def save_codec(
@@ -152,11 +119,9 @@ def save_codec(
     recipe: dict[str, Any],
     *,
     name: str,
-    prices: QualityPrices | None = None,
+    prices: Mapping[int, QualityPrices] | None = None,
 ) -> None:
     """Write a weights file and its card, each complete or not at all."""
-    from safetensors.torch import save_file
-
     entropy = networks.entropy_model()
     tensors: dict[str, Tensor] = {}
     for part in _FLOAT_PARTS:
@@ -173,18 +138,9 @@ def save_codec(
     transform, prior = networks.config
     header = {
         "layout": _LAYOUT, "name": name, "transform": asdict(transform), "prior": asdict(prior),
-        "prices": None if prices is None else [
-            prices.qualities.tolist(), prices.mmse.tolist(), prices.cost.tolist()
-        ],
+        "prices": {number: p.as_json() for number, p in (prices or {}).items()},
     }  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={"veridical": json.dumps(header)})
-    temporary.chmod(0o644)  # readable by all, as any package file
-    temporary.replace(path)
-    card = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "name": name, **recipe}
-    temporary.write_text(json.dumps(card, indent=2) + "\n")
-    temporary.replace(path.with_suffix(".json"))
+    write_weights(path, tensors, header, {"name": name, **recipe})
 
 
 def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
@@ -210,7 +166,9 @@ def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
         )
     remedy = "copy it again together with its .json card, or reinstall the package"
     try:
-        changed = path.stat().st_mtime_ns, path.with_suffix(".json").stat().st_mtime_ns
+        beside = generator_path(path)
+        files = [path, path.with_suffix(".json"), *([beside] if beside.exists() else [])]
+        changed = tuple(file.stat().st_mtime_ns for file in files)
         return _loaded(path, where, remedy, changed)
     except OSError as cause:
         raise BadWeights(f"cannot read the weights {cause.filename or path}; {remedy}") from cause
@@ -221,12 +179,15 @@ def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(path: Path, where: torch.device, remedy: str, changed: tuple[int, int]) -> LearnedModel:
+def _loaded(path: Path, where: torch.device, remedy: str, changed: tuple[int, ...]) -> LearnedModel:
     del changed  # when the files were written: a new one is read anew
     header, tensors, digest = read_weights(path, _LAYOUT, remedy)
     sizes = TransformConfig.of(header["transform"]), PriorConfig(**header["prior"])
     latents = sizes[1].latents
-    prices = header["prices"]
+    flow, prices = None, _prices(header)
+    if generator_path(path).exists():
+        flow, newer = _generator(generator_path(path), digest, where, remedy)
+        prices |= newer
     return LearnedModel(
         name=header["name"],
         analysis=_ready(Analysis(sizes[0], latents), tensors, "analysis", where),
@@ -238,11 +199,64 @@ def _loaded(path: Path, where: torch.device, remedy: str, changed: tuple[int, in
             _tables(tensors, "latent"),
             _tables(tensors, "hyper"),
         ),
-        prices=None if prices is None else QualityPrices(*(np.array(p) for p in prices)),
+        prices=prices,
         digest=digest,
         device=where,
         sizes=sizes,
+        flow=flow,
     )
+
+
+def _prices(header: dict[str, Any]) -> dict[int, QualityPrices]:
+    return {int(k): QualityPrices.of(v) for k, v in (header["prices"] or {}).items()}
+
+
+def _generator(
+    path: Path, digest: str, device: torch.device, remedy: str
+) -> tuple[LatentFlow, dict[int, QualityPrices]]:
+    header, tensors, _ = read_weights(path, _LAYOUT, remedy)
+    if header["codec"] != digest:
+        raise BadWeights(
+            f"{path} is the generator of a codec with SHA-256 {str(header['codec'])[:12]}, and the "
+            f"codec beside it has {digest[:12]}; {remedy}"
+        )
+    anchors = len(tensors["flow.log_scale"])
+    flow = LatentFlow(NetworkConfig.of(header["flow"]), anchors)
+    return _ready(flow, tensors, "flow", device), _prices(header)
+
+
+def save_generator(
+    path: Path,
+    flow: LatentFlow,
+    codec: str,
+    prices: Mapping[int, QualityPrices],
+    recipe: dict[str, Any],
+) -> None:
+    """Write the generator of a codec to :func:`generator_path`, with its card.
+
+    A file of its own, so that files written with the codec stay readable when it is improved.
+
+    Args:
+        path: Weights file of the codec.
+        flow: Trained.
+        codec: SHA-256 of the codec's weights file.
+        prices: With the transport cost, by number of the quantizer.
+        recipe: For the card.
+    """
+    tensors = {
+        f"flow.{key}": (value if key == "log_scale" else value.half()).detach().cpu().contiguous()
+        for key, value in flow.state_dict().items()
+    }
+    header = {
+        "layout": _LAYOUT, "codec": codec, "flow": asdict(flow.network.config),
+        "prices": {number: p.as_json() for number, p in prices.items()},
+    }  # fmt: skip
+    write_weights(generator_path(path), tensors, header, recipe)
+
+
+def generator_path(path: Path) -> Path:
+    """Where the generator of a codec's weights file is, if it has one."""
+    return path.with_name(f"{path.stem}-generator{path.suffix}")
 
 
 def _tables(tensors: dict[str, Tensor], part: str) -> TableSet:

@@ -66,19 +66,14 @@ class TrainedCodec(CodecNetworks):
                 hyperlatents use its upper left corner.
             dither: Quantize with dither on eight levels, instead of rounding.
         """
+        y, z, inverse = self._analysed(x, quality)
         with torch.autocast(x.device.type, enabled=False):
-            gain, inverse = self.gains(quality)
-        y = self.analysis(x)
-        with torch.autocast(x.device.type, enabled=False):
-            y = y * gain
-            z = self.hyper_analysis(y)
             n_latents = y.shape[1]
             u = noise[:, n_latents:, : z.shape[2], : z.shape[3]]
             row = (quality * self.gains.segments + QUALITY_STEPS // 2) // QUALITY_STEPS
             hyper_bits = self.hyper_law.bits(z + u, row)
-            whole = round_half_up(z.clamp(-LARGEST_HYPER, LARGEST_HYPER))
             latents, mean, rows = self._passes(
-                y, whole, quality, noise[:, :n_latents], dither=dither
+                y, _whole(z), quality, noise[:, :n_latents], dither=dither
             )
             x_minus = y - mean / MEAN_UNIT
             latent_bits = self.latent_law.bits(x_minus + noise[:, :n_latents], rows)
@@ -88,6 +83,26 @@ class TrainedCodec(CodecNetworks):
             self.synthesis(decoded, quality),
             latent_bits.sum((1, 2, 3)), hyper_bits.sum((1, 2, 3)), symbols, rows.detach(),
         )  # fmt: skip
+
+    def decoded(self, x: Tensor, quality: Tensor, noise: Tensor, *, dither: bool = False) -> Tensor:
+        """What the synthesis sees of pictures, (n, latents, height / 16, width / 16).
+
+        Arguments as for :meth:`forward`.
+        """
+        y, z, inverse = self._analysed(x, quality)
+        with torch.autocast(x.device.type, enabled=False):
+            latents, _, _ = self._passes(
+                y, _whole(z), quality, noise[:, : y.shape[1]], dither=dither
+            )
+            return latents * (inverse / MEAN_UNIT)
+
+    def _analysed(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents in steps, hyperlatents before rounding, and the inverse gain."""
+        y = self.analysis(x)
+        with torch.autocast(x.device.type, enabled=False):
+            gain, inverse = self.gains(quality)
+            y = y * gain
+            return y, self.hyper_analysis(y), inverse
 
     def _passes(
         self, y: Tensor, z: Tensor, quality: Tensor, noise: Tensor, *, dither: bool
@@ -110,3 +125,7 @@ class TrainedCodec(CodecNetworks):
             means = torch.where(mask, mean, means)
             rows = torch.where(mask, row, rows)
         return latents, means, rows
+
+
+def _whole(z: Tensor) -> Tensor:
+    return round_half_up(z.clamp(-LARGEST_HYPER, LARGEST_HYPER))

@@ -161,6 +161,10 @@ class Synthesis(nn.Module):
             y: Latents times the inverse gain, (n, latents, height, width).
             quality: 0 to ``QUALITY_STEPS``, shape (n,).
         """
+        return self.with_features(y, quality)[0]
+
+    def with_features(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`forward`, and what the last layer sees, (n, widths[0], 4 height, 4 width)."""
         with torch.autocast(y.device.type, enabled=False):  # their sums need every digit
             condition = self.embed(_features(quality).to(y.dtype))
             blocks = nn.functional.pixel_shuffle(self.block(y), STRIDE)
@@ -168,7 +172,7 @@ class Synthesis(nn.Module):
         a = self.at16(self.head(y), condition)
         a = self.at8(shuffle(self.to8(a), 2), condition)
         a = self.at4(shuffle(self.to4(a), 2), condition)
-        return (shuffle(self.tail(a), 4) + blocks) * 0.5 + 0.5
+        return (shuffle(self.tail(a), 4) + blocks) * 0.5 + 0.5, a
 
 
 def cosine_blocks(latents: int) -> Tensor:
