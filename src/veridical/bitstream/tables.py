@@ -4,6 +4,7 @@ An entropy model with context reveals its contexts step by step: what is coded f
 tables of what comes next. So one message is written by several calls of :meth:`SymbolEncoder.put`
 and read by the same calls of :meth:`SymbolDecoder.take`. Within a call the symbols are grouped by
 table, because the coder is several times faster on many symbols of one law than on many laws.
+Symbols of few values may have a law each (:meth:`SymbolEncoder.put_each`).
 
 Values outside a table are escapes: the last symbol of every table says so, and the distance
 follows in an Elias gamma code of raw bits. Any value of up to 15 bits can be coded with any table.
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.bitstream.entropy import FrequencyTables
 from veridical.errors import DamagedFile, InvalidSetting
 
-__all__ = ["LARGEST_VALUE", "SymbolDecoder", "SymbolEncoder", "TableSet"]
+__all__ = ["LARGEST_VALUE", "SymbolDecoder", "SymbolEncoder", "TableSet", "shares"]
 
 Whole = NDArray[np.int64]
 
@@ -61,6 +62,16 @@ class TableSet:
             raise InvalidSetting(f"tables reach from -{LARGEST_VALUE} to {LARGEST_VALUE} at most")
 
     @classmethod
+    def from_weights(cls, weights: list[tuple[int, Whole]]) -> TableSet:
+        """As :meth:`from_laws` from whole weights, 1 to 2^40 in sum, in whole numbers throughout.
+
+        ``floor(w (2^20 - n) / sum w) + 1`` for each of ``n`` symbols; what is left of 2^20 goes to
+        the first of the likeliest.
+        """
+        rows = [shares(w[None])[0] for _, w in weights]
+        return cls._of_rows(rows, [low for low, _ in weights])
+
+    @classmethod
     def from_laws(cls, laws: list[tuple[int, ArrayLike]]) -> TableSet:
         """Tables from ``(lowest value, probabilities)``; the last probability is the escape's.
 
@@ -68,11 +79,12 @@ class TableSet:
             InvalidSetting: A law that is not one.
         """
         rows = [FrequencyTables.from_law(law).frequencies[0] for _, law in laws]
-        return cls(
-            np.concatenate(rows),
-            np.concatenate([[0], np.cumsum([r.size for r in rows])]).astype(np.int64),
-            np.array([low for low, _ in laws], dtype=np.int64),
-        )
+        return cls._of_rows(rows, [low for low, _ in laws])
+
+    @classmethod
+    def _of_rows(cls, rows: list[Whole], lows: list[int]) -> TableSet:
+        starts = np.concatenate([[0], np.cumsum([r.size for r in rows])]).astype(np.int64)
+        return cls(np.concatenate(rows), starts, np.array(lows, dtype=np.int64))
 
     def __len__(self) -> int:
         return self.lows.size
@@ -109,6 +121,17 @@ class TableSet:
         ]
 
 
+def shares(weights: Whole) -> Whole:
+    """Frequencies of whole weights, row by row, shape ``(n, k)``; see ``from_weights``.
+
+    Weights are 0 or more, at most 2^40 in a row's sum, not all 0.
+    """
+    n = weights.shape[1]
+    f = weights * (_TOTAL - n) // weights.sum(1, keepdims=True) + 1
+    f[np.arange(len(f)), np.argmax(f, axis=1)] += _TOTAL - f.sum(1)
+    return f
+
+
 def _grouped(tables: Whole) -> list[tuple[int, Whole]]:
     """Places of each table that occurs, in rising order."""
     if tables.size == 0:
@@ -126,6 +149,15 @@ def _checked(tables: ArrayLike, count: int) -> Whole:
     return t
 
 
+def _checked_laws(frequencies: ArrayLike) -> Whole:
+    f = np.asarray(frequencies, dtype=np.int64)
+    if f.ndim != 2 or f.shape[1] < 2 or np.any(f < 1) or np.any(f.sum(1) != _TOTAL):
+        raise InvalidSetting(
+            f"laws are rows of two or more whole frequencies, 1 or more, with the sum {_TOTAL}"
+        )
+    return f
+
+
 class SymbolEncoder:
     """Writes one message; ``put`` as often as there are passes, then ``words``."""
 
@@ -134,6 +166,7 @@ class SymbolEncoder:
 
         self._coder = constriction.stream.queue.RangeEncoder()
         self._uniform = constriction.stream.model.Uniform
+        self._each = constriction.stream.model.Categorical(perfect=False)
 
     def put(self, values: ArrayLike, tables: ArrayLike, table_set: TableSet) -> None:
         """Code values, each with its table.
@@ -157,6 +190,22 @@ class SymbolEncoder:
         outside = np.flatnonzero(far)
         if outside.size:
             self._escapes(far[outside], (v < table_set.lows[t])[outside])
+
+    def put_each(self, symbols: ArrayLike, frequencies: ArrayLike) -> None:
+        """Code symbols, each with a law of its own.
+
+        Args:
+            symbols: Shape ``(n,)``, whole, 0 to ``k - 1``.
+            frequencies: Shape ``(n, k)``, whole, 1 or more, every row with the sum 2^20.
+
+        Raises:
+            InvalidSetting: Shapes differ, or a number outside its range.
+        """
+        s, f = np.asarray(symbols, dtype=np.int64), _checked_laws(frequencies)
+        if s.shape != f.shape[:1] or np.any(s < 0) or np.any(s >= f.shape[1]):
+            raise InvalidSetting(f"give one law for each symbol, and symbols below {f.shape[1]}")
+        if s.size:
+            self._coder.encode(s.astype(np.int32), self._each, f / _TOTAL)
 
     def _escapes(self, far: Whole, negative: NDArray[np.bool_]) -> None:
         lengths = np.floor(np.log2(far)).astype(np.int64)
@@ -189,6 +238,7 @@ class SymbolDecoder:
             np.frombuffer(data, dtype="<u4").astype(np.uint32)
         )
         self._uniform = constriction.stream.model.Uniform
+        self._each = constriction.stream.model.Categorical(perfect=False)
 
     def take(self, tables: ArrayLike, table_set: TableSet) -> Whole:
         """The next values, shape ``(n,)``, coded with these tables.
@@ -211,6 +261,16 @@ class SymbolDecoder:
                 raise DamagedFile("a value outside the range of the format; fetch the file again")
         return values
 
+    def take_each(self, frequencies: ArrayLike) -> Whole:
+        """The next symbols, shape ``(n,)``, each coded with its own law, shape ``(n, k)``.
+
+        Raises:
+            DamagedFile: No message of the encoder begins like this.
+            InvalidSetting: These are not laws.
+        """
+        f = _checked_laws(frequencies)
+        return self._decode(self._each, f / _TOTAL) if len(f) else np.zeros(0, dtype=np.int64)
+
     def _escapes(self, n: int) -> tuple[Whole, NDArray[np.bool_]]:
         lengths = self._decode(self._uniform(_LENGTHS), n)
         negative = self._decode(self._uniform(2), n) > 0
@@ -220,9 +280,9 @@ class SymbolDecoder:
             far[places] += self._decode(self._uniform(1 << length), places.size)
         return far, negative
 
-    def _decode(self, model: object, n: int) -> Whole:
+    def _decode(self, model: object, what: int | NDArray[np.float64]) -> Whole:
         try:
-            return np.asarray(self._coder.decode(model, n), dtype=np.int64)
+            return np.asarray(self._coder.decode(model, what), dtype=np.int64)
         except AssertionError as cause:  # what constriction raises on impossible words
             raise DamagedFile(
                 "these words are not a message of this coder; fetch the file again"

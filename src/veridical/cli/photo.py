@@ -103,7 +103,7 @@ def encode(
     force: Force = False,
     max_pixels: MaxPixels = None,
     quantizer: Annotated[
-        str, typer.Option(help=".vdc only: scalar, or dither for common randomness.")
+        str, typer.Option(help=".vdc only: scalar; dither or e8 for common randomness.")
     ] = "scalar",
     seed: Annotated[int, typer.Option(help=".vdc only: seed of the common randomness.")] = 0,
     realism: Annotated[

@@ -210,7 +210,7 @@ class LearnedSettings:
     """What only ``.vdc`` files have.
 
     Attributes:
-        quantizer: "scalar", or "dither" for common randomness from the seed.
+        quantizer: "scalar"; "dither" or "e8" (blocks of eight) for common randomness from the seed.
         seed: Common randomness of the file.
         realism: What a decoder uses if it is not told, 0 to 1.
         weights: Own weights file instead of the shipped one.

@@ -111,11 +111,12 @@ def picture_info(
 def _vdc_info(data: bytes, weights: Path | None, max_pixels: int, steps: int) -> FileInfo:
     container = read(data, max_pixels=max_pixels)
     header = container.header
-    quantizers = {0: "scalar", 1: "scalar with dither"}
+    from veridical.photo.learned.quantizers import QUANTIZER_TITLES
+
     details = {
         "model": f"{header.model} (weights {header.digest.hex()})",
         "quality": f"{header.quality / 100:g} of 100",
-        "quantizer": quantizers.get(header.quantizer, f"number {header.quantizer}"),
+        "quantizer": QUANTIZER_TITLES.get(header.quantizer, f"number {header.quantizer}"),
         "common randomness": f"{header.randomness_bits} bits a number, seed {header.seed}",
         "default realism": f"{header.realism / 1000:g}",
         "tiles": f"{header.rows} x {header.columns} of {header.tile} pixels a side",

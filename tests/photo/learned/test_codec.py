@@ -47,7 +47,7 @@ def decoded(data, model, **options):
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 70), (16, 16), (33, 17), (150, 90)])
-@pytest.mark.parametrize("quantizer", ["scalar", "dither"])
+@pytest.mark.parametrize("quantizer", ["scalar", "dither", "e8"])
 def test_every_size_and_mode_comes_back(model, size, mode, quantizer):
     # Oracle: size and mode of the input; the picture is that of a model that was never trained.
     data = LearnedEncoder(model, 70.0, quantizer=quantizer, seed=3, tile=64).encode(
@@ -56,7 +56,8 @@ def test_every_size_and_mode_comes_back(model, size, mode, quantizer):
     out = decoded(data, model)
     assert (out.size, out.mode) == (size, mode)
     header = read(data, max_pixels=LIMIT).header
-    assert (header.seed, header.randomness_bits) == ((3, 3) if quantizer == "dither" else (0, 0))
+    told = {"scalar": (0, 0), "dither": (3, 3), "e8": (3, 4)}
+    assert (header.seed, header.randomness_bits) == told[quantizer]
     assert out.tobytes() == decoded(data, model).tobytes()
 
 
@@ -180,7 +181,7 @@ def test_limits_and_settings(model):
     assert decoded(data, model, realism=0.0).size == (20, 20)
     for bad in (
         {"quality": 101.0}, {"quality": 1.0, "bpp": 1.0}, {"bpp": -1.0}, {"max_bytes": 0},
-        {"quantizer": "e8"}, {"realism": 2.0},
+        {"quantizer": "leech"}, {"realism": 2.0},
     ):  # fmt: skip
         with pytest.raises(InvalidSetting):
             LearnedEncoder(model, **bad)
@@ -227,6 +228,7 @@ def test_the_public_doors(weights, model, tmp_path):
     assert facts.bits_per_pixel == 8 * len(data) / 2400
     assert facts.details["quality"] == "35.5 of 100"
     assert facts.details["common randomness"] == "3 bits a number, seed 9"
+    assert facts.details["quantizer"] == "scalar with dither"
     # Prices are geometric between 0.01 and 0.0001: 0.01 * 100^-0.355.
     assert facts.predicted_psnr_db(0.0) == pytest.approx(20 + 20 * 0.355)
     with pytest.raises(InvalidSetting, match="these are for"):

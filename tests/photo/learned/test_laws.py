@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.special import ndtr
 
+from veridical.photo.learned.frozen import table_of
 from veridical.photo.learned.laws import HyperLaw, LatentLaw
 from veridical.photo.learned.prior import PriorConfig, scale_of_row
-from veridical.photo.learned.quantizers import table_of
 
 
 @pytest.fixture(scope="module")

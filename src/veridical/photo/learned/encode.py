@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from veridical.interpolate import check_realism
 from veridical.photo.learned.coding import TileKey, encode_tile
 from veridical.photo.learned.model import LearnedModel, quality_number
 from veridical.photo.learned.prior import LARGEST_HYPER, QUALITY_STEPS
-from veridical.photo.learned.quantizers import Dithered, Quantizer, Scalar
+from veridical.photo.learned.quantizers import QUANTIZERS
 from veridical.photo.learned.transform import STRIDE
 from veridical.photo.restore import MARGIN, windows
 
@@ -25,8 +25,7 @@ __all__ = ["DEFAULT_QUALITY", "FILE_TILE", "QUANTIZER_NAMES", "LatentPicture", "
 DEFAULT_QUALITY = 35.0
 FILE_TILE = 512
 
-_QUANTIZERS: dict[str, Callable[[], Quantizer]] = {"scalar": Scalar, "dither": Dithered}
-QUANTIZER_NAMES = tuple(_QUANTIZERS)
+QUANTIZER_NAMES = tuple(QUANTIZERS)
 """In the order of their numbers."""
 
 _CLOSE = 0.99
@@ -57,7 +56,7 @@ class LearnedEncoder:
         quality: 0 to 100, continuous, or None for the default.
         bpp: Instead: largest number of bits per pixel of the whole file, by search.
         max_bytes: Instead: largest size of the whole file, by search.
-        quantizer: "scalar", or "dither" for common randomness from the seed.
+        quantizer: "scalar"; "dither" or "e8" (blocks of eight) for common randomness from the seed.
         seed: Common randomness of the file; not used by "scalar".
         realism: What a decoder uses if it is not told.
         tile: Side of the file's tiles in pixels, a multiple of 64.
@@ -83,9 +82,9 @@ class LearnedEncoder:
             )
         if self.max_bytes is not None and self.max_bytes < 1:
             raise InvalidSetting(f"max_bytes must be positive, got {self.max_bytes!r}")
-        if self.quantizer not in _QUANTIZERS:
+        if self.quantizer not in QUANTIZERS:
             raise InvalidSetting(
-                f"quantizer must be one of {', '.join(_QUANTIZERS)}, got {self.quantizer!r}"
+                f"quantizer must be one of {', '.join(QUANTIZERS)}, got {self.quantizer!r}"
             )
         check_realism(self.realism)
 
@@ -111,7 +110,7 @@ class LearnedEncoder:
             raise InvalidSetting(
                 f"a .vdc file holds modes L and RGB, not {x.mode}; convert it first"
             )
-        quantizer = _QUANTIZERS[self.quantizer]()
+        quantizer = QUANTIZERS[self.quantizer]()
         fields: dict[str, Any] = {
             "model": self.model.name, "digest": self.model.short_digest,
             "width": x.width, "height": x.height, "channels": 1 if x.mode == "L" else 3,
@@ -153,7 +152,7 @@ class LearnedEncoder:
         return write(Container(header, tiles, picture.metadata))
 
     def _tiles(self, picture: LatentPicture, header: Header) -> Iterator[bytes]:
-        quantizer = _QUANTIZERS[self.quantizer]()
+        quantizer = QUANTIZERS[self.quantizer]()
         gain = self.gain(header.quality)
         for index in range(header.rows * header.columns):
             top, left, height, width = (v // STRIDE for v in _rounded_up(header.window(index)))

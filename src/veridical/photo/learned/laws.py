@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from veridical.bitstream.tables import TableSet
+from veridical.photo.learned.frozen import offset_tables
 from veridical.photo.learned.prior import LARGEST_HYPER, SCALES, PriorConfig, scale_of_row
-from veridical.photo.learned.quantizers import offset_tables
 
 __all__ = ["HyperLaw", "LatentLaw"]
 
@@ -48,7 +48,7 @@ class LatentLaw(nn.Module):
 
     @torch.no_grad()
     def tables(self) -> TableSet:
-        """The frozen tables, by offset and row (see ``quantizers``)."""
+        """The frozen tables, by offset and row (see ``frozen``)."""
         from scipy.special import ndtr
 
         w = float(self.logit_weight.double().sigmoid())
