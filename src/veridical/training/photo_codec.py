@@ -84,7 +84,10 @@ CODEC_PRESETS = {
     "cpu": CodecPreset(
         "photo-cpu-1",
         Schedule(16000, 5e-4),
-        FlowPreset(Schedule(500, 2e-3, 0.98), Schedule(4000, 5e-4), Schedule(800, 3e-4, 0.995)),
+        FlowPreset(
+            Schedule(500, 2e-3, 0.98), Schedule(2500, 5e-4), Schedule(500, 3e-4, 0.99),
+            reflow_batches=120, prices_side=160,
+        ),
         mixed_precision="bf16",
     ),
     "gpu": CodecPreset(
