@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,7 @@ from veridical.photo.learned.model import (
 )
 from veridical.photo.learned.prices import QualityPrices
 from veridical.photo.learned.prior import QUALITY_STEPS
+from veridical.photo.network import laid_out
 from veridical.photo.noise import NoiseField
 from veridical.training.photo_codec_flow import GENERATOR_STAGES, Training, load_flow
 from veridical.training.photo_pixels import centre_crops
@@ -137,16 +142,25 @@ def export_generator(
     flow = load_flow(GENERATOR_STAGES[-1], training)
     generator_path(path).unlink(missing_ok=True)
     codec = load_codec(path)
-    save_generator(path, flow, codec.digest, codec.prices, recipe)
-    model = load_codec(path)  # measured as shipped: in half precision
+    shipped = copy.deepcopy(flow).half().float()  # measured as it will be read
+    shipped.log_scale.copy_(flow.log_scale)
+    laid_out(shipped.network)
+    model = replace(codec, flow=shipped.to(codec.device))
     pictures = centre_crops(validation, side)
     anchors = model.sizes[1].anchors
     qualities = [round(k * QUALITY_STEPS / (anchors - 1)) for k in range(anchors)]
+    trained = hashlib.sha256((training.run / f"{GENERATOR_STAGES[-1]}.safetensors").read_bytes())
+    log = _Log(training.run / "prices.jsonl", f"{codec.digest} {trained.hexdigest()}")
     prices, figures = {}, {}
     for number, name in enumerate(QUANTIZER_NAMES):
         found = []
         for done, picture in enumerate(pictures, 1):
-            found.append([_costs(model, picture, q, name, done) for q in qualities])
+            row = log.known.get((name, done))
+            if row is None:
+                row = log.add(
+                    name, done, [_costs(model, picture, q, name, done) for q in qualities]
+                )
+            found.append(row)
             progress(f"prices of {name}", done, len(pictures))
         mean = np.maximum(np.mean(found, axis=0).T, 1e-9)
         prices[number] = QualityPrices(
@@ -167,6 +181,27 @@ def export_generator(
     save_generator(
         path, flow, codec.digest, prices, recipe | {"validation": validated, "figures": figures}
     )
+
+
+class _Log:
+    """What was measured of the pictures so far, by quantizer and number; a kill costs one picture."""
+
+    def __init__(self, path: Path, weights: str) -> None:
+        self._path, self._weights = path, weights
+        self.known: dict[tuple[str, int], list[list[float]]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+            try:
+                row = json.loads(line)
+            except ValueError:  # cut off by a kill
+                continue
+            if row["weights"] == weights:
+                self.known[row["quantizer"], row["picture"]] = row["costs"]
+
+    def add(self, quantizer: str, picture: int, costs: list[list[float]]) -> list[list[float]]:
+        row = {"weights": self._weights, "quantizer": quantizer, "picture": picture, "costs": costs}
+        with self._path.open("a", encoding="utf-8", newline="\n") as out:
+            out.write("\n" + json.dumps(row))  # a line of its own, also after one that was cut off
+        return costs
 
 
 def _costs(
