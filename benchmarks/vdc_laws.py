@@ -34,7 +34,7 @@ def rates(
     networks: TrainedCodec, entropy: EntropyModel, picture: np.ndarray, number: int
 ) -> tuple[float, ...]:
     """The four rates of a picture at a quality, in bits a pixel, and escapes in 1,000 latents."""
-    x = torch.from_numpy(picture).permute(2, 0, 1)[None].float().div_(255)
+    x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float().div_(255)
     height, width = picture.shape[0] // STRIDE, picture.shape[1] // STRIDE
     quality = torch.tensor([number])
     config = networks.config[1]
