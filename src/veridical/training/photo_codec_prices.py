@@ -16,12 +16,7 @@ from PIL import Image
 
 from veridical.bitstream.container import read
 from veridical.codec import Codec
-from veridical.photo.learned.decode import (
-    LatentWindow,
-    decode_container,
-    decode_latents,
-    learned_codec,
-)
+from veridical.photo.learned.decode import decode_container, decode_latents
 from veridical.photo.learned.encode import QUANTIZER_NAMES, LearnedEncoder
 from veridical.photo.learned.model import (
     CodecNetworks,
@@ -31,6 +26,7 @@ from veridical.photo.learned.model import (
     save_codec,
     save_generator,
 )
+from veridical.photo.learned.parts import LatentWindow, learned_codec
 from veridical.photo.learned.prices import QualityPrices
 from veridical.photo.learned.prior import QUALITY_STEPS
 from veridical.photo.network import laid_out
