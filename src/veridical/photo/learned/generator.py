@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +25,6 @@ from veridical.photo.condition import FORMATS, N_FEATURES
 from veridical.photo.learned.prior import QUALITY_STEPS
 from veridical.photo.network import NetworkConfig, RestorationNetwork
 from veridical.photo.residual import detail, linear_estimate, local_size, unwhiten
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["FlowInput", "LatentFlow", "generate", "quality_features"]
 
@@ -128,11 +124,18 @@ class LatentFlow(nn.Module):
 
 
 def generate(flow: LatentFlow, seen: FlowInput, noise: Tensor, steps: int) -> Tensor:
-    """A sample: ``x_mmse`` plus what the flow makes of standard normal noise of its shape."""
+    """A sample ``x_real``: ``x_mmse`` plus what the flow makes of noise.
+
+    Args:
+        flow: Trained.
+        seen: Of a window, from :meth:`LatentFlow.sees`.
+        noise: Standard normal, of the shape of ``seen.x_mmse``.
+        steps: Of the flow, at least 1.
+    """
     n = len(noise)
 
     def predict(u: Tensor, time: float) -> Tensor:
         return flow(u, torch.full((n,), time, device=u.device), seen)
 
-    run: Callable[..., Tensor] = integrate_on_arcs
-    return seen.x_mmse + unwhiten(run(predict, noise, steps), seen.size, seen.scale)
+    end = integrate_on_arcs(predict, noise, steps)
+    return seen.x_mmse + unwhiten(end, seen.size, seen.scale)
