@@ -1,6 +1,7 @@
 """Quantizers read from headers, against what the encoders are known to write."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -106,3 +107,60 @@ def test_readers_never_fail_on_mutated_files(coded, data):
         p = read(bytes(mutated[:cut]))
         assert p.n_bytes >= 1
         assert p.quantizer is None or 0 <= p.quantizer <= 1
+
+
+class _Counting(bytes):
+    """Bytes that count what is asked of them: every access once, and every byte of a slice."""
+
+    asked: list[int]
+
+    def __getitem__(self, at):
+        found = super().__getitem__(at)
+        self.asked.append(1 + (len(found) if isinstance(at, slice) else 0))
+        return found
+
+
+def _box(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(body), name) + body
+
+
+def _avif(sizes: int, items: bytes, n_items: int, rest: bytes = b"") -> bytes:
+    """An AVIF file with an item location box of one's own; its primary item is number 1."""
+    iloc = bytes(4) + struct.pack(">HH", sizes, n_items) + items
+    meta = bytes(4) + _box(b"pitm", bytes(4) + b"\0\1") + _box(b"iloc", iloc)
+    return _box(b"ftyp", b"avif" + bytes(4)) + _box(b"meta", meta) + rest
+
+
+_EMPTY = struct.pack(">HHH", 1, 0, 65535)  # item 1, and as many extents of nothing as can be said
+_WHOLE = struct.pack(">HHH", 1, 0, 3000) + 3000 * struct.pack(">II", 0, 30_000)
+HOSTILE = {
+    "extents without bytes": ("AVIF", _avif(0x0000, 1000 * _EMPTY, 1000)),
+    "extents that all name the whole file": ("AVIF", _avif(0x4400, _WHOLE, 1)),
+    "nested frames without end": (
+        "WEBP",
+        b"RIFF" + bytes(4) + b"WEBP" + 2000 * (b"ANMF" + b"\xff\xff\xff\x7f" + bytes(16)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_work_is_linear_in_the_file(case):
+    # Oracle: a reader asks for no byte more than four times, and for at most as many things as the
+    # file has bytes. A file of 30 kB that repeats itself would otherwise cost minutes or gigabytes.
+    name, data = HOSTILE[case]
+    counted = _Counting(data)
+    counted.asked = []
+    found = {"AVIF": read_avif, "WEBP": read_webp}[name](counted)
+    assert found.quantizer is None
+    assert sum(counted.asked) <= 5 * len(data)
+    assert len(counted.asked) <= len(data)
+
+
+def test_a_length_that_does_not_end_is_given_up():
+    # Oracle: lengths in AV1 have at most eight bytes. Without that limit this file's number has four
+    # million bytes, and reading it takes hours.
+    coded = b"\x12" + 4_000_000 * b"\xff"
+    start = len(_avif(0x4400, struct.pack(">HHHII", 1, 0, 1, 0, 0), 1))
+    item = struct.pack(">HHHII", 1, 0, 1, start, len(coded))
+    found = read_avif(_avif(0x4400, item, 1, coded))
+    assert (found.n_bytes, found.quantizer) == (len(coded), None)

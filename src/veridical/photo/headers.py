@@ -113,12 +113,11 @@ def read_webp(data: bytes) -> CodedPayload:
     pos = 12
     while pos + 8 <= len(data):
         name, size = data[pos : pos + 4], struct.unpack("<I", data[pos + 4 : pos + 8])[0]
-        body = data[pos + 8 : pos + 8 + size]
         if name == b"VP8L":
             return CodedPayload(max(1, size), None, chroma_full=True, lossless=True)
         if name == b"VP8 ":
             try:
-                quantizer = _vp8_quantizer(body)
+                quantizer = _vp8_quantizer(data[pos + 8 : pos + 8 + size])
             except IndexError:
                 quantizer = None
             return CodedPayload(max(1, size), quantizer)
@@ -245,8 +244,8 @@ def _avif_colour_item(data: bytes) -> tuple[bytes, bool] | None:
     inner = {name: (s, e) for name, s, e in _boxes(data, meta[1] + 4, meta[2])}
     pitm, iloc = inner[b"pitm"][0], inner[b"iloc"]
     primary = _uint(data, pitm + 4, 4 if data[pitm] else 2)
-    spans = _iloc_spans(data, *iloc).get(primary)
-    if not spans:
+    spans = _iloc_spans(data, *iloc, primary)
+    if not spans or sum(n for _, n in spans) > len(data):  # parts that overlap: not covered
         return None
     coded = b"".join(data[s : s + n] for s, n in spans)
     full = False
@@ -259,30 +258,36 @@ def _avif_colour_item(data: bytes) -> tuple[bytes, bool] | None:
     return coded, full
 
 
-def _iloc_spans(data: bytes, pos: int, end: int) -> dict[int, list[tuple[int, int]]]:
+def _iloc_spans(data: bytes, pos: int, end: int, primary: int) -> list[tuple[int, int]]:
+    """Where an item's bytes are, as (start, length); empty if the box does not say it plainly."""
     version = data[pos]
     sizes = _uint(data, pos + 4, 2)
     n_offset, n_length, n_base, n_index = (sizes >> s & 15 for s in (12, 8, 4, 0))
+    each = n_offset + n_length + (n_index if version else 0)
     pos += 6
     wide = 4 if version == 2 else 2
     count, pos = _uint(data, pos, wide), pos + wide
-    spans: dict[int, list[tuple[int, int]]] = {}
-    for _ in range(min(count, 4096)):
+    spans = []
+    for _ in range(count):
         ident, pos = _uint(data, pos, wide), pos + wide
         if version:
             if _uint(data, pos, 2) & 15:  # data inside another box: not covered
-                return {}
+                return []
             pos += 2
         pos += 2
         base, pos = _uint(data, pos, n_base), pos + n_base
         extents, pos = _uint(data, pos, 2), pos + 2
-        for _ in range(extents):
-            pos += n_index if version else 0
-            offset, pos = _uint(data, pos, n_offset), pos + n_offset
-            length, pos = _uint(data, pos, n_length), pos + n_length
-            spans.setdefault(ident, []).append((base + offset, length))
-        if pos > end:
+        if pos + extents * each > end:
             raise IndexError
+        if ident == primary:
+            if extents > 1 and not each:  # many times the whole file
+                return []
+            at = pos + (n_index if version else 0)
+            spans += [
+                (base + _uint(data, at + k * each, n_offset), _uint(data, at + k * each + n_offset, n_length))
+                for k in range(extents)
+            ]  # fmt: skip
+        pos += extents * each
     return spans
 
 
@@ -294,20 +299,24 @@ def _av1_base_q_idx(coded: bytes) -> int | None:
         pos += 1 + extension
         size = len(coded) - pos
         if has_size:
-            size = shift = 0
-            while True:
-                byte = coded[pos]
-                pos += 1
-                size |= (byte & 127) << shift
-                shift += 7
-                if not byte & 128:
-                    break
+            size, pos = _leb128(coded, pos)
         if kind == 1:
             sequence = _sequence_header(_Bits(coded[pos : pos + size]))
         elif kind in (3, 6) and sequence is not None:
             return _frame_header(_Bits(coded[pos : pos + size]), sequence)
         pos += size
     return None
+
+
+def _leb128(data: bytes, pos: int) -> tuple[int, int]:
+    """A number of at most eight bytes (AV1 specification, section 4.10.5), and where it ends."""
+    value = 0
+    for k in range(8):
+        byte = data[pos + k]
+        value |= (byte & 127) << 7 * k
+        if not byte & 128:
+            return value, pos + k + 1
+    raise ValueError
 
 
 @dataclass(frozen=True)
