@@ -24,29 +24,61 @@ from veridical.errors import InvalidSetting
 __all__ = ["DigitFlow", "DigitFlowGenerator"]
 
 _WAVES = 4
-_BATCH = 2000
+_BATCH = 500
+_LARGE = 16
+
+
+class _Block(nn.Module):
+    """Residual block of two convolutions, with scale and shift between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.told = nn.Linear(width, 2 * width)
+        with torch.no_grad():
+            self.conv2.weight.mul_(0.3)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        scale, shift = self.told(told)[:, :, None, None].chunk(2, dim=1)
+        y = torch.addcmul(shift, self.conv1(functional.silu(x)), 1 + scale)
+        return x + self.conv2(functional.silu(y))
 
 
 class DigitFlow(nn.Module):
-    """``h(u, t, code)``: residual layers of one width, and a sigmoid.
+    """``h(u, t, code)``: residual convolutions on a coarse grid, and a sigmoid.
+
+    Pictures are cut into squares of 4 x 4 pixels (2 x 2 for small ones), each a place of the grid,
+    on which a few convolutions reach from end to end.
 
     Args:
-        pixels: of a picture.
+        pixels: of a picture, a square.
         codes: how many codes it serves.
-        width: of a layer.
-        depth: residual layers.
+        width: channels of a place.
+        depth: residual blocks.
         noise: ``s``, standard deviation of the noise of the start.
+
+    Raises:
+        InvalidSetting: a size that is not positive, or pixels that are no square of an even side.
     """
 
     def __init__(self, *, pixels: int, codes: int, width: int, depth: int, noise: float) -> None:
         super().__init__()
         if min(pixels, codes, width, depth) < 1 or not noise > 0:
             raise InvalidSetting("pixels, codes, width, depth and noise of a flow are positive")
+        self.side = math.isqrt(pixels)
+        if self.side**2 != pixels or self.side % 2:
+            raise InvalidSetting(f"the flow carries squares of an even side, not {pixels} pixels")
         self.pixels, self.codes, self.noise = pixels, codes, noise
-        self.first = nn.Linear(pixels, width)
-        self.told = nn.Linear(1 + 2 * _WAVES + codes, width)
-        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
-        self.last = nn.Linear(width, pixels)
+        self.square = 4 if self.side % 4 == 0 and self.side >= _LARGE else 2
+        grid = self.side // self.square
+        self.head = nn.Conv2d(self.square**2, width, 3, padding=1)
+        self.place = nn.Parameter(torch.zeros(1, width, grid, grid))
+        self.told = nn.Sequential(
+            nn.Linear(1 + 2 * _WAVES + codes, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        self.tail = nn.Conv2d(width, self.square**2, 3, padding=1)
 
     def forward(self, u: Tensor, t: Tensor, code: Tensor) -> Tensor:
         """Predicted end ``(n, p)`` for states ``(n, p)``, times ``(n, 1)`` and codes ``(n,)``."""
@@ -54,10 +86,14 @@ class DigitFlow(nn.Module):
         told = self.told(
             torch.cat([t, *waves, functional.one_hot(code, self.codes).to(u.dtype)], dim=1)
         )
-        h = self.first(2 * u - 1) + told
-        for layer in self.layers:
-            h = h + layer(functional.silu(h))
-        return torch.sigmoid(self.last(functional.silu(h)))
+        x = functional.pixel_unshuffle(
+            (2 * u - 1).reshape(-1, 1, self.side, self.side), self.square
+        )
+        h = self.head(x.contiguous(memory_format=torch.channels_last)) + self.place
+        for block in self.blocks:
+            h = block(h, told)
+        end = functional.pixel_shuffle(self.tail(functional.silu(h)), self.square)
+        return torch.sigmoid(end.reshape(-1, self.pixels))
 
     def carry(self, start: Tensor, code: Tensor, steps: int) -> Tensor:
         """Ends of the flow, by equal Euler steps; the last one lands on its prediction."""
@@ -106,7 +142,7 @@ class DigitFlowGenerator:
         del context
         if x_mmse.ndim != 2 or x_mmse.shape[1] != self.network.pixels:
             raise InvalidSetting(f"the flow carries (n, {self.network.pixels}), not {x_mmse.shape}")
-        device = self.network.last.weight.device
+        device = self.network.place.device
         start = x_mmse + self.network.noise * rng.standard_normal(x_mmse.shape)
         given = torch.from_numpy(start.astype(np.float32))
         parts = [

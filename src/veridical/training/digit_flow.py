@@ -189,8 +189,9 @@ def _fit(
         t = torch.rand(len(start), 1, generator=random, device=limits.device)
         with narrow:
             guess = network(torch.lerp(start, end, t), t, code).float()
-        # The error of the velocity is that of the end over 1 - t, bounded near the end.
-        loss = ((guess - end) / (1.05 - t)).square().sum(1).mean()
+        # The velocity's error is that of the end over 1 - t. Its square, which is larger late on the
+        # way where little is left to decide, is weighted down by 1 - t, so that shapes come first.
+        loss = ((guess - end).square() / (1.05 - t)).sum(1).mean()
         adam.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 100.0)

@@ -95,7 +95,7 @@ class FlowBudget:
     """Size and training of the one flow that serves all codes.
 
     Attributes:
-        width, depth: of the network.
+        width, depth: of the network: channels of a place, and residual blocks.
         batch, steps: of the first round.
         reflow_pairs, reflow_steps: of the round of reflow.
         integration_steps: Euler steps.
@@ -103,15 +103,15 @@ class FlowBudget:
         noise: of the start, as a share of the spread of a pixel.
     """
 
-    width: int = 2048
-    depth: int = 4
-    batch: int = 2048
-    steps: int = 60_000
+    width: int = 160
+    depth: int = 5
+    batch: int = 1024
+    steps: int = 40_000
     reflow_pairs: int = 400_000
-    reflow_steps: int = 20_000
+    reflow_steps: int = 10_000
     integration_steps: int = 32
     rate: float = 1e-3
-    noise: float = 1.0
+    noise: float = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +250,7 @@ BUDGETS: dict[str, Budget] = {
         rows=rows_of(_FEW), deep_rows=rows_of({(2, 2): (0, 4)}, "deep"), seeded=((2, 2),),
         batch=32, epochs=(2, 1), critic_steps=2, rate_second=0.2, rate_critics=2e-3,
         alone=(0.2, 0.1), classifier_epochs=5, classifier_rate=0.03,
-        flow=FlowBudget(width=128, depth=2, batch=128, steps=200, reflow_pairs=1000,
+        flow=FlowBudget(width=32, depth=2, batch=128, steps=200, reflow_pairs=1000,
                         reflow_steps=50, integration_steps=8, rate=2e-3),
     ),
     "cpu": Budget(
@@ -258,8 +258,8 @@ BUDGETS: dict[str, Budget] = {
         rows=rows_of(_THIRD), deep_rows=rows_of(_DEEP_NINE, "deep"),
         seeded=((2, 2), (4, 4)),
         batch=32, epochs=(4, 3), critic_steps=2, rate_second=0.2, rate_critics=1e-3, alone=(0.15, 0.1),
-        flow=FlowBudget(width=768, depth=3, batch=256, steps=3000, reflow_pairs=10_000,
-                        reflow_steps=600, integration_steps=20, rate=1e-3),
+        flow=FlowBudget(width=64, depth=4, batch=256, steps=6000, reflow_pairs=20_000,
+                        reflow_steps=1000, integration_steps=20, rate=2e-3),
     ),
     "paper": Budget(
         name="paper", source="mnist", digits=None, tested=None, shape=PairShape(),

@@ -9,30 +9,34 @@ import numpy as np
 
 from veridical.studies.mnist.pairs_pictures import digit_sheet, note
 from veridical.studies.records import Record
-from veridical.studies.style import PALETTE, figure, save_figure
+from veridical.studies.style import PALETTE, figure, grid, save_figure
 
 __all__ = ["draw_constructive"]
 
-_PANELS = 3
+_COLUMNS = 3
+_TICKS = tuple(m * 10.0**k for k in range(-4, 5) for m in (1, 2, 3, 5))
 
 
 def draw_constructive(record: Record, folder: Path) -> list[Path]:
-    """D against Frechet distance at three rates, both routes; and digits from the codewords at 2 bits."""
+    """D against Frechet distance at every rate, both routes; and digits from the codewords at 2 bits."""
     a, f = record.arrays, record.facts
     codes = {name: a["codes"][:, k] for k, name in enumerate(f["code_columns"])}
     plain = np.flatnonzero((codes["seeds"] == 1) & (codes["dithered"] == 0))
     plain = plain[np.argsort(codes["rate_bits"][plain])]
-    chosen = [plain[k] for k in dict.fromkeys((0, len(plain) // 2, len(plain) - 1))]
-    with figure(len(chosen) + 1, width=3.6, height=3.6) as (drawn, panels):
-        for axes, i in zip(panels, chosen, strict=False):
+    columns = min(_COLUMNS, len(plain))
+    with grid(-(-len(plain) // columns), columns, width=3.4, height=2.9) as (drawn, panels):
+        for axes, i in zip(panels.flat, plain, strict=False):
             _panel(axes, record, codes, int(i))
-        panels[0].legend(fontsize=6)
-        rows = a["from_codewords"]
-        names = [f"codeword {z}" for z in range(len(rows))]
-        digit_sheet(panels[-1], rows, names, f["side"])
-        panels[-1].set_title("estimate, then realism 1", fontsize=8)
+        for axes in panels.flat[len(plain) :]:
+            axes.set_axis_off()
+        panels.flat[0].legend(fontsize=5.5)
         drawn.suptitle(note(record), fontsize=7)
-        return save_figure(drawn, folder, "constructive-mnist")
+        paths = save_figure(drawn, folder, "constructive-mnist")
+    rows = a["from_codewords"]
+    with figure(width=6.0, height=0.5 + 0.46 * len(rows)) as (drawn, (axes,)):
+        digit_sheet(axes, rows, [f"codeword {z + 1}" for z in range(len(rows))], f["side"])
+        axes.set_title("the estimate, then digits drawn from it at realism 1", fontsize=8)
+        return paths + save_figure(drawn, folder, "constructive-mnist-digits")
 
 
 def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
@@ -69,3 +73,7 @@ def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
         xlabel="Frechet distance on classifier features", ylabel="squared error $D$",
         title=f"{codes['rate_bits'][i]:.3g} bits", xscale="log",
     )  # fmt: skip
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in _TICKS if low <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
