@@ -1,7 +1,7 @@
 """Peak memory of whole processes that encode and decode, beside AVIF and mbt2018-mean's network.
 
     python benchmarks/vdc_memory.py ../shared/data/kodak
-    python benchmarks/vdc_memory.py ../shared/data/kodak --mosaic 8     # 25 megapixels
+    python benchmarks/vdc_memory.py ../shared/data/kodak --mosaic 16 --quality 30 --steps 1   # 100 megapixels
 
 The picture and the rivals are those of ``vdc_speed.py``; mbt2018-mean, which sees a picture whole,
 is left out above 4 megapixels. Rows without a picture say what a process has before it begins.
@@ -24,13 +24,16 @@ from veridical.photo.learned.encode import LearnedEncoder
 from veridical.photo.learned.model import load_codec
 
 
-def memory(weights: Path | None, picture: Image.Image, bpp: float) -> None:
+def memory(
+    weights: Path | None, picture: Image.Image, bpp: float, quality: float | None, steps: int
+) -> None:
     """Print peak memory and seconds of whole processes."""
     with tempfile.TemporaryDirectory() as name:
         paths = {suffix: str(Path(name) / f"x.{suffix}") for suffix in ("png", "vdc", "avif")}
         picture.save(paths["png"], compress_level=1)
         model = load_codec(weights)
-        data = LearnedEncoder(model, bpp=bpp).encode(picture)
+        wanted = LearnedEncoder(model, quality, bpp=bpp if quality is None else None)
+        data = wanted.encode(picture)
         Path(paths["vdc"]).write_bytes(data)
         Path(paths["avif"]).write_bytes(avif(picture, 50))
         quality = read(data, max_pixels=1 << 40).header.quality / 100
@@ -48,7 +51,7 @@ def memory(weights: Path | None, picture: Image.Image, bpp: float) -> None:
             ".vdc decode, realism 0": f"{ours}{read_it}=0)",
         }
         if model.flow is not None:
-            works[".vdc decode, realism 1, steps 4"] = f"{ours}{read_it}=1, steps=4)"
+            works[f".vdc decode, realism 1, steps {steps}"] = f"{ours}{read_it}=1, steps={steps})"
         if picture.width * picture.height < 4e6:
             for size in mean_scale.SIZES:
                 works[f"mbt2018-mean, {size}, decode"] = (
@@ -73,11 +76,14 @@ def main() -> None:
     parser.add_argument("originals", type=Path, help="folder of pictures")
     parser.add_argument("--weights", type=Path, help="instead of the shipped ones")
     parser.add_argument("--bpp", type=float, default=0.4)
+    parser.add_argument("--quality", type=float, help="instead of the search for --bpp")
+    parser.add_argument("--steps", type=int, default=4, help="of the generator at realism 1")
     parser.add_argument("--mosaic", type=int, default=2, help="pictures a side")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    memory(chosen.weights, mosaic(chosen.originals, chosen.mosaic), chosen.bpp)
+    picture = mosaic(chosen.originals, chosen.mosaic)
+    memory(chosen.weights, picture, chosen.bpp, chosen.quality, chosen.steps)
 
 
 if __name__ == "__main__":

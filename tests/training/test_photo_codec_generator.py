@@ -15,7 +15,7 @@ from veridical.photo.learned.generator import LatentFlow, generate
 from veridical.photo.learned.model import generator_path, load_codec
 from veridical.photo.network import NetworkConfig
 from veridical.training import photo_codec_flow
-from veridical.training.photo_codec import CODEC_PRESETS, codec_accelerator, load_networks
+from veridical.training.photo_codec import CODEC_PRESETS, load_networks
 from veridical.training.photo_codec_flow import (
     GENERATOR_STAGES,
     Training,
@@ -24,6 +24,7 @@ from veridical.training.photo_codec_flow import (
     train_stage,
 )
 from veridical.training.photo_codec_run import run_codec
+from veridical.training.photo_parts import accelerator_for
 from veridical.training.photo_pixels import Pixels, centre_crops
 
 TINY = CODEC_PRESETS["tiny"]
@@ -57,9 +58,7 @@ def finished(folder, tmp_path_factory):
 
 def training_of(run):
     codec = load_networks(TINY, run)
-    return Training(
-        codec, Pixels.load(run / "pixels"), TINY.generator, run, codec_accelerator(TINY)
-    )
+    return Training(codec, Pixels.load(run / "pixels"), TINY.generator, run, accelerator_for(TINY))
 
 
 def test_prices_are_those_of_decoded_files(finished, folder):

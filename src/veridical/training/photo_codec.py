@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,16 +26,12 @@ from veridical.photo.learned.relaxed import TrainedCodec, lambda_of
 from veridical.photo.learned.transform import STRIDE, TransformConfig
 from veridical.training.loop import Schedule, train
 from veridical.training.photo_codec_flow import FlowPreset
-from veridical.training.photo_parts import save_stage
+from veridical.training.photo_parts import accelerator_for, save_stage
 from veridical.training.photo_pixels import CropSampler, Pixels
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 __all__ = [
     "CODEC_PRESETS",
     "CodecPreset",
-    "codec_accelerator",
     "codec_loss",
     "load_networks",
     "new_networks",
@@ -168,14 +164,6 @@ def load_networks(preset: CodecPreset, run: Path) -> TrainedCodec:
     return networks.eval().requires_grad_(False)
 
 
-def codec_accelerator(preset: CodecPreset) -> Accelerator:
-    """The accelerator of a stage: half precision where the hardware has it."""
-    from accelerate import Accelerator
-
-    fast = torch.cuda.is_available() or torch.cpu.get_capabilities().get("avx512_bf16", False)
-    return Accelerator(mixed_precision=preset.mixed_precision if fast else "no")
-
-
 def train_codec(
     pixels: Pixels,
     preset: CodecPreset,
@@ -186,7 +174,7 @@ def train_codec(
     seconds: float | None = None,
 ) -> TrainedCodec | None:
     """The stage of training; ``None`` if ``seconds`` ran out, with a checkpoint to go on from."""
-    accelerator = codec_accelerator(preset)
+    accelerator = accelerator_for(preset)
     sampler = CropSampler(
         pixels, patch=preset.patch, batch_size=preset.batch_size,
         seed=seed + 1000 * accelerator.process_index,

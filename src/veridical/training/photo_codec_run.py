@@ -18,12 +18,12 @@ from veridical.photo.model import load_model
 from veridical.training.loop import keep_memory
 from veridical.training.photo_codec import (
     CODEC_PRESETS,
-    codec_accelerator,
     load_networks,
     train_codec,
 )
 from veridical.training.photo_codec_flow import GENERATOR_STAGES, Training, train_stage
 from veridical.training.photo_codec_prices import export, export_generator
+from veridical.training.photo_parts import accelerator_for
 from veridical.training.photo_pixels import Pixels, prepare_pixels
 
 __all__ = ["run_codec"]
@@ -93,7 +93,7 @@ def run_codec(
             load_networks(sizes, run), sizes.name, validation, sizes.validation_side, run, recipe | stages,
             progress=progress, say=say,
         )  # fmt: skip
-    accelerator = codec_accelerator(sizes)
+    accelerator = accelerator_for(sizes)
     codec = load_networks(sizes, run).to(accelerator.device)
     training = Training(codec, pixels, sizes.generator, run, accelerator)
     for stage in GENERATOR_STAGES:

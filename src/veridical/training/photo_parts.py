@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ class Preset:
         reflow_steps: Steps with which their end points are computed.
         calibration_side: Side of the validation crops from which the price list is measured.
         bypass: Channels of the flow's bypass.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: "no" or "bf16", which is used where the device has it.
     """
 
     widths: tuple[int, int, int]
@@ -73,9 +73,9 @@ class Preset:
 
 PRESETS = {
     "cpu": Preset(
-        (64, 112, 128), 128, 8, Schedule(6500), Schedule(700, 2e-3, 0.98),
+        (64, 112, 128), 128, 8, Schedule(20_000, 8e-4), Schedule(700, 2e-3, 0.98),
         Schedule(8000, 7e-4), Schedule(1200, 4e-4, 0.995), 200,
-        reflow_steps=12, calibration_side=256,
+        reflow_steps=12, calibration_side=256, mixed_precision="bf16",
     ),
     "gpu": Preset(
         (96, 176, 224), 192, 32,
@@ -105,13 +105,23 @@ def processes() -> PartialState:
     return PartialState(cpu=_on_processor())
 
 
-def accelerator_for(preset: Preset) -> Accelerator:
+class MixedPrecision(Protocol):
+    """A preset that says in which precision it wants to be trained."""
+
+    @property
+    def mixed_precision(self) -> str:
+        """ "no" or "bf16"."""
+        ...
+
+
+def accelerator_for(preset: MixedPrecision) -> Accelerator:
     """The accelerator of a stage: half precision only where the preset and the device have it."""
     from accelerate import Accelerator
 
     keep_memory()
     cpu = _on_processor()
-    return Accelerator(cpu=cpu, mixed_precision="no" if cpu else preset.mixed_precision)
+    fast = not cpu or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return Accelerator(cpu=cpu, mixed_precision=preset.mixed_precision if fast else "no")
 
 
 class Batches:
