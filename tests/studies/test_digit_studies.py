@@ -85,6 +85,16 @@ def test_both_routes_on_small_digits(tmp_path):
     assert len(MEASURES) == curves.shape[3]
     first = dict(zip(record.facts["codebook_columns"], record.arrays["codebooks"][0], strict=True))
     assert abs(first["cost"] - first["mmse"]) < 0.1 * first["mmse"]
+    # The codebook's curve is of the coded half of the test digits, its row of all: again within 10 %.
+    for a, point in zip(record.arrays["realism"], record.arrays["codebook_curves"][0], strict=True):
+        predicted = first["mmse"] + a**2 * first["cost"]
+        assert abs(point[0, 0] - predicted) < 0.1 * predicted
+    # Every trained pair is compared with a codebook of its rate or below it: one at each of two rates.
+    compared = record.facts["codebook_comparison"]["frechet"]
+    assert {rate: (row["codebook_bits"], row["of"]) for rate, row in compared.items()} == {
+        "2": (2, 1),
+        "8": (8, 1),
+    }
     # Nothing is trained again: another study of the preset finds its pairs and estimators.
     reports = []
     again = pairs.bm6(

@@ -110,7 +110,7 @@ class MixedPrecision(Protocol):
 
     @property
     def mixed_precision(self) -> str:
-        """ "no" or "bf16"."""
+        """One of ``no`` and ``bf16``."""
         ...
 
 

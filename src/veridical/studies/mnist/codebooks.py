@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.errors import InvalidSetting
 from veridical.estimate import CentroidEstimator
 from veridical.generate.plan import PlanGenerator
+from veridical.interpolate import interpolate
 from veridical.measure import mean_with_error
 from veridical.oneshot.joint import Search
 from veridical.oneshot.samples import design
 from veridical.quantize import CodebookEncoder, conditional_means, lloyd
-from veridical.studies.mnist.material import Material
+from veridical.studies.mnist.material import MEASURES, Material
 from veridical.studies.records import Record, load_record, save_record
 from veridical.transport import plan_to_sites, power_assign
 
 if TYPE_CHECKING:
     from veridical.training.digit_rows import Budget
 
-__all__ = ["CODEBOOK_COLUMNS", "codebook_table"]
+__all__ = ["CODEBOOK_COLUMNS", "codebooks"]
 
 Array = NDArray[np.float64]
 
@@ -46,28 +48,43 @@ def _codes(budget: Budget) -> list[tuple[float, int]]:
     return [(b, k) for b in rates for k in (1, 2, 4) if k == 1 or b < _SEEDED_BITS]
 
 
-def codebook_table(used: Material) -> Array:
-    """Rows of ``CODEBOOK_COLUMNS``: errors and transport costs on test digits."""
-    path = used.folder / "measured" / "codebooks.npz"
+def codebooks(used: Material, realism: tuple[float, ...]) -> tuple[Array, Array]:
+    """Errors and transport costs on test digits, and all measures along the knob.
+
+    Args:
+        used: digits and the folder of what was measured.
+        realism: of the knob.
+
+    Returns:
+        Rows of ``CODEBOOK_COLUMNS``; and ``(codes, realism, MEASURES, 2)``, value and standard error.
+    """
+    path = used.folder / "measured" / "codebook-curves.npz"
     if path.is_file():
-        return load_record(path).arrays["table"]
+        kept = load_record(path)
+        if kept.facts["realism"] == list(realism):
+            return kept.arrays["table"], kept.arrays["curves"]
     x = used.digits.train.astype(np.float64)
     centre = x.mean(axis=0)
     _, _, axes = np.linalg.svd(x[:4000] - centre, full_matrices=False)
     basis = axes[:_COORDINATES].T
-    rows = [
-        [bits, seeds, *_measured(x, used.test, centre, basis, bits, seeds)]
+    found = [
+        _measured(used, x, centre, basis, bits, seeds, realism)
         for bits, seeds in _codes(used.budget)
         if round(2**bits) * 2 <= len(x)
     ]
+    table, curves = (np.array(parts) for parts in zip(*found, strict=True))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_record(Record("codebooks", {}, {"table": np.array(rows)}), path.parent)
-    return np.array(rows)
+    arrays = {"table": table, "curves": curves}
+    save_record(Record("codebook-curves", {"realism": list(realism)}, arrays), path.parent)
+    return table, curves
 
 
 def _measured(
-    x: Array, y: Array, centre: Array, basis: Array, bits: float, seeds: int
-) -> list[float]:
+    used: Material, x: Array, centre: Array, basis: Array, bits: float, seeds: int,
+    realism: tuple[float, ...],
+) -> tuple[list[float], Array]:  # fmt: skip
+    """A row of the table, and the measures along the knob."""
+    y = used.test
     rng = np.random.default_rng([round(100 * bits), seeds])
     coordinates = (x - centre) @ basis
     encoder = _encoder(coordinates, round(2**bits), seeds, rng)
@@ -77,11 +94,19 @@ def _measured(
     index = encoder.encode((y - centre) @ basis, seed=_SEED)
     x_mmse = estimator.estimate(index, _SEED)
     x_real = generator.generate(x_mmse, rng)
-    out = [float(np.mean(train))]
+    row = [bits, float(seeds), float(np.mean(train))]
     for a, b in ((y, x_mmse), (x_mmse, x_real), (y, x_real)):
         value = mean_with_error(np.sum(np.square(a - b), axis=1))
-        out += [value.value, value.standard_error]
-    return out
+        row += [value.value, value.standard_error]
+    half = len(used.coded)
+    curve = np.full((len(realism), len(MEASURES), 2), np.nan)
+    for k, a in enumerate(realism):
+        x_hat = interpolate(x_mmse[:half], x_real[:half], a)
+        found = used.measured(
+            f"codebook-{bits:.4g}-{seeds}-{a:g}", lambda x_hat=x_hat: x_hat, exact=False
+        )
+        curve[k] = [found.get(name, (np.nan, np.nan)) for name in MEASURES]
+    return row, curve
 
 
 def _encoder(
@@ -96,7 +121,8 @@ def _encoder(
         plan_samples=500, search_settings=Search(starts=3, steps=20),
     )  # fmt: skip
     encoder = codec.encoder
-    assert isinstance(encoder, CodebookEncoder)  # what a design from samples is made of
+    if not isinstance(encoder, CodebookEncoder):
+        raise InvalidSetting("a design from samples is made of codebooks")
     return encoder
 
 

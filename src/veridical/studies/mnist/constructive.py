@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from veridical.interpolate import interpolate
 from veridical.measure import mean_with_error
-from veridical.studies.mnist.codebooks import CODEBOOK_COLUMNS, codebook_table
+from veridical.studies.mnist.codebooks import CODEBOOK_COLUMNS, codebooks
 from veridical.studies.mnist.coding import coded_bits
 from veridical.studies.mnist.material import MEASURES, Material, material, spending
 from veridical.studies.mnist.pairs import COLUMNS, pair_table
@@ -48,6 +48,7 @@ def constructive(run: Run, *, train: bool = True) -> Record:
     outputs = used.codes()
     table = np.array([_code_row(used, output) for output in outputs])
     curves, off = _curves(used, outputs)
+    books, book_curves = codebooks(used, REALISM[run.preset])
     pairs, facts = pair_table(used, "squared")
     flow_seconds = float(np.sum(outputs[0]["facts"]["flow_seconds"])) if outputs else 0.0
     facts |= spending(used) | {
@@ -55,11 +56,13 @@ def constructive(run: Run, *, train: bool = True) -> Record:
         "codebook_columns": list(CODEBOOK_COLUMNS), "generators": list(GENERATORS),
         "side": used.digits.side, "flow_seconds": flow_seconds,
         "largest_deviation_of_distortion_in_standard_errors": off,
-        "comparison": _comparison(pairs, table, curves), "cost": _cost(used, pairs, table, flow_seconds),
+        "comparison": _comparison(pairs, table, curves),
+        "codebook_comparison": _codebook_comparison(pairs, books, book_curves), "cost": _cost(used, pairs, table, flow_seconds),
     }  # fmt: skip
     arrays: dict[str, Any] = {
         "codes": table.reshape(-1, len(CODE_COLUMNS)), "curves": curves, "pairs": pairs,
-        "realism": np.array(REALISM[run.preset]), "codebooks": codebook_table(used),
+        "realism": np.array(REALISM[run.preset]), "codebooks": books,
+        "codebook_curves": book_curves,
         "floor": np.array([used.floor()[m] for m in MEASURES]),
     }  # fmt: skip
     arrays |= _from_codewords(outputs)
@@ -127,34 +130,51 @@ def distortion_at(perception: Array, distortion: Array, P: float) -> float:
     return float(np.interp(-P, -p, distortion[known]))
 
 
+_DISTANCES = {m: k for k, m in enumerate(MEASURES) if m not in {"squared", "deep"}}
+
+
 def _comparison(pairs: Array, codes: Array, curves: Array) -> dict[str, Any]:
     """At the perception of every pair: how often the knob's D is lower, and by how much."""
-    column = {name: pairs[:, k] for k, name in enumerate(COLUMNS)}
-    out: dict[str, Any] = {}
     plain = [i for i, c in enumerate(codes) if c[2] == 1 and c[3] == 0]
-    for m, measure in enumerate(MEASURES):
-        if measure in {"squared", "deep"}:
-            continue
-        rates: dict[str, Any] = {}
-        for i in plain:
-            own = np.flatnonzero((column["dim"] == codes[i][0]) & (column["levels"] == codes[i][1]))
-            ratios: list[float] = []
-            missed = 0
-            for k in own[column["weight"][own] > 0]:
-                options = [
-                    distortion_at(curves[i, j, :, m, 0], curves[i, j, :, 0, 0], float(column[measure][k]))
-                    for j in range(len(GENERATORS))
-                ]  # fmt: skip
-                if np.all(np.isnan(options)):
-                    missed += 1
-                else:
-                    ratios.append(float(np.nanmin(options) / column["squared"][k]))
-            rates[f"{codes[i][4]:.4g}"] = {
-                "lower": int(np.sum(np.array(ratios) <= 1)), "of": len(ratios) + missed,
-                "not_reached": missed, "ratios": [round(r, 4) for r in ratios],
-            }  # fmt: skip
-        out[measure] = rates
+    return {
+        measure: {
+            f"{codes[i][4]:.4g}": _against(pairs, codes[i][4], list(curves[i]), measure)
+            for i in plain
+        }
+        for measure in _DISTANCES
+    }
+
+
+def _codebook_comparison(pairs: Array, books: Array, curves: Array) -> dict[str, Any]:
+    """Likewise for the largest codebook of at most each rate; its exact W2 is not measured."""
+    plain = [i for i, book in enumerate(books) if book[1] == 1]
+    out: dict[str, Any] = {measure: {} for measure in _DISTANCES if measure != "exact"}
+    for rate in np.unique(pairs[:, COLUMNS.index("rate_bits")]) if plain else ():
+        i = max((k for k in plain if books[k][0] < rate + 1e-6), key=lambda k: books[k][0])
+        for measure, rates in out.items():
+            rates[f"{rate:.4g}"] = _against(pairs, rate, [curves[i]], measure) | {
+                "codebook_bits": round(float(books[i][0]), 4)
+            }
     return out
+
+
+def _against(pairs: Array, rate: float, curves: list[Array], measure: str) -> dict[str, Any]:
+    """The pairs of a rate that are trained for perception, against the best of some curves."""
+    column = {name: pairs[:, k] for k, name in enumerate(COLUMNS)}
+    m = _DISTANCES[measure]
+    own = np.flatnonzero((np.abs(column["rate_bits"] - rate) < 1e-6) & (column["weight"] > 0))
+    ratios: list[float] = []
+    for k in own:
+        options = [
+            distortion_at(curve[:, m, 0], curve[:, 0, 0], float(column[measure][k]))
+            for curve in curves
+        ]
+        if not np.all(np.isnan(options)):
+            ratios.append(float(np.nanmin(options) / column["squared"][k]))
+    return {
+        "lower": int(np.sum(np.array(ratios) <= 1)), "of": len(own),
+        "not_reached": len(own) - len(ratios), "ratios": [round(r, 4) for r in ratios],
+    }  # fmt: skip
 
 
 def _cost(used: Material, pairs: Array, codes: Array, flow_seconds: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from veridical.studies.style import PALETTE, figure, grid, save_figure
 __all__ = ["draw_constructive"]
 
 _COLUMNS = 3
-_TICKS = tuple(m * 10.0**k for k in range(-4, 5) for m in (1, 2, 3, 5))
+_TICKS = tuple(m * 10.0**k for k in range(-4, 5) for m in (1, 2, 5))
 
 
 def draw_constructive(record: Record, folder: Path) -> list[Path]:
@@ -29,7 +29,8 @@ def draw_constructive(record: Record, folder: Path) -> list[Path]:
             _panel(axes, record, codes, int(i))
         for axes in panels.flat[len(plain) :]:
             axes.set_axis_off()
-        panels.flat[0].legend(fontsize=5.5)
+        handles, names = panels.flat[0].get_legend_handles_labels()
+        drawn.legend(handles, names, loc="outside lower center", ncols=3, fontsize=7)
         drawn.suptitle(note(record), fontsize=7)
         paths = save_figure(drawn, folder, "constructive-mnist")
     rows = a["from_codewords"]
@@ -62,6 +63,7 @@ def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
                 fmt=f"o{line}", ms=2.5, lw=1.0, color=shade, elinewidth=0.6,
                 label=f"one encoder, {kind}, {generator}",
             )  # fmt: skip
+    _codebook(axes, record, float(codes["rate_bits"][i]))
     d = codes["mmse"][i]
     for factor, name in ((1, "$d$"), (2, "$2d$")):
         axes.axhline(factor * d, color="black", lw=0.8, ls=":")
@@ -77,3 +79,23 @@ def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
     ticks = [tick for tick in _TICKS if low <= tick <= high]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
+
+
+def _codebook(axes: Any, record: Record, rate: float) -> None:
+    """The knob of the largest single codebook of at most this rate, which needs no network."""
+    a, f = record.arrays, record.facts
+    at = f["measures"].index("frechet")
+    own = [i for i, book in enumerate(a["codebooks"]) if book[1] == 1 and book[0] < rate + 1e-6]
+    if not own:
+        return
+    i = max(own, key=lambda k: a["codebooks"][k, 0])
+    bits, curve = a["codebooks"][i, 0], a["codebook_curves"][i]
+    axes.errorbar(
+        curve[:, at, 0], curve[:, 0, 0], xerr=2 * curve[:, at, 1], yerr=2 * curve[:, 0, 1],
+        fmt="^-", ms=3, lw=1.0, color="black", elinewidth=0.6, label="one codebook, no network",
+    )  # fmt: skip
+    if bits < rate - 1e-6:
+        axes.annotate(
+            f"codebook of {bits:.3g} bits", (curve[-1, at, 0], curve[-1, 0, 0]), fontsize=7,
+            xytext=(4, 4), textcoords="offset points",
+        )  # fmt: skip
