@@ -139,14 +139,14 @@ def shares(model: LearnedModel, data: bytes, repeats: int) -> str:
 
     with ExitStack() as stack:
         for owner, name in (
-            (Prior, "features"), (Prior, "laws"), (SymbolDecoder, "take"), (decoding, "decode_tile"),
+            (Prior, "features"), (Prior, "coded_laws"), (SymbolDecoder, "take"), (decoding, "decode_tile"),
         ):  # fmt: skip
             call = getattr(owner, name)
             stack.enter_context(mock.patch.object(owner, name, timed(call, name)))
         whole = timed(decoding.decode_container, "whole")
         for _ in range(repeats):
             whole(data, model, realism=0.0, max_pixels=1 << 40)
-    prior = spent["features"] + spent["laws"]
+    prior = spent["features"] + spent["coded_laws"]
     parts = {
         "coder": spent["take"],
         "bookkeeping": spent["decode_tile"] - spent["take"] - prior,

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from veridical.bitstream.container import read
 from veridical.cli.main import app
 from veridical.errors import InvalidSetting, TrainingData
-from veridical.photo.learned.coding import TileKey, _places, encode_tile
+from veridical.photo.learned.coding import TileKey, encode_tile
 from veridical.photo.learned.fixed import freeze
 from veridical.photo.learned.model import load_codec
-from veridical.photo.learned.prior import scale_of_row
+from veridical.photo.learned.prior import pass_places, scale_of_row
 from veridical.photo.learned.quantizers import CommonRandomness, Dithered, Scalar
 from veridical.training import photo_codec
 from veridical.training.photo_codec import (
@@ -119,7 +119,7 @@ def test_training_sees_the_latents_and_the_rate_of_the_real_coder(dither):
     key = TileKey(24, 20, 6000, Dithered(3) if dither else Scalar(), seed=5)
     noise = np.zeros(y.numel(), dtype=np.float32)
     for k in range(4):
-        places = _places(k, 32, 24, 20)
+        places = pass_places(k, 32, 24, 20)
         levels = CommonRandomness(5, k).symbols(places.size, 8).reshape(places.shape)
         noise[places] = (levels + 0.5) / 8 - 0.5
     noise = torch.from_numpy(noise).reshape(y.shape)

@@ -159,7 +159,7 @@ def decode(
     device: Device = "auto",
     tile: Annotated[
         int, typer.Option(help="Side of the tiles in pixels, a multiple of 16; bounds memory.")
-    ] = 768,
+    ] = 1152,
     weights: Weights = None,
     format: Annotated[  # noqa: A002 (the option's name)
         str, typer.Option(help="Format with --out-dir: png or any other.")

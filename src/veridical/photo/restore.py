@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 DEFAULT_STEPS = 4
-DEFAULT_TILE = 768
+DEFAULT_TILE = 1152
 MARGIN = 64
 
 

@@ -9,9 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veridical.errors import BadWeights, InvalidSetting
-from veridical.photo.learned.coding import EntropyModel, _places
+from veridical.photo.learned.coding import EntropyModel
 from veridical.photo.learned.fixed import freeze
-from veridical.photo.learned.prior import PASSES, PriorConfig, compand, pass_mask, scale_of_row
+from veridical.photo.learned.prior import (
+    PASSES,
+    PriorConfig,
+    compand,
+    pass_mask,
+    pass_places,
+    scale_of_row,
+)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (6, 7), (8, 8)])
@@ -22,7 +29,7 @@ def test_passes_code_every_number_once_and_alike_in_training_and_coding(height, 
         mask = pass_mask(k, 32, height, width)
         seen += mask
         assert np.array_equal(
-            np.sort(_places(k, 32, height, width), axis=None), np.flatnonzero(mask)
+            np.sort(pass_places(k, 32, height, width), axis=None), np.flatnonzero(mask)
         )
     assert torch.equal(seen, torch.ones_like(seen))
 
@@ -67,6 +74,23 @@ def test_the_frozen_prior_is_the_trained_one(networks, seed, quality):
         ):
             assert torch.equal(mine, theirs)
             assert torch.equal(mine, mine.round())
+
+
+@pytest.mark.parametrize("size", [(7, 11), (1, 1), (1, 6), (5, 1), (8, 8)])
+def test_laws_of_the_coded_numbers_alone_are_the_same(networks, size):
+    # Oracle: the laws of all numbers, at the places of the pass; equal to the last bit.
+    height, width = size
+    frozen = freeze(networks.prior)
+    generator = torch.Generator().manual_seed(height)
+    z = torch.randint(-127, 128, (1, 8, 2, 3), generator=generator).float()
+    known = torch.randint(-255, 256, (1, 32, height, width), generator=generator).float()
+    h = frozen.features(z, torch.tensor([4321]))[:, :, :height, :width]
+    for k in range(PASSES):
+        places = pass_places(k, 32, height, width)
+        for every, own in zip(
+            frozen.laws(k, h, known), frozen.coded_laws(k, h, known), strict=True
+        ):
+            assert np.array_equal(every.numpy().reshape(-1)[places], own.numpy())
 
 
 def test_the_lively_prior_is_lively(networks):

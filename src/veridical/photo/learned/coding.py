@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.photo.learned.fixed import exact_arithmetic
-from veridical.photo.learned.prior import LARGEST_LATENT, MEAN_UNIT, PASSES, Prior, compand
+from veridical.photo.learned.prior import (
+    LARGEST_LATENT,
+    MEAN_UNIT,
+    PASSES,
+    Prior,
+    compand,
+    pass_places,
+)
 from veridical.photo.learned.quantizers import CommonRandomness, Quantizer
 
 __all__ = ["EntropyModel", "TileKey", "decode_tile", "encode_tile", "hyper_shape"]
@@ -100,26 +107,13 @@ def _walk(model: EntropyModel, z: Whole, key: TileKey, code: Code) -> Latents:
         seen = prior.features(torch.from_numpy(z)[None].to(parameter), quality)[:, :, :h, :w]
         for k in range(PASSES):
             known = compand(torch.from_numpy(latents)[None].to(parameter))
-            mean, row = (t[0].cpu().numpy().astype(np.int64) for t in prior.laws(k, seen, known))
-            places = _places(k, channels, h, w)
-            means = mean.reshape(-1)[places]
-            points = code(k, means / MEAN_UNIT, row.reshape(-1)[places], places)
+            means, rows = (
+                x.cpu().numpy().astype(np.int64) for x in prior.coded_laws(k, seen, known)
+            )
+            places = pass_places(k, channels, h, w)
+            points = code(k, means / MEAN_UNIT, rows, places)
             latents.reshape(-1)[places] = means + points
     return latents.astype(np.int16)
-
-
-def _places(k: int, channels: int, height: int, width: int) -> Whole:
-    """Flat places of what pass ``k`` codes, shape (channels / 4, positions).
-
-    Positions run through the four classes (even or odd row, then column), row by row in each.
-    """
-    group = channels // PASSES
-    at = np.arange(channels * height * width).reshape(channels, height, width)
-    parts = []
-    for c in range(PASSES):
-        g = k ^ c
-        parts.append(at[g * group : (g + 1) * group, c >> 1 :: 2, c & 1 :: 2].reshape(group, -1))
-    return np.concatenate(parts, axis=1)
 
 
 def _hyper_tables(model: EntropyModel, key: TileKey) -> Whole:

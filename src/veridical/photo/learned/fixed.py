@@ -48,6 +48,7 @@ _LIMIT = 1 << 24
 _BUDGET = (1 << 23) - (1 << 20)
 """Bound of one convolution's accumulator: two of them and small biases stay below 2^24."""
 _LARGEST_BIAS = 1 << 19
+_EVERY = slice(None)
 
 
 class _Straight(torch.autograd.Function):
@@ -121,9 +122,14 @@ class IntegerConv(nn.Module):
         self.register_buffer("bias", bias.float())
         self.most = most
 
-    def forward(self, a: Tensor) -> Tensor:
-        """Accumulators of the inputs ``a``, whole numbers, shape (n, in, height, width)."""
-        return _convolve(a.to(self.weight.dtype), self.weight, self.bias)
+    def forward(self, a: Tensor, outputs: slice = _EVERY) -> Tensor:
+        """Accumulators of the inputs ``a``, whole numbers, shape (n, in, height, width).
+
+        Args:
+            a: See above.
+            outputs: Which of them to compute.
+        """
+        return _convolve(a.to(self.weight.dtype), self.weight[outputs], self.bias[outputs])
 
     def bound(self) -> Tensor:
         """Largest size that a partial sum can have, float64 of shape (out,)."""
@@ -178,10 +184,10 @@ class FixedConv(nn.Module):
         whole_bias = torch.round(b.detach()).clamp(-_LARGEST_BIAS, _LARGEST_BIAS)
         return _Straight.apply(w, whole), _Straight.apply(b, whole_bias)
 
-    def forward(self, a: Tensor) -> Tensor:
+    def forward(self, a: Tensor, outputs: slice = _EVERY) -> Tensor:
         """As :meth:`IntegerConv.forward`."""
         weight, bias = self.integers()
-        return _convolve(a, weight.to(a.dtype), bias.to(a.dtype))
+        return _convolve(a, weight[outputs].to(a.dtype), bias[outputs].to(a.dtype))
 
     def frozen(self) -> IntegerConv:
         """The layer as it is, without its real weights."""
