@@ -15,6 +15,7 @@ from veridical.cli.comparison import CODED, PICTURES, compare_folders, compariso
 from veridical.cli.files import jobs, read_list
 from veridical.cli.many import JOURNAL, EngineName, Jobs, Many, check_all_done
 from veridical.cli.photo_jobs import PhotoJob, compare_job, decode_job, encode_job, output_format
+from veridical.photo.defaults import DEFAULT_STEPS, DEFAULT_TILE
 
 __all__ = ["compare", "decode", "encode", "info"]
 
@@ -155,11 +156,11 @@ def decode(
         float | None, typer.Option(help="Instead: squared W2 distance to photographs to be met.")
     ] = None,
     seed: Seed = 0,
-    steps: Steps = 4,
+    steps: Steps = DEFAULT_STEPS,
     device: Device = "auto",
     tile: Annotated[
         int, typer.Option(help="Side of the tiles in pixels, a multiple of 16; bounds memory.")
-    ] = 1152,
+    ] = DEFAULT_TILE,
     weights: Weights = None,
     format: Annotated[  # noqa: A002 (the option's name)
         str, typer.Option(help="Format with --out-dir: png or any other.")
@@ -193,7 +194,7 @@ def info(
     files: Annotated[
         list[Path], typer.Argument(help="AVIF, WebP, JPEG or .vdc files, folders or patterns.")
     ],
-    steps: Steps = 4,
+    steps: Steps = DEFAULT_STEPS,
     weights: Weights = None,
     max_pixels: MaxPixels = None,
 ) -> None:
@@ -229,7 +230,7 @@ def compare(
         Path, typer.Argument(help="The coded file, or a folder of them with the originals' names.")
     ],
     seed: Seed = 0,
-    steps: Steps = 4,
+    steps: Steps = DEFAULT_STEPS,
     device: Device = "auto",
     weights: Weights = None,
     out_dir: Annotated[

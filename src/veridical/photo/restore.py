@@ -23,6 +23,7 @@ from veridical.errors import InvalidSetting
 from veridical.generate.flow import integrate_on_arcs
 from veridical.interpolate import Calibration
 from veridical.photo.condition import Condition
+from veridical.photo.defaults import DEFAULT_STEPS, DEFAULT_TILE
 from veridical.photo.encode import EverydayEncoder
 from veridical.photo.model import PhotoModel
 from veridical.photo.network import GRID
@@ -43,8 +44,6 @@ __all__ = [
     "windows",
 ]
 
-DEFAULT_STEPS = 4
-DEFAULT_TILE = 1152
 MARGIN = 64
 
 
