@@ -14,7 +14,9 @@ __all__ = ["train_app"]
 
 Data = Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")]
 Validation = Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")]
-PresetName = Annotated[str, typer.Option(help="cpu, gpu or tiny.")]
+PresetName = Annotated[
+    str, typer.Option(help="cpu, gpu or tiny; for everyday files also cpu-long.")
+]
 Minutes = Annotated[float | None, typer.Option(help="Stop, ready to go on, after this long.")]
 
 train_app = typer.Typer(help="Train own weights.", no_args_is_help=True)
