@@ -28,7 +28,7 @@ from veridical.transport import plan_to_sites, power_assign
 if TYPE_CHECKING:
     from veridical.training.digit_rows import Budget
 
-__all__ = ["CODEBOOK_COLUMNS", "codebooks"]
+__all__ = ["CODEBOOK_COLUMNS", "codebooks", "largest_codebook"]
 
 Array = NDArray[np.float64]
 
@@ -77,6 +77,18 @@ def codebooks(used: Material, realism: tuple[float, ...]) -> tuple[Array, Array]
     arrays = {"table": table, "curves": curves}
     save_record(Record("codebook-curves", {"realism": list(realism)}, arrays), path.parent)
     return table, curves
+
+
+def largest_codebook(table: Array, rate_bits: float) -> int | None:
+    """Row of the largest single codebook of at most a rate, if there is one.
+
+    Args:
+        table: rows of ``CODEBOOK_COLUMNS``.
+        rate_bits: bits for each digit.
+    """
+    bits, seeds = table[:, 0], table[:, 1]
+    own = np.flatnonzero((seeds == 1) & (bits < rate_bits + 1e-6))
+    return int(own[np.argmax(bits[own])]) if len(own) else None
 
 
 def _measured(

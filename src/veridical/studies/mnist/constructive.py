@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from veridical.interpolate import interpolate
 from veridical.measure import mean_with_error
-from veridical.studies.mnist.codebooks import CODEBOOK_COLUMNS, codebooks
+from veridical.studies.mnist.codebooks import CODEBOOK_COLUMNS, codebooks, largest_codebook
 from veridical.studies.mnist.coding import coded_bits
 from veridical.studies.mnist.material import MEASURES, Material, material, spending
 from veridical.studies.mnist.pairs import COLUMNS, pair_table
@@ -147,10 +147,11 @@ def _comparison(pairs: Array, codes: Array, curves: Array) -> dict[str, Any]:
 
 def _codebook_comparison(pairs: Array, books: Array, curves: Array) -> dict[str, Any]:
     """Likewise for the largest codebook of at most each rate; its exact W2 is not measured."""
-    plain = [i for i, book in enumerate(books) if book[1] == 1]
     out: dict[str, Any] = {measure: {} for measure in _DISTANCES if measure != "exact"}
-    for rate in np.unique(pairs[:, COLUMNS.index("rate_bits")]) if plain else ():
-        i = max((k for k in plain if books[k][0] < rate + 1e-6), key=lambda k: books[k][0])
+    for rate in np.unique(pairs[:, COLUMNS.index("rate_bits")]):
+        i = largest_codebook(books, rate)
+        if i is None:
+            continue
         for measure, rates in out.items():
             rates[f"{rate:.4g}"] = _against(pairs, rate, [curves[i]], measure) | {
                 "codebook_bits": round(float(books[i][0]), 4)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from veridical.studies.mnist.codebooks import largest_codebook
 from veridical.studies.mnist.pairs_pictures import digit_sheet, note
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, figure, grid, save_figure
@@ -85,10 +86,9 @@ def _codebook(axes: Any, record: Record, rate: float) -> None:
     """The knob of the largest single codebook of at most this rate, which needs no network."""
     a, f = record.arrays, record.facts
     at = f["measures"].index("frechet")
-    own = [i for i, book in enumerate(a["codebooks"]) if book[1] == 1 and book[0] < rate + 1e-6]
-    if not own:
+    i = largest_codebook(a["codebooks"], rate)
+    if i is None:
         return
-    i = max(own, key=lambda k: a["codebooks"][k, 0])
     bits, curve = a["codebooks"][i, 0], a["codebook_curves"][i]
     axes.errorbar(
         curve[:, at, 0], curve[:, 0, 0], xerr=2 * curve[:, at, 1], yerr=2 * curve[:, 0, 1],
