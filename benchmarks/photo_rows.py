@@ -149,7 +149,7 @@ def tables(sources: list[tuple[Path, list[Row]]], *, by_rate: bool = False) -> s
     """Markdown tables of rows and the folders where their statistics lie."""
     head = "format | bits/pixel | {}: decoder | realism 0 | 0.5 | 1"
     checks = "gain at 0 | error 1 / error 0 | formula / measured at 1"
-    prediction = "price list / measured at 0, 0.5, 1"
+    prediction = "predicted less measured PSNR at 0, 1"
     lines = [f"| {head.format('PSNR dB')} | {checks} | {prediction} |", "|---" * 10 + "|"]
     stlpips = "ST-LPIPS: decoder | realism 0 | 0.5 | 1"
     second = [f"| {head.format('Frechet')} | {stlpips} |", "|---" * 10 + "|"]
@@ -174,23 +174,26 @@ def _cell(x: float, form: str) -> str:
     return "–" if np.isnan(x) else format(x, form)
 
 
+def _off(rows: list[Row], version: str) -> str:
+    """Predicted less measured PSNR in dB: mean and standard deviation over the pictures."""
+    pairs = [(r["predicted_mse"].get(version, np.nan), r[f"mse {version}"]) for r in rows]
+    off = [10 * np.log10(measured / predicted) for predicted, measured in pairs]
+    return f"{_cell(float(np.mean(off)), '+.2f')} ± {_cell(float(np.std(off)), '.2f')}"
+
+
 def _lines(folder: Path, rows: list[Row]) -> tuple[str, str]:
     """One format at one rate in both tables."""
     name = rows[0]["format"]
     rate = f"{_NAMES.get(name, name)} | {_mean(rows, 'bits_per_pixel'):.3f}"
     p = [_mean(rows, f"psnr_db {v}") for v in VERSIONS]
     d = {v: _mean(rows, f"mse {v}") for v in VERSIONS}
-    predicted = [
-        float(np.mean([r["predicted_mse"].get(v, np.nan) for r in rows])) / d[v]
-        for v in VERSIONS[1:]
-    ]
     cost = _mean(rows, "transport_cost")
     first = [
         *(_cell(x, ".2f") for x in p),
         _cell(p[1] - p[0], "+.2f"),
         _cell(d["1"] / d["0"], ".2f"),
         _cell((d["0"] + cost) / d["1"], ".3f"),
-        ", ".join(_cell(x, ".2f") for x in predicted),
+        ", ".join(_off(rows, v) for v in ("0", "1")),
     ]
     original = _statistics(folder, rows, "original")
     distances = []

@@ -16,14 +16,20 @@ def conditions(n, seed=0):
     ]
 
 
+def beliefs(n, seed=1):
+    """Errors that an estimator might expect of pictures."""
+    return np.exp(np.random.default_rng(seed).normal(-7, 1, n))
+
+
 def test_the_fit_finds_its_own_law():
     # Oracle: data without noise from the model; relative 1e-3.
-    cs = conditions(300)
-    truth = np.array([np.exp(-7 - 0.8 * c.log2_bpp + 1.5 * c.quantizer) for c in cs])
-    prices = PriceList.fit(cs, truth, np.stack([0.5 * truth, truth], 1), (1, 4))
-    for c, d in zip(cs[:60], truth, strict=False):
-        assert prices.calibration(c, 4).mmse == pytest.approx(d, rel=1e-3)
-        assert prices.calibration(c, 1).transport_cost == pytest.approx(0.5 * d, rel=1e-3)
+    cs, expected = conditions(300), beliefs(300)
+    truth = np.array([np.exp(-1 - 0.3 * c.log2_bpp + 1.5 * c.quantizer) for c in cs])
+    truth = truth * expected**0.8
+    prices = PriceList.fit(cs, expected, truth, np.stack([0.5 * truth, truth], 1), (1, 4))
+    for c, e, d in zip(cs[:60], expected, truth, strict=False):
+        assert prices.calibration(c, e, 4).mmse == pytest.approx(d, rel=1e-3)
+        assert prices.calibration(c, e, 1).transport_cost == pytest.approx(0.5 * d, rel=1e-3)
 
 
 def test_ratios_average_one_with_noise():
@@ -39,17 +45,20 @@ def test_ratios_average_one_with_noise():
 def test_steps_take_the_nearest_below():
     cs = conditions(90)
     one = np.ones(len(cs))
-    prices = PriceList.fit(cs, one * 1e-3, np.outer(one, [1e-3, 2e-3, 4e-3]), (1, 2, 4))
-    found = [prices.calibration(cs[0], s).transport_cost for s in (1, 2, 3, 4, 50)]
+    prices = PriceList.fit(
+        cs, beliefs(len(cs)), one * 1e-3, np.outer(one, [1e-3, 2e-3, 4e-3]), (1, 2, 4)
+    )
+    found = [prices.calibration(cs[0], 1e-3, s).transport_cost for s in (1, 2, 3, 4, 50)]
     assert found == pytest.approx([1e-3, 2e-3, 2e-3, 4e-3, 4e-3], rel=1e-3)
 
 
 def test_unknown_quantizers_have_a_price():
-    cs = conditions(300)
-    d = np.array([np.exp(-7 - 0.8 * c.log2_bpp) for c in cs])
-    prices = PriceList.fit(cs, d, d[:, None], (4,))
+    # Oracle: the model without the terms in the quantizer; relative 1e-3.
+    cs, expected = conditions(300), beliefs(300)
+    d = np.array([np.exp(-0.8 * c.log2_bpp) for c in cs]) * expected
+    prices = PriceList.fit(cs, expected, d, d[:, None], (4,))
     c = Condition("WEBP", 0.5)
-    assert prices.calibration(c, 4).mmse == pytest.approx(np.exp(-7 + 0.8), rel=1e-3)
+    assert prices.calibration(c, 2e-3, 4).mmse == pytest.approx(2e-3 * np.exp(0.8), rel=1e-3)
 
 
 def test_no_measurements():

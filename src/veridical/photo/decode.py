@@ -12,6 +12,7 @@ from PIL import Image
 from veridical.bitstream.container import SIGNATURE
 from veridical.codec import resolve_realism
 from veridical.interpolate import check_perception, check_realism
+from veridical.photo.expected import file_price
 from veridical.photo.model import load_model
 from veridical.photo.noise import NoiseField
 from veridical.photo.reader import (
@@ -128,10 +129,11 @@ def decode_picture(
         return picture.to_image(picture.pixels)
     model = load_model(None if weights is None else Path(weights), device)
     codec = photo_codec(model, steps=steps)
-    price = model.prices.calibration(picture.condition, steps)
-    if realism is None and perception is None:
-        realism = 0.0
-    a = resolve_realism(price, realism, perception)
+    if perception is None:
+        a = check_realism(0.0 if realism is None else realism)
+    else:
+        price = file_price(model, picture.pixels, picture.condition, steps)
+        a = resolve_realism(price, realism, perception)
     colour = restore(
         picture.pixels,
         picture.condition,

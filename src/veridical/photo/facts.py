@@ -12,6 +12,7 @@ from veridical.bitstream.container import Header, read
 from veridical.errors import BadWeights, WrongModel
 from veridical.interpolate import Calibration
 from veridical.photo.decode import vdc_bytes
+from veridical.photo.expected import file_price
 from veridical.photo.model import load_model
 from veridical.photo.reader import DEFAULT_MAX_PIXELS, CodedPicture, Source, open_coded
 from veridical.photo.restore import DEFAULT_STEPS, check_steps
@@ -93,7 +94,7 @@ def picture_info(
     price = Calibration(0.0, 0.0)
     if condition is not None:
         model = load_model(None if weights is None else Path(weights))
-        price = model.prices.calibration(condition, check_steps(steps))
+        price = file_price(model, picture.pixels, condition, check_steps(steps))
     return FileInfo(
         format=picture.format,
         width=picture.width,

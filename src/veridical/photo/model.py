@@ -35,7 +35,7 @@ __all__ = [
 
 DEFAULT_WEIGHTS = Path(__file__).parent / "weights" / "everyday.safetensors"
 
-_LAYOUT = 1
+_LAYOUT = 2
 
 
 @dataclass(frozen=True)

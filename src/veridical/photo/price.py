@@ -1,9 +1,10 @@
-"""The price list of everyday photographs: error and transport cost by format and rate.
+"""The price list of everyday photographs: error and transport cost by format, rate and picture.
 
 Both are measured on validation photographs and described, for each format, by ``exp(w . x)`` with
-regressors ``x`` made of ``b = log2(bits per pixel)`` and of the file's quantizer ``q``: a quadratic
-in ``b``, and in ``q`` a line with bends, because quantization tables saturate. Without a quantizer
-the terms in ``b`` alone remain. The fit is a gamma regression with log link: small errors at high
+regressors ``x``: ``log2(bits per pixel)``, the logarithm of the error that the estimator expects of
+the picture (``photo.expected``), and of the file's quantizer ``q`` a line with bends, because
+quantization tables saturate. Without a quantizer the other terms alone remain. Fitted to one set of
+photographs and tried on another, curved terms in the rate did harm. The fit is a gamma regression with log link: small errors at high
 rates count as much as large ones at low rates, and ratios of measurement to prediction average 1.
 """
 
@@ -67,7 +68,7 @@ def fit_log_linear(x: np.ndarray, y: np.ndarray, ridge: float = 1e-6) -> np.ndar
 
 @dataclass(frozen=True)
 class PriceList:
-    """Measured error and transport cost by format, rate and number of steps.
+    """Measured error and transport cost by format, rate, picture and number of steps.
 
     Attributes:
         steps: Numbers of steps that were measured, ascending.
@@ -79,14 +80,20 @@ class PriceList:
     mmse: np.ndarray
     cost: np.ndarray
 
-    def calibration(self, condition: Condition, steps: int) -> Calibration:
-        """Price of one file; numbers of steps between measured ones take the nearest below."""
+    def calibration(self, condition: Condition, expected: float, steps: int) -> Calibration:
+        """Price of one file; numbers of steps between measured ones take the nearest below.
+
+        Args:
+            condition: What the file tells.
+            expected: Error that the estimator expects of the picture, positive.
+            steps: Steps of the generator.
+        """
         k = max([i for i, s in enumerate(self.steps) if s <= steps], default=0)
         row = int(condition.quantizer is None)
         f = FORMATS.index(condition.format)
-        x = _terms([condition])[0]
+        x = _terms([condition], np.array([expected]))[0]
         if condition.quantizer is None:
-            x[4:] = 0.0
+            x[_PLAIN:] = 0.0
         return Calibration(
             mmse=_bounded(x @ self.mmse[row, f]), transport_cost=_bounded(x @ self.cost[k, row, f])
         )
@@ -101,6 +108,7 @@ class PriceList:
     def fit(
         cls,
         conditions: Sequence[Condition],
+        expected: np.ndarray,
         mmse: np.ndarray,
         cost: np.ndarray,
         steps: Sequence[int],
@@ -109,13 +117,14 @@ class PriceList:
 
         Args:
             conditions: One for each measured file.
+            expected: Error that the estimator expects of each, shape (n,).
             mmse: Measured error of the estimate, shape (n,).
             cost: Measured transport cost, shape (n, len(steps)).
             steps: The numbers of steps.
         """
-        x = _terms(conditions)
+        x = _terms(conditions, expected)
         plain = x.copy()
-        plain[:, 4:] = 0.0
+        plain[:, _PLAIN:] = 0.0
         formats = np.array([FORMATS.index(c.format) for c in conditions])
 
         def both(y: np.ndarray) -> np.ndarray:
@@ -135,16 +144,18 @@ class PriceList:
 
 
 _BENDS = (0.4, 0.6, 0.75, 0.88, 0.96)
-_N_TERMS = 6 + len(_BENDS)
+_PLAIN = 4
+_N_TERMS = _PLAIN + 1 + len(_BENDS)
 
 
-def _terms(conditions: Sequence[Condition]) -> np.ndarray:
-    """Regressors, shape (n, _N_TERMS); all but the first four need the quantizer."""
+def _terms(conditions: Sequence[Condition], expected: np.ndarray) -> np.ndarray:
+    """Regressors, shape (n, _N_TERMS); all but the first _PLAIN need the quantizer."""
+    e = np.log(expected)
     b = np.array([c.log2_bpp for c in conditions])
     q = np.array([c.quantizer or 0.0 for c in conditions])
     chroma = np.array([float(c.chroma_full) for c in conditions])
     bends = [np.maximum(q - k, 0.0) for k in _BENDS]
-    return np.stack([np.ones_like(b), b, b * b, chroma, q, b * q, *bends], axis=-1)
+    return np.stack([np.ones_like(b), b, chroma, e, q, *bends], axis=-1)
 
 
 def _bounded(log_value: float) -> float:

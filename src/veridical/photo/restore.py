@@ -25,10 +25,11 @@ from veridical.interpolate import Calibration
 from veridical.photo.condition import Condition
 from veridical.photo.defaults import DEFAULT_STEPS, DEFAULT_TILE
 from veridical.photo.encode import EverydayEncoder
+from veridical.photo.expected import look, mean_square
 from veridical.photo.model import PhotoModel
 from veridical.photo.network import GRID
 from veridical.photo.noise import NoiseField
-from veridical.photo.residual import estimate, predict_residual, unwhiten
+from veridical.photo.residual import predict_residual, unwhiten
 
 __all__ = [
     "DEFAULT_STEPS",
@@ -63,14 +64,6 @@ class Tile:
     condition: Condition
 
 
-def _padded(x: torch.Tensor) -> torch.Tensor:
-    height, width = x.shape[-2:]
-    bottom, right = -height % GRID, -width % GRID
-    if not bottom and not right:
-        return x
-    return torch.nn.functional.pad(x, (0, right, 0, bottom), mode="replicate")
-
-
 def check_steps(steps: int) -> int:
     """The number of steps.
 
@@ -94,14 +87,9 @@ class _Analysis:
         """Padded ``x_mmse``, size of its error, decoded picture, features and scale."""
         if self._last is not None and self._last[0] is tile:
             return self._last[1]
-        device = self.model.device
-        y = torch.from_numpy(np.array(tile.pixels)).to(device)  # a copy: Pillow's is read-only
-        y = _padded(y.permute(2, 0, 1)[None].float().div_(255))
-        y = y.contiguous(memory_format=torch.channels_last)
-        features = torch.from_numpy(tile.condition.features())[None].to(device)
-        scale = torch.full((1, 1, 1, 1), self.model.scale(tile.condition), device=device)
-        x_mmse, size = estimate(self.model.estimator, y, features, scale)
-        self._last = (tile, (x_mmse, size, y, features, scale))
+        pixels = torch.from_numpy(np.array(tile.pixels))  # a copy: Pillow's is read-only
+        seen = look(self.model, pixels.permute(2, 0, 1)[None], tile.condition)
+        self._last = (tile, seen)
         return self._last[1]
 
 
@@ -152,7 +140,8 @@ def photo_codec(
     """The four parts for photographs; its index is a :class:`Tile`, its randomness a NoiseField."""
 
     def price(tile: Tile) -> Calibration:
-        return model.prices.calibration(tile.condition, steps)
+        _, size, _, _, scale = analysis(tile)
+        return model.prices.calibration(tile.condition, mean_square(size, scale), steps)
 
     # The encoder writes a whole file; opening it and cutting tiles stands between the two halves.
     analysis = _Analysis(model)

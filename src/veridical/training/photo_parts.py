@@ -79,7 +79,9 @@ _CPU = Preset(
 
 PRESETS = {
     "cpu": _CPU,
-    "cpu-long": replace(_CPU, estimator=Schedule(20_000, 8e-4), mixed_precision="bf16"),
+    "cpu-long": replace(
+        _CPU, estimator=Schedule(36_000, 8e-4), mixed_precision="bf16",
+    ),
     "gpu": Preset(
         (96, 176, 224), 192, 32,
         Schedule(14000, 6e-4), Schedule(1000, 3e-3, 0.98), Schedule(14000, 6e-4, 0.9995), Schedule(4000, 3e-4, 0.9995), 500,
@@ -90,7 +92,7 @@ PRESETS = {
         calibration_side=64, bypass=8,
     ),
 }  # fmt: skip
-"""``cpu``: about two hours on two cores; ``cpu-long``: the same networks, the estimator three times
+"""``cpu``: about two hours on two cores; ``cpu-long``: the same networks, the estimator five times
 longer and bf16 where the processor has it; ``gpu``: half an hour on a large GPU; ``tiny``: tests."""
 
 Report = Callable[[str, int, int, float, float], None]

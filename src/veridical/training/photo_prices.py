@@ -17,6 +17,7 @@ from PIL import Image
 
 from veridical.errors import TrainingData
 from veridical.photo.condition import Condition, condition_of
+from veridical.photo.expected import expected_error
 from veridical.photo.model import PhotoModel, load_model, save_weights
 from veridical.photo.noise import NoiseField
 from veridical.photo.price import PriceList
@@ -79,9 +80,10 @@ def calibrate(
     model = load_model(run / "unpriced.safetensors", "auto")
     rows = _measure(model, validation, preset.calibration_side, run, progress)
     conditions = [Condition(**r["condition"]) for r in rows]
+    expected = np.array([r["expected"] for r in rows])
     mmse = np.array([r["mmse"] for r in rows])
     cost = np.array([r["cost"] for r in rows])
-    prices = PriceList.fit(conditions, mmse, cost, _STEPS)
+    prices = PriceList.fit(conditions, expected, mmse, cost, _STEPS)
     figures = _figures(rows, replace(model, prices=prices))
     stage = {n: json.loads((run / f"{n}.json").read_text(encoding="utf-8")) for n in stages}
     recipe = {
@@ -188,6 +190,7 @@ def _measure_one(
             "quantizer": condition.quantizer, "chroma_full": condition.chroma_full,
         },
         "decoded": decoded,
+        "expected": expected_error(model, tile.pixels, condition),
         "mmse": float((x_mmse - x).square().mean()),
         "cost": cost,
         "error_real": error,
@@ -202,7 +205,8 @@ def _figures(rows: list[dict], model: PhotoModel) -> dict:
             mine = [r for r in rows if r["format"] == fmt and r["quality"] == quality]
             gain = np.mean([10 * np.log10(r["decoded"] / r["mmse"]) for r in mine])
             predicted = [
-                model.prices.calibration(Condition(**r["condition"]), _STEPS[-1]) for r in mine
+                model.prices.calibration(Condition(**r["condition"]), r["expected"], _STEPS[-1])
+                for r in mine
             ]
             d = np.mean([r["mmse"] for r in mine])
             d1 = np.mean([r["error_real"][-1] for r in mine])
