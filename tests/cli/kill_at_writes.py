@@ -209,7 +209,7 @@ def whole(path):
             with safe_open(path, framework="pt") as file:
                 layout = json.loads((file.metadata() or {}).get("veridical", "{}")).get("layout")
             if layout is not None:
-                read_weights(path, layout, "")  # the digest of its card
+                read_weights(path, layout, "", kind="layout", otherwise="")  # its digest
         elif path.suffix in (".png", ".jpg", ".avif", ".webp"):
             Image.open(path).load()
     except Exception as fault:  # noqa: BLE001 (whatever a damaged file makes a reader raise)

@@ -133,7 +133,7 @@ def test_weights_and_card_are_both_old_or_both_new(tmp_path, monkeypatch):
     def found():
         if not path.exists():
             return None
-        _, tensors, digest = read_weights(path, 1, "")
+        _, tensors, digest = read_weights(path, 1, "", kind="layout", otherwise="")
         return float(tensors["x"]), _card_of(path, digest)["maker"]
 
     monkeypatch.setattr(Path, "replace", replace)

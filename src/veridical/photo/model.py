@@ -152,7 +152,7 @@ def _card_of(path: Path, digest: str) -> dict[str, Any]:
 
 
 def read_weights(
-    path: Path, layout: int, remedy: str
+    path: Path, layout: int, remedy: str, *, kind: str, otherwise: str
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor], str]:
     """Header, tensors and SHA-256 of a weights file, if its card beside it describes it.
 
@@ -160,9 +160,11 @@ def read_weights(
         path: The weights file.
         layout: Layout that the caller reads.
         remedy: What an error tells the user to do.
+        kind: Key that the header of such weights has.
+        otherwise: What is said of weights of another kind, which have layouts of their own.
 
     Raises:
-        BadWeights: Not the file that the card describes, or of another layout.
+        BadWeights: Not the file that the card describes, or of another kind or layout.
         OSError, SafetensorError, KeyError, TypeError, ValueError: Missing or damaged.
     """
     from safetensors import safe_open
@@ -177,6 +179,8 @@ def read_weights(
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["veridical"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    if kind not in header:
+        raise BadWeights(f"{path} {otherwise}")
     if header["layout"] != layout:
         raise BadWeights(
             f"{path} has layout {header['layout']}, this version reads {layout}; {remedy}"
@@ -206,12 +210,11 @@ def load_model(path: Path | None = None, device: str = "cpu") -> PhotoModel:
         else "copy it again together with its .json card, or train it again"
     )
     try:
-        header, tensors, digest = read_weights(path, _LAYOUT, remedy)
-        if "estimator" not in header:
-            raise BadWeights(
-                f"{path} holds no weights for AVIF, WebP and JPEG files; with files of both kinds, "
-                "decode those and .vdc files by separate commands"
-            )
+        header, tensors, digest = read_weights(
+            path, _LAYOUT, remedy, kind="estimator",
+            otherwise="holds no weights for AVIF, WebP and JPEG files; with files of both kinds, "
+            "decode those and .vdc files by separate commands",
+        )  # fmt: skip
         networks = [_network(header[name], tensors, name, where) for name in ("estimator", "flow")]
         p = header["prices"]
         return PhotoModel(

@@ -182,9 +182,10 @@ def load_codec(path: Path | None = None, device: str = "cpu") -> LearnedModel:
 @functools.lru_cache(maxsize=4)
 def _loaded(path: Path, where: torch.device, remedy: str, changed: tuple[int, ...]) -> LearnedModel:
     del changed  # when the files were written: a new one is read anew
-    header, tensors, digest = read_weights(path, _LAYOUT, remedy)
-    if "transform" not in header:
-        raise BadWeights(f"{path} holds other networks than those of .vdc files; {_TRAIN_THEM}")
+    header, tensors, digest = read_weights(
+        path, _LAYOUT, remedy, kind="transform",
+        otherwise=f"holds other networks than those of .vdc files; {_TRAIN_THEM}",
+    )  # fmt: skip
     sizes = TransformConfig.of(header["transform"]), PriorConfig(**header["prior"])
     latents = sizes[1].latents
     flow, prices = None, _prices(header)
@@ -217,7 +218,9 @@ def _prices(header: dict[str, Any]) -> dict[int, QualityPrices]:
 def _generator(
     path: Path, digest: str, device: torch.device, remedy: str
 ) -> tuple[LatentFlow, dict[int, QualityPrices]]:
-    header, tensors, _ = read_weights(path, _LAYOUT, remedy)
+    header, tensors, _ = read_weights(
+        path, _LAYOUT, remedy, kind="codec", otherwise=f"holds no generator; {remedy}"
+    )
     if header["codec"] != digest:
         raise BadWeights(
             f"{path} is the generator of a codec with SHA-256 {str(header['codec'])[:12]}, and the "
