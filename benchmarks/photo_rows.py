@@ -176,7 +176,9 @@ def _cell(x: float, form: str) -> str:
 
 def _off(rows: list[Row], version: str) -> str:
     """Predicted less measured PSNR in dB: mean and standard deviation over the pictures."""
-    pairs = [(r["predicted_mse"].get(version, np.nan), r[f"mse {version}"]) for r in rows]
+    pairs = [
+        (r["predicted_mse"].get(version, np.nan), r.get(f"mse {version}", np.nan)) for r in rows
+    ]
     off = [10 * np.log10(measured / predicted) for predicted, measured in pairs]
     return f"{_cell(float(np.mean(off)), '+.2f')} ± {_cell(float(np.std(off)), '.2f')}"
 

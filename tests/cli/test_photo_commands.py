@@ -121,6 +121,7 @@ def test_a_folder_without_permission(run, folder):
     locked = folder / "locked"
     locked.mkdir(mode=0o500)
     refused(run("decode", folder / "photo.jpg", locked / "x.png"), "permission")
+    assert not any(locked.iterdir())
 
 
 def test_a_full_disc_is_said_and_leaves_nothing(run, folder, monkeypatch):
