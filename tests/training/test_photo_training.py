@@ -8,7 +8,8 @@ import torch
 
 import veridical
 from veridical.errors import InvalidSetting, TrainingData
-from veridical.photo.network import NetworkConfig, RestorationNetwork
+from veridical.photo.network import NetworkConfig, RestorationNetwork, laid_out
+from veridical.training import loop
 from veridical.training.loop import Schedule, train
 from veridical.training.photo_data import Pairs, PairSampler, dihedral, prepare
 from veridical.training.photo_run import run_all
@@ -65,19 +66,22 @@ def test_no_usable_picture(tmp_path):
         prepare([tmp_path / "in" / "a.png"], tmp_path / "out")
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path):
+@pytest.mark.parametrize("schedule", [Schedule(12), Schedule(12, hidden_rate=1e-3)])
+def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path, schedule):
     # Oracle: the run that was not stopped; float32 on one machine, equal to 1e-6.
     from accelerate import Accelerator
 
     def network():
         torch.manual_seed(0)
-        return RestorationNetwork(NetworkConfig(1, (8, 8, 8)))
+        return laid_out(RestorationNetwork(NetworkConfig(1, (8, 8, 8))))
+
+    def train(model, *arguments, **options):
+        return loop.train(model, *arguments, hidden=model.hidden_weights(), **options)
 
     def loss(model, step):
         x = torch.from_numpy(np.random.default_rng(step).random((1, 3, 32, 32), np.float32))
         return (model(x, torch.zeros(1, 7)) - x).square().mean()
 
-    schedule = Schedule(12)
     whole, figures = train(
         network(), loss, schedule, tmp_path / "a.ckpt", accelerator=Accelerator()
     )
@@ -111,6 +115,23 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
                 train(network, loss, Schedule(2), tmp_path / "c.ckpt", accelerator=Accelerator())
 
 
+def test_a_checkpoint_without_the_optimizer_of_hidden_weights_is_refused(tmp_path):
+    # Oracle: contract.
+    from accelerate import Accelerator
+
+    network = RestorationNetwork(NetworkConfig(1, (8, 8, 8)))
+
+    def go(schedule):
+        return train(
+            network, lambda m, step: m.head.weight.square().sum(), schedule, tmp_path / "c.ckpt",
+            accelerator=Accelerator(), hidden=network.hidden_weights(),
+        )  # fmt: skip
+
+    go(Schedule(2))
+    with pytest.raises(TrainingData, match="muon"):
+        go(Schedule(4, hidden_rate=1e-3))
+
+
 def test_from_a_folder_to_weights_that_decode(pictures, tmp_path):
     # Oracle: contract: the command's result opens a file; a second call does no stage again.
     arguments = ([pictures / "train"], pictures / "val", tmp_path)
@@ -135,3 +156,5 @@ def test_settings_outside_their_domain(tmp_path):
         run_all([tmp_path], tmp_path, tmp_path, preset="huge")
     with pytest.raises(InvalidSetting):
         Schedule(0)
+    with pytest.raises(InvalidSetting, match="hidden"):
+        Schedule(2, hidden_rate=-1e-3)

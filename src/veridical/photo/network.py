@@ -224,6 +224,14 @@ class RestorationNetwork(nn.Module):
         b = self.up8(b + shuffle(self.from16(c), 2), h)
         return self.up4(a + shuffle(self.from8(b), 2), h)
 
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """Weights of the convolutions between the first and the last."""
+        return [
+            p
+            for name, p in self.named_parameters()
+            if p.dim() == 4 and p.requires_grad and not name.startswith(("head", "tail"))
+        ]
+
     def n_parameters(self) -> int:
         """Number of trained numbers."""
         return sum(p.numel() for p in self.parameters())

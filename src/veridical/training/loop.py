@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting, TrainingData
+from veridical.training.muon import ConvolutionMuon
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -34,6 +35,8 @@ class Schedule:
     Attributes:
         steps: Optimizer steps.
         learning_rate: Peak rate of Adam; linear warm-up over 200 steps, then a half cosine to 0.
+        hidden_rate: Peak rate of Muon for the network's hidden weights, with the same course; 0
+            leaves them to Adam.
         average: Decay of the exponential average of the weights; the average is the result.
         checkpoint_seconds: Time between checkpoints.
     """
@@ -42,17 +45,21 @@ class Schedule:
     learning_rate: float = 1e-3
     average: float = 0.999
     checkpoint_seconds: float = 60.0
+    hidden_rate: float = 0.0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.learning_rate > 0 or not 0 <= self.average < 1:
             raise InvalidSetting(
                 f"steps and learning rate must be positive, average in [0, 1): {self}"
             )
+        if not self.hidden_rate >= 0:
+            raise InvalidSetting(f"the rate of hidden weights must not be negative: {self}")
 
-    def rate(self, step: int) -> float:
-        """Learning rate at a step."""
+    def rate(self, step: int, peak: float | None = None) -> float:
+        """Learning rate at a step, of Adam or of what has another peak."""
         warm = min(1.0, (step + 1) / 200)
-        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        peak = self.learning_rate if peak is None else peak
+        return peak * warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
     def follow(self, averaged: nn.Module, network: nn.Module, step: int) -> None:
         """Move the average of the weights after ``step`` steps; it is short at the beginning."""
@@ -102,24 +109,42 @@ class _Run:
         self,
         model: nn.Module,
         loss: Callable[[Any, int], Tensor],
-        rate: float,
+        schedule: Schedule,
+        hidden: Sequence[nn.Parameter],
         checkpoint: Path,
         accelerator: Accelerator,
     ) -> None:
         self.checkpoint, self.accelerator = checkpoint, accelerator
-        self.averaged = copy.deepcopy(model).to(accelerator.device).requires_grad_(False)
-        optimizer = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99))
+        model.to(accelerator.device)  # the optimizers hold its memory
+        self.averaged = copy.deepcopy(model).requires_grad_(False)
+        hidden = hidden if schedule.hidden_rate else ()
+        made: dict[str, torch.optim.Optimizer] = {
+            "optimizer": torch.optim.Adam(self._others(model, hidden), betas=(0.9, 0.99))
+        }
+        if hidden:
+            made["muon"] = ConvolutionMuon(hidden, lr=schedule.hidden_rate)
         self.step, self.seconds, self.recent = 0, 0.0, 0.0
         saved = None
         if checkpoint.exists():
             saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-            self._restore(model, saved)
+            self._restore(model, saved, made)
         self.network = model
-        self.task, self.optimizer = accelerator.prepare(_Task(model, loss), optimizer)
+        self.task, *ready = accelerator.prepare(_Task(model, loss), *made.values())
+        self.optimizers = dict(zip(made, ready, strict=True))
         if saved is not None:
-            self.optimizer.load_state_dict(saved["optimizer"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(saved[name])
 
-    def _restore(self, model: nn.Module, saved: dict[str, Any]) -> None:
+    @staticmethod
+    def _others(model: nn.Module, hidden: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+        taken = {id(p) for p in hidden}
+        return [p for p in model.parameters() if id(p) not in taken]
+
+    def _restore(self, model: nn.Module, saved: dict[str, Any], made: Collection[str]) -> None:
+        if missing := set(made) - set(saved):
+            raise TrainingData(
+                f"{self.checkpoint} is from a training without {', '.join(missing)}; remove it or use another run folder"
+            )
         try:
             model.load_state_dict(saved["model"])
             self.averaged.load_state_dict(saved["averaged"])
@@ -137,7 +162,7 @@ class _Run:
         state = {
             "model": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "step": self.step,
             "seconds": self.seconds,
             "recent": self.recent,
@@ -147,13 +172,16 @@ class _Run:
 
     def advance(self, schedule: Schedule) -> Tensor:
         """One optimizer step and one step of the average; returns the loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = schedule.rate(self.step)
+        peaks = {"muon": schedule.hidden_rate}
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate(self.step, peaks.get(name))
         value = self.task(self.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         self.accelerator.backward(value)
         self.accelerator.clip_grad_norm_(self.task.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
         self.step += 1
         schedule.follow(self.averaged, self.network, self.step)
         return value.detach()
@@ -184,6 +212,7 @@ def train(
     checkpoint: Path,
     *,
     accelerator: Accelerator,
+    hidden: Sequence[nn.Parameter] = (),
     report: Callable[[int, float, float], None] = lambda step, loss, seconds: None,
     stop_after_seconds: float | None = None,
 ) -> tuple[nn.Module, dict[str, float]] | None:
@@ -196,6 +225,7 @@ def train(
         schedule: Length and rates.
         checkpoint: File of the checkpoint; its folder is made.
         accelerator: An ``accelerate.Accelerator``.
+        hidden: The model's hidden weights, for which the schedule may have a rate of their own.
         report: Called about every two seconds with (step, mean loss, seconds trained).
         stop_after_seconds: Stop early, with a checkpoint, after this much time.
 
@@ -206,7 +236,7 @@ def train(
         TrainingData: The loss is not finite, or the checkpoint belongs to another network.
     """
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    run = _Run(model, loss, schedule.learning_rate, checkpoint, accelerator)
+    run = _Run(model, loss, schedule, hidden, checkpoint, accelerator)
     first = run.step
     began = last_save = last_report = time.monotonic()
     already = run.seconds

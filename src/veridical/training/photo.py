@@ -81,7 +81,7 @@ def train_estimator(
         return ((out.float() - x) ** 2 * _weight(y, scale)).mean()
 
     result = train(
-        model, loss, preset.estimator, run / "estimator.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
+        model, loss, preset.estimator, run / "estimator.ckpt", accelerator=accelerator, hidden=model.hidden_weights(), stop_after_seconds=seconds,
         report=lambda s, v, t: report("estimator", s, preset.estimator.steps, v, t),
     )  # fmt: skip
     return finish("estimator", result, run)
@@ -124,7 +124,7 @@ def train_spread(
         return spread_loss(x - out.float(), size.float(), scale)
 
     result = train(
-        model, loss, preset.spread, run / "spread.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
+        model, loss, preset.spread, run / "spread.ckpt", accelerator=accelerator, hidden=model.hidden_weights(), stop_after_seconds=seconds,
         report=lambda s, v, t: report("spread", s, preset.spread.steps, v, t),
     )  # fmt: skip
     return finish("spread", result, run)
@@ -184,7 +184,7 @@ def train_flow(
         return _flow_loss(network, estimator, accelerator, (y, features, scale), ends, time)
 
     result = train(
-        model, loss, preset.flow, run / "flow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
+        model, loss, preset.flow, run / "flow.ckpt", accelerator=accelerator, hidden=model.hidden_weights(), stop_after_seconds=seconds,
         report=lambda s, v, t: report("flow", s, preset.flow.steps, v, t),
     )  # fmt: skip
     return finish("flow", result, run)
@@ -286,7 +286,7 @@ def train_reflow(
         return _flow_loss(network, estimator, accelerator, seen, lambda *_: (n, r), time)
 
     result = train(
-        model, loss, preset.reflow, run / "reflow.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
+        model, loss, preset.reflow, run / "reflow.ckpt", accelerator=accelerator, hidden=model.hidden_weights(), stop_after_seconds=seconds,
         report=lambda s, v, t: report("reflow", s, preset.reflow.steps, v, t),
     )  # fmt: skip
     return finish("reflow", result, run)

@@ -72,7 +72,7 @@ class Preset:
 
 
 _CPU = Preset(
-    (64, 112, 128), 128, 8, Schedule(6500), Schedule(700, 2e-3, 0.98),
+    (64, 112, 128), 128, 8, Schedule(6500, hidden_rate=2e-3), Schedule(700, 2e-3, 0.98),
     Schedule(8000, 7e-4), Schedule(1200, 4e-4, 0.995), 200,
     reflow_steps=12, calibration_side=256,
 )  # fmt: skip
@@ -80,11 +80,12 @@ _CPU = Preset(
 PRESETS = {
     "cpu": _CPU,
     "cpu-long": replace(
-        _CPU, estimator=Schedule(36_000, 8e-4), mixed_precision="bf16",
+        _CPU, estimator=Schedule(20_000, 8e-4, hidden_rate=1.5e-3),
+        flow=Schedule(4000, 3e-4, hidden_rate=5e-4), mixed_precision="bf16",
     ),
     "gpu": Preset(
         (96, 176, 224), 192, 32,
-        Schedule(14000, 6e-4), Schedule(1000, 3e-3, 0.98), Schedule(14000, 6e-4, 0.9995), Schedule(4000, 3e-4, 0.9995), 500,
+        Schedule(14000, 6e-4, hidden_rate=1.5e-3), Schedule(1000, 3e-3, 0.98), Schedule(14000, 6e-4, 0.9995), Schedule(4000, 3e-4, 0.9995), 500,
         mixed_precision="bf16",
     ),
     "tiny": Preset(
@@ -92,8 +93,9 @@ PRESETS = {
         calibration_side=64, bypass=8,
     ),
 }  # fmt: skip
-"""``cpu``: about two hours on two cores; ``cpu-long``: the same networks, the estimator five times
-longer and bf16 where the processor has it; ``gpu``: half an hour on a large GPU; ``tiny``: tests."""
+"""``cpu``: about two hours on two cores; ``cpu-long``: the same networks, the estimator three times
+longer and bf16 where the processor has it, to go on from earlier weights; ``gpu``: half an hour on a
+large GPU; ``tiny``: tests."""
 
 Report = Callable[[str, int, int, float, float], None]
 

@@ -1,0 +1,62 @@
+"""Muon for the hidden weights of a network, Adam for the rest.
+
+Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon) replaces the update of a
+weight matrix by the nearest orthogonal one. PyTorch has it for matrices; here a convolution's
+weights of shape (out, in, h, w) are taken as the matrix (out, in h w), over the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from veridical.errors import InvalidSetting
+
+__all__ = ["ConvolutionMuon", "as_matrix"]
+
+
+def as_matrix(weights: Tensor) -> Tensor:
+    """Weights of shape (out, ...) as the matrix (out, rest) over the same memory.
+
+    Raises:
+        InvalidSetting: They have less than two axes, or lie in memory in an order of another kind.
+    """
+    if weights.dim() > 1:
+        for order in (weights, weights.movedim(1, -1)):
+            if order.is_contiguous():
+                return order.flatten(1)
+    raise InvalidSetting(f"weights of shape {tuple(weights.shape)} cannot be seen as a matrix")
+
+
+class ConvolutionMuon(torch.optim.Muon):
+    """:class:`torch.optim.Muon` for weights of convolutions, with rates on the scale of Adam's.
+
+    Args:
+        weights: Parameters of shape (out, in, h, w) or (out, in), contiguous or channels last;
+            they must already lie on the device where they will be trained.
+        lr: Learning rate; an update has the root mean square of Adam's at this rate.
+
+    Raises:
+        InvalidSetting: Weights that are no matrix (:func:`as_matrix`).
+    """
+
+    def __init__(self, weights: Sequence[nn.Parameter], lr: float) -> None:
+        self._weights = list(weights)
+        matrices = [nn.Parameter(as_matrix(w.detach())) for w in self._weights]
+        super().__init__(matrices, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update from the gradients of the weights."""
+        for matrix, weights in zip(self._matrices(), self._weights, strict=True):
+            matrix.grad = None
+            if weights.grad is not None:
+                # The order of the memory is that of the weights, whatever the gradient's own is.
+                gradient = torch.empty_like(weights).copy_(weights.grad)
+                matrix.grad = as_matrix(gradient)
+        return super().step(closure)
+
+    def _matrices(self) -> list[Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
