@@ -81,7 +81,7 @@ PRESETS = {
     "cpu": _CPU,
     "cpu-long": replace(
         _CPU, estimator=Schedule(20_000, 8e-4, hidden_rate=1.5e-3),
-        flow=Schedule(4000, 3e-4, hidden_rate=5e-4), mixed_precision="bf16",
+        flow=Schedule(4000, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
     ),
     "gpu": Preset(
         (96, 176, 224), 192, 32,
