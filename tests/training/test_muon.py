@@ -30,16 +30,16 @@ def test_the_update_is_that_of_the_matrix(layout):
 
 def test_an_update_is_nearly_orthogonal_and_as_large_as_adams():
     # Oracle: the definition: singular values near 1 (the library's five steps of Newton and
-    # Schulz leave them in [0.5, 1.3]) and a root mean square of 0.2 times the rate.
+    # Schulz leave them in [0.69, 1.09] here) and a root mean square of 0.2 times the rate.
     torch.manual_seed(1)
     weights = torch.nn.Parameter(torch.zeros(8, 5, 3, 3))
     weights.grad = torch.randn(8, 5, 3, 3) * torch.logspace(-0.5, 0.5, 8)[:, None, None, None]
     ConvolutionMuon([weights], lr=1.0).step()
     update = weights.detach().flatten(1)
     values = torch.linalg.svdvals(update) / (0.2 * 45**0.5)
-    assert values.min() > 0.5
-    assert values.max() < 1.3
-    assert float(update.square().mean().sqrt()) == pytest.approx(0.2, rel=0.2)
+    assert values.min() > 0.65
+    assert values.max() < 1.2
+    assert float(update.square().mean().sqrt()) == pytest.approx(0.2, rel=0.12)
 
 
 def test_weights_without_a_gradient_stay():

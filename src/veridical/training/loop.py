@@ -141,9 +141,9 @@ class _Run:
         return [p for p in model.parameters() if id(p) not in taken]
 
     def _restore(self, model: nn.Module, saved: dict[str, Any], made: Collection[str]) -> None:
-        if missing := set(made) - set(saved):
+        if ("muon" in made) != ("muon" in saved):
             raise TrainingData(
-                f"{self.checkpoint} is from a training without {', '.join(missing)}; remove it or use another run folder"
+                f"{self.checkpoint} is from a training with other optimizers; remove it or use another run folder"
             )
         try:
             model.load_state_dict(saved["model"])

@@ -21,6 +21,9 @@ __all__ = ["ConvolutionMuon", "as_matrix"]
 def as_matrix(weights: Tensor) -> Tensor:
     """Weights of shape (out, ...) as the matrix (out, rest) over the same memory.
 
+    Its columns lie as in memory: (in, h, w), or (h, w, in) for channels last. The nearest
+    orthogonal matrix does not depend on their order.
+
     Raises:
         InvalidSetting: They have less than two axes, or lie in memory in an order of another kind.
     """
@@ -37,7 +40,7 @@ class ConvolutionMuon(torch.optim.Muon):
     Args:
         weights: Parameters of shape (out, in, h, w) or (out, in), contiguous or channels last;
             they must already lie on the device where they will be trained.
-        lr: Learning rate; an update has the root mean square of Adam's at this rate.
+        lr: Learning rate; the root mean square of an update is about 0.2 of it, as Adam's is.
 
     Raises:
         InvalidSetting: Weights that are no matrix (:func:`as_matrix`).
