@@ -1,17 +1,19 @@
 """Training: pairs are right, a killed run goes on as if it had not been killed, weights decode."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import veridical
 from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.network import NetworkConfig, RestorationNetwork, laid_out
-from veridical.training import loop
+from veridical.training import loop, photo_run
 from veridical.training.loop import Schedule, train
-from veridical.training.photo_data import Pairs, PairSampler, dihedral, prepare
+from veridical.training.photo_data import Pairs, PairSampler, dihedral, encode_at_random, prepare
 from veridical.training.photo_run import run_all
 
 pytest.importorskip("accelerate")
@@ -64,6 +66,42 @@ def test_no_usable_picture(tmp_path):
         prepare([tmp_path / "in"], tmp_path / "out")
     with pytest.raises(TrainingData, match="neither"):
         prepare([tmp_path / "in" / "a.png"], tmp_path / "out")
+
+
+def test_noise_needs_more_than_a_byte_a_pixel():
+    # Oracle: the pixels of the file with plain tables, exactly. For progressive files Pillow reserves
+    # one byte a pixel, too few here.
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8))
+
+    class Finest:
+        draws = iter([0.999, 0.0, 0.0])  # quality 93, 4:4:4, progressive
+
+        def random(self):
+            return next(self.draws)
+
+    coded = encode_at_random(noise, "JPEG", Finest())
+    plain = io.BytesIO()
+    noise.save(plain, "JPEG", quality=93, subsampling="4:4:4")
+    assert np.array_equal(Image.open(io.BytesIO(coded)), Image.open(plain))
+    assert len(coded) > 256 * 256
+
+
+def test_another_seed_means_other_files_and_other_batches(pictures, tmp_path, monkeypatch):
+    # Oracle: contract, on what reaches the first stage.
+    seen = []
+
+    def stage(pairs, sizes, run, report, *, seconds, start, seed):
+        seen.append((pairs.digest, json.dumps(pairs.records), seed))
+
+    monkeypatch.setattr(photo_run, "train_estimator", stage)
+    for seed in (0, 1, 1):
+        run = tmp_path / str(len(seen))
+        assert (
+            run_all([pictures / "train"], pictures / "val", run, preset="tiny", seed=seed) is None
+        )
+    zero, one, again = seen
+    assert all(a != b for a, b in zip(zero, one, strict=True))
+    assert one == again
 
 
 @pytest.mark.parametrize("schedule", [Schedule(12), Schedule(12, hidden_rate=1e-3)])
@@ -155,6 +193,8 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path):
 def test_settings_outside_their_domain(tmp_path):
     with pytest.raises(InvalidSetting, match="preset"):
         run_all([tmp_path], tmp_path, tmp_path, preset="huge")
+    with pytest.raises(InvalidSetting, match="seed"):
+        run_all([tmp_path], tmp_path, tmp_path, seed=-1)
     with pytest.raises(InvalidSetting):
         Schedule(0)
     with pytest.raises(InvalidSetting, match="hidden"):

@@ -43,6 +43,9 @@ def photo(
         bool,
         typer.Option("--keep-estimator", help="Keep its estimator; train the generator alone."),
     ] = False,
+    seed: Annotated[
+        int, typer.Option(help="Of the settings of the coded files and of every batch.")
+    ] = 0,
 ) -> None:
     """Train estimator and generator on pictures of your own; a killed run goes on where it was.
 
@@ -54,7 +57,7 @@ def photo(
     with terminal.progress("preparing") as update:
         path = run_all(
             data, validation, run, preset=preset, minutes=minutes,
-            start=start, keep_estimator=keep_estimator,
+            start=start, keep_estimator=keep_estimator, seed=seed,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from veridical.errors import InvalidSetting
-from veridical.photo.headers import CodedPayload, read_avif, read_jpeg, read_webp
+from veridical.photo.avif_headers import read_avif
+from veridical.photo.headers import CodedPayload, read_jpeg, read_webp
 
 __all__ = ["FORMATS", "N_FEATURES", "Condition", "ResidualScale", "condition_of"]
 

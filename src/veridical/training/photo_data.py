@@ -65,8 +65,15 @@ def encode_at_random(picture: Image.Image, name: str, rng: np.random.Generator) 
     if name != "WEBP" and rng.random() < 0.2:
         options["subsampling"] = "4:4:4"
     if name == "JPEG":
-        options["optimize"] = True
-        options["progressive"] = bool(rng.random() < 0.5)
+        smaller = {"optimize": True, "progressive": bool(rng.random() < 0.5)}
+        try:
+            return _saved(picture, name, options | smaller)
+        except OSError:  # for these Pillow reserves one byte a pixel, and noise needs more
+            return _saved(picture, name, options)  # the same pixels in a longer file
+    return _saved(picture, name, options)
+
+
+def _saved(picture: Image.Image, name: str, options: dict[str, object]) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, name, **options)
     return buffer.getvalue()

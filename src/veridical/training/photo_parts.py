@@ -80,8 +80,8 @@ _CPU = Preset(
 PRESETS = {
     "cpu": _CPU,
     "cpu-long": replace(
-        _CPU, estimator=Schedule(20_000, 8e-4, hidden_rate=1.5e-3),
-        flow=Schedule(4000, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
+        _CPU, estimator=Schedule(30_000, 8e-4, hidden_rate=1.5e-3),
+        flow=Schedule(5000, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
     ),
     "gpu": Preset(
         (96, 176, 224), 192, 32,
@@ -93,8 +93,8 @@ PRESETS = {
         calibration_side=64, bypass=8,
     ),
 }  # fmt: skip
-"""``cpu``: about two hours on two cores; ``cpu-long``: the same networks, the estimator three times
-longer and bf16 where the processor has it, to go on from earlier weights; ``gpu``: half an hour on a
+"""``cpu``: about two hours on two cores; ``cpu-long``: the same networks, the estimator almost five
+times longer and bf16 where the processor has it, to go on from earlier weights; ``gpu``: half an hour on a
 large GPU; ``tiny``: tests."""
 
 Report = Callable[[str, int, int, float, float], None]

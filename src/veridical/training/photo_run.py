@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -39,6 +40,7 @@ def run_all(
     minutes: float | None = None,
     start: Path | None = None,
     keep_estimator: bool = False,
+    seed: int = 0,
     progress: Progress = lambda stage, done, total: None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Path | None:
@@ -52,6 +54,8 @@ def run_all(
         minutes: Stop with a checkpoint after this long.
         start: Weights file from which estimator and flow begin, instead of from nothing.
         keep_estimator: Take the estimator of ``start`` as it is and train the generator alone.
+        seed: Of the settings at which the pictures are coded and of every batch; going on from
+            earlier weights with another seed shows the networks other files.
         progress: Called with (stage, done, total).
         say: Called with a sentence at the start and end of stages.
 
@@ -59,15 +63,12 @@ def run_all(
         The weights file, or None if time ran out first.
 
     Raises:
-        InvalidSetting: Unknown preset, or an estimator to keep without weights to start from.
+        InvalidSetting: Unknown preset, a negative seed, or an estimator to keep without weights to
+            start from.
         BadWeights: ``start`` is not a weights file, or one of other sizes than the preset's.
         TrainingData: No usable pictures.
     """
-    if keep_estimator and start is None:
-        raise InvalidSetting("keeping the estimator needs weights to start from (--start FILE)")
-    if preset not in PRESETS:
-        raise InvalidSetting(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    sizes = PRESETS[preset]
+    sizes = _checked(preset, start, keep_estimator, seed)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     keep_memory()
     run.mkdir(parents=True, exist_ok=True)
@@ -76,13 +77,15 @@ def run_all(
     if not group.is_main_process:
         progress, say = (lambda stage, done, total: None), (lambda message: None)
     with group.main_process_first():
-        pairs = prepare(data, run / "pairs", progress=lambda d, n: progress("preparing", d, n))
+        pairs = prepare(
+            data, run / "pairs", seed=seed, progress=lambda d, n: progress("preparing", d, n)
+        )
     say(f"{pairs.n_pictures} pictures, {len(pairs.records)} coded versions")
-    stages: list[tuple[str, Callable[..., nn.Module | None]]] = [
-        ("estimator", train_estimator),
-        ("spread", train_spread),
-        ("flow", train_flow),
-        ("reflow", train_reflow),
+    stages: list[tuple[str, Callable[..., nn.Module | None], int]] = [
+        ("estimator", train_estimator, 1),
+        ("spread", train_spread, 4),
+        ("flow", train_flow, 2),
+        ("reflow", train_reflow, 3),
     ]
     if model is not None:
         pairs = replace(pairs, scale=model.scale)  # the units that its networks know
@@ -91,7 +94,7 @@ def run_all(
             save_stage("spread", model.estimator, {"kept_from": model.digest}, run)
         group.wait_for_everyone()
         stages = stages[2:]
-    for name, stage in stages:
+    for name, stage, own_seed in stages:
         finished = (run / f"{name}.safetensors").exists()
         group.wait_for_everyone()
         if finished:
@@ -102,7 +105,8 @@ def run_all(
         def report(title: str, done: int, total: int, *_: float) -> None:
             progress(title, done, total)
 
-        begin = {"start": model} if name in ("estimator", "flow") else {}
+        begin: dict[str, Any] = {"start": model} if name in ("estimator", "flow") else {}
+        begin["seed"] = own_seed + len(STAGES) * seed
         if stage(pairs, sizes, run, report, seconds=left, **begin) is None:
             return None
         say(f"stage {name} is done: {(run / f'{name}.json').read_text(encoding='utf-8')}")
@@ -110,11 +114,21 @@ def run_all(
         return run / "everyday.safetensors"
     return calibrate(
         pairs, sizes, validation, run,
-        command=_command(data, validation, preset, start, keep_estimator),
+        command=_command(data, validation, preset, start, keep_estimator, seed),
         started_from=None if model is None else model.digest,
         stages=STAGES[1:] if keep_estimator else STAGES,
         progress=progress, say=say,
     )  # fmt: skip
+
+
+def _checked(preset: str, start: Path | None, keep_estimator: bool, seed: int) -> Preset:  # noqa: FBT001 (private)
+    if keep_estimator and start is None:
+        raise InvalidSetting("keeping the estimator needs weights to start from (--start FILE)")
+    if seed < 0:
+        raise InvalidSetting(f"the seed must not be negative, got {seed}")
+    if preset not in PRESETS:
+        raise InvalidSetting(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    return PRESETS[preset]
 
 
 def _command(
@@ -123,10 +137,12 @@ def _command(
     preset: str,
     start: Path | None,
     keep_estimator: bool,  # noqa: FBT001 (private)
+    seed: int,
 ) -> str:
     words = ["veridical train photo", *(p.name for p in data), "--validation", validation.name]
     words += ["--preset", preset]
     words += [] if start is None else ["--start", start.name]
+    words += [f"--seed {seed}"] if seed else []
     return " ".join(words + ["--keep-estimator"] * keep_estimator)
 
 
