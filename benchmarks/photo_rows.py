@@ -134,7 +134,7 @@ def add_measures(
     return row
 
 
-def _statistics(folder: Path, rows: list[Row], key: str) -> list[FeatureStatistics]:
+def statistics(folder: Path, rows: list[Row], key: str) -> list[FeatureStatistics]:
     """Stored feature statistics of one version of all pictures."""
     out = []
     for row in rows:
@@ -197,13 +197,13 @@ def _lines(folder: Path, rows: list[Row]) -> tuple[str, str]:
         _cell((d["0"] + cost) / d["1"], ".3f"),
         ", ".join(_off(rows, v) for v in ("0", "1")),
     ]
-    original = _statistics(folder, rows, "original")
+    original = statistics(folder, rows, "original")
     distances = []
     for v in VERSIONS:
         if np.isnan(d[v]):
             distances.append("–")
             continue
-        m = frechet_with_error(original, _statistics(folder, rows, v))
+        m = frechet_with_error(original, statistics(folder, rows, v))
         distances.append(f"{m.value:.1f} ± {m.standard_error:.1f}")
     lpips = [_cell(_mean(rows, f"stlpips {v}"), ".4f") for v in VERSIONS]
     return f"| {rate} | {' | '.join(first)} |", f"| {rate} | {' | '.join(distances + lpips)} |"

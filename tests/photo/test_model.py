@@ -15,6 +15,7 @@ from veridical.photo.model import (
     load_model,
     read_weights,
     resolve_device,
+    save_weights,
     write_weights,
 )
 from veridical.photo.network import GRID, NetworkConfig, RestorationNetwork
@@ -39,6 +40,19 @@ def test_shipped_weights_are_whole_and_small():
 
 def test_a_copy_with_its_card_is_the_same(copy):
     assert load_model(copy).digest == load_model().digest
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    # Oracle: the model itself; the shipped weights are in half precision, which saving keeps.
+    model = load_model()
+    path = tmp_path / "w.safetensors"
+    save_weights(path, model.estimator, model.flow, model.scale, model.prices, {}, start_noise=0.25)
+    other = load_model(path)
+    assert other.start_noise == 0.25
+    for a, b in ((model.estimator, other.estimator), (model.flow, other.flow)):
+        for key, value in a.state_dict().items():
+            assert torch.equal(value, b.state_dict()[key])
+    assert np.array_equal(other.prices.cost, model.prices.cost)
 
 
 def test_one_flipped_bit_is_noticed(copy):

@@ -48,6 +48,8 @@ class PhotoModel:
         prices: Price list.
         digest: SHA-256 of the weights file.
         device: Where the networks are.
+        start_noise: Standard deviation of the noise at the start of the flow when it is drawn from;
+            it was trained with 1.
     """
 
     estimator: RestorationNetwork
@@ -56,6 +58,7 @@ class PhotoModel:
     prices: PriceList
     digest: str
     device: torch.device
+    start_noise: float = 1.0
 
 
 def resolve_device(name: str) -> torch.device:
@@ -92,6 +95,8 @@ def save_weights(
     scale: ResidualScale,
     prices: PriceList,
     recipe: dict[str, Any],
+    *,
+    start_noise: float = 1.0,
 ) -> None:
     """Write a weights file and its card, each complete or not at all."""
     header = {
@@ -104,6 +109,7 @@ def save_weights(
             "mmse": prices.mmse.tolist(),
             "cost": prices.cost.tolist(),
         },
+        "start_noise": start_noise,
     }
     tensors = {
         f"{name}.{key}": value.detach().cpu().half().contiguous()
@@ -223,6 +229,7 @@ def load_model(path: Path | None = None, device: str = "cpu") -> PhotoModel:
             prices=PriceList(tuple(p["steps"]), np.array(p["mmse"]), np.array(p["cost"])),
             digest=digest,
             device=where,
+            start_noise=float(header.get("start_noise", 1.0)),
         )
     except OSError as cause:
         raise BadWeights(f"cannot read the weights {cause.filename or path}; {remedy}") from cause

@@ -54,6 +54,8 @@ class Preset:
         reflow_steps: Steps with which their end points are computed.
         calibration_side: Side of the validation crops from which the price list is measured.
         bypass: Channels of the flow's bypass.
+        start_noise: Standard deviation of the noise at the start of the finished flow (see
+            ``PhotoModel``), chosen by ``benchmarks/start_noise.py``.
         mixed_precision: "no" or "bf16", which is used where the device has it.
     """
 
@@ -68,20 +70,21 @@ class Preset:
     reflow_steps: int = 16
     calibration_side: int = 384
     bypass: int = 96
+    start_noise: float = 1.0
     mixed_precision: str = "no"
 
 
 _CPU = Preset(
     (64, 112, 128), 128, 8, Schedule(6500, hidden_rate=2e-3), Schedule(700, 2e-3, 0.98),
     Schedule(8000, 7e-4), Schedule(1200, 4e-4, 0.995), 200,
-    reflow_steps=12, calibration_side=256,
+    reflow_steps=12, calibration_side=256, start_noise=0.8,
 )  # fmt: skip
 
 PRESETS = {
     "cpu": _CPU,
     "cpu-long": replace(
-        _CPU, estimator=Schedule(30_000, 8e-4, hidden_rate=1.5e-3),
-        flow=Schedule(5000, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
+        _CPU, estimator=Schedule(20_000, 8e-4, hidden_rate=1.5e-3),
+        flow=Schedule(2500, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
     ),
     "gpu": Preset(
         (96, 176, 224), 192, 32,
@@ -93,7 +96,7 @@ PRESETS = {
         calibration_side=64, bypass=8,
     ),
 }  # fmt: skip
-"""``cpu``: about two hours on two cores; ``cpu-long``: the same networks, the estimator almost five
+"""``cpu``: about two hours on two cores; ``cpu-long``: the same networks, the estimator three
 times longer and bf16 where the processor has it, to go on from earlier weights; ``gpu``: half an hour on a
 large GPU; ``tiny``: tests."""
 

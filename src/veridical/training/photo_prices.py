@@ -74,8 +74,9 @@ def calibrate(
     unpriced = PriceList.unknown()
     # Measured as shipped, in half precision; the name of the result is for the result alone.
     save_weights(
-        run / "unpriced.safetensors", estimator, flow, pairs.scale, unpriced, {"priced": False}
-    )
+        run / "unpriced.safetensors", estimator, flow, pairs.scale, unpriced, {"priced": False},
+        start_noise=preset.start_noise,
+    )  # fmt: skip
     load_model.cache_clear()
     model = load_model(run / "unpriced.safetensors", "auto")
     rows = _measure(model, validation, preset.calibration_side, run, progress)
@@ -93,6 +94,7 @@ def calibrate(
         "validation": {"files": len(rows), "sha256": _digest(validation)},
         "stages": stage,
         "machine": f"{os.cpu_count()} cores, {model.device.type}, torch {torch.__version__}, Python {platform.python_version()}",
+        "start_noise": preset.start_noise,
         "parameters": {"estimator": estimator.n_parameters(), "flow": flow.n_parameters()},
         "kmac_per_pixel": {
             "estimator": round(estimator.kmac_per_pixel(), 1), "flow_step": round(flow.kmac_per_pixel(), 1)
@@ -100,7 +102,7 @@ def calibrate(
         "figures": figures,
     }  # fmt: skip
     path = run / "everyday.safetensors"
-    save_weights(path, estimator, flow, pairs.scale, prices, recipe)
+    save_weights(path, estimator, flow, pairs.scale, prices, recipe, start_noise=preset.start_noise)
     load_model.cache_clear()
     say(f"weights: {path}")
     return path
