@@ -27,8 +27,24 @@ def detail(y: Tensor, scale: Tensor) -> Tensor:
 
     Without it the small steps between blocks drown in the brightness, and training crawls.
     """
-    mean = nn.functional.avg_pool2d(y, 9, 1, 4, count_include_pad=False)
+    rows, columns = (_sums_of_nine(torch.ones_like(y[:1, :1]), axis) for axis in (2, 3))
+    mean = _sums_of_nine(_sums_of_nine(y, 2), 3) / (rows * columns)
     return ((y - mean) / (2 * scale)).clamp(-8, 8)
+
+
+def _sums_of_nine(x: Tensor, axis: int) -> Tensor:
+    """Sums over nine neighbours along an axis, zeros beyond its ends.
+
+    By doubling, in four additions; pooling takes five times as long and more.
+    """
+    n = x.shape[axis]
+    ends = [0] * (2 * (x.dim() - axis))
+    ends[-2:] = 4, 4
+    one = nn.functional.pad(x, ends)
+    two = one.narrow(axis, 0, n + 7) + one.narrow(axis, 1, n + 7)
+    four = two.narrow(axis, 0, n + 5) + two.narrow(axis, 2, n + 5)
+    eight = four.narrow(axis, 0, n) + four.narrow(axis, 4, n)
+    return eight + one.narrow(axis, 8, n)
 
 
 _COLOURS = (
