@@ -42,6 +42,7 @@ from veridical.training.photo_parts import (
     flow_config,
     load_stage,
 )
+from veridical.training.take_over import take_over
 from veridical.writing import write_text
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
     from veridical.photo.model import PhotoModel
 
-__all__ = ["take_over", "train_estimator", "train_flow", "train_reflow", "train_spread"]
+__all__ = ["train_estimator", "train_flow", "train_reflow", "train_spread"]
 
 
 def train_estimator(
@@ -188,27 +189,6 @@ def train_flow(
         report=lambda s, v, t: report("flow", s, preset.flow.steps, v, t),
     )  # fmt: skip
     return finish("flow", result, run)
-
-
-def take_over(model: RestorationNetwork, other: RestorationNetwork) -> None:
-    """Copy weights of the same name and shape, but for the end if the two do different things."""
-    mine, theirs = model.state_dict(), other.state_dict()
-    same_task = (model.config.pictures, model.config.bypass) == (
-        other.config.pictures, other.config.bypass,
-    )  # fmt: skip
-    same = {
-        key: value
-        for key, value in theirs.items()
-        if key in mine
-        and mine[key].shape == value.shape
-        and (same_task or not key.startswith("tail"))
-    }
-    model.load_state_dict(mine | same)
-    if model.config.pictures > other.config.pictures and "head.weight" not in same:
-        head = theirs["head.weight"]  # the first pictures are the other's own inputs
-        if head.shape[0] == len(model.head.weight):
-            with torch.no_grad():
-                model.head.weight[:, : head.shape[1]] = head
 
 
 def _reflow_pairs(

@@ -54,6 +54,8 @@ class Preset:
         reflow_steps: Steps with which their end points are computed.
         calibration_side: Side of the validation crops from which the price list is measured.
         bypass: Channels of the flow's bypass.
+        blocks: Residual blocks of the estimator at 1/4, 1/8, 1/16 on the way down.
+        blocks_up: And at 1/8 and 1/4 on the way up.
         start_noise: Standard deviation of the noise at the start of the finished flow (see
             ``PhotoModel``), chosen by ``benchmarks/start_noise.py``.
         mixed_precision: "no" or "bf16", which is used where the device has it.
@@ -70,6 +72,8 @@ class Preset:
     reflow_steps: int = 16
     calibration_side: int = 384
     bypass: int = 96
+    blocks: tuple[int, int, int] = (1, 2, 1)
+    blocks_up: tuple[int, int] = (1, 2)
     start_noise: float = 1.0
     mixed_precision: str = "no"
 
@@ -83,7 +87,7 @@ _CPU = Preset(
 PRESETS = {
     "cpu": _CPU,
     "cpu-long": replace(
-        _CPU, estimator=Schedule(20_000, 8e-4, hidden_rate=1.5e-3),
+        _CPU, estimator=Schedule(16_000, 8e-4, hidden_rate=1.5e-3), blocks=(1, 4, 2), blocks_up=(3, 2),
         flow=Schedule(3500, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
     ),
     "gpu": Preset(
@@ -96,9 +100,9 @@ PRESETS = {
         calibration_side=64, bypass=8,
     ),
 }  # fmt: skip
-"""``cpu``: about two hours on two cores; ``cpu-long``: the same networks, the estimator three
-times longer and bf16 where the processor has it, to go on from earlier weights; ``gpu``: half an hour on a
-large GPU; ``tiny``: tests."""
+"""``cpu``: about two hours on two cores; ``cpu-long``: a deeper estimator, trained longer, with bf16
+where the processor has it, to go on from earlier weights; ``gpu``: half an hour on a large GPU;
+``tiny``: tests."""
 
 Report = Callable[[str, int, int, float, float], None]
 
@@ -218,7 +222,13 @@ def load_stage(name: str, config: NetworkConfig, run: Path) -> RestorationNetwor
 
 def estimator_config(preset: Preset, *, spread: bool = True) -> NetworkConfig:
     """Network of the estimator: sees the decoded picture and its detail."""
-    return NetworkConfig(pictures=2, widths=preset.widths, spread=spread)
+    return NetworkConfig(
+        pictures=2,
+        widths=preset.widths,
+        blocks=preset.blocks,
+        blocks_up=preset.blocks_up,
+        spread=spread,
+    )
 
 
 def flow_config(preset: Preset) -> NetworkConfig:

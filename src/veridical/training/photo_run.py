@@ -27,6 +27,7 @@ from veridical.training.photo_parts import (
     save_stage,
 )
 from veridical.training.photo_prices import STAGES, Progress, calibrate
+from veridical.training.take_over import contains
 
 __all__ = ["run_all"]
 
@@ -148,8 +149,8 @@ def _command(
 
 def _loaded(start: Path, preset: Preset) -> PhotoModel:
     model = load_model(start, "cpu")
-    if model.estimator.config != estimator_config(preset):
+    if not contains(estimator_config(preset), model.estimator.config):
         raise BadWeights(
-            f"{start} has an estimator of other sizes than this preset; choose the preset it was trained with"
+            f"{start} has an estimator that this preset's has no room for; choose the preset it was trained with, or a larger one"
         )
     return model
