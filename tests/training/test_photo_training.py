@@ -9,11 +9,19 @@ import torch
 from PIL import Image
 
 import veridical
-from veridical.errors import InvalidSetting, TrainingData
+from veridical.errors import BadWeights, InvalidSetting, TrainingData
+from veridical.photo.model import save_weights
 from veridical.photo.network import NetworkConfig, RestorationNetwork, laid_out
 from veridical.training import loop, photo_run
 from veridical.training.loop import Schedule, train
-from veridical.training.photo_data import Pairs, PairSampler, dihedral, encode_at_random, prepare
+from veridical.training.photo_data import (
+    Pairs,
+    PairSampler,
+    dihedral,
+    encode_at_random,
+    prepare,
+    retaken,
+)
 from veridical.training.photo_run import run_all
 
 pytest.importorskip("accelerate")
@@ -48,6 +56,36 @@ def test_symmetries_are_eight():
     x = np.arange(6).reshape(2, 3, 1)
     seen = {(dihedral(x, k).shape, dihedral(x, k).tobytes()) for k in range(8)}
     assert len(seen) == 8
+
+
+def test_a_picture_taken_again_is_smaller_and_mostly_grainy():
+    # Oracle: the ranges that the function promises; grey pictures, where grain is at full size.
+    # Of 60 pictures 40 +- 4 standard deviations (15) are grainy; levels within 10 % of the range.
+    grey = Image.new("RGB", (400, 300), (128, 128, 128))
+    taken = [retaken(grey, np.random.default_rng(k)) for k in range(60)]
+    factors = [t.width / 400 for t in taken]
+    assert 0.54 < min(factors) < 0.65
+    assert 0.9 < max(factors) <= 1
+    assert all(abs(t.height / 300 - f) < 0.01 for t, f in zip(taken, factors, strict=True))
+    levels = np.array([np.asarray(t, dtype=float).std() for t in taken])
+    grainy = levels[levels > 0]
+    assert 25 <= len(grainy) <= 55
+    assert 0.9 < grainy.min() < 2
+    assert 5 < grainy.max() < 7.7
+
+
+def test_a_small_picture_keeps_its_size():
+    # Oracle: contract: patches need 160 pixels.
+    taken = [retaken(Image.new("RGB", (160, 400)), np.random.default_rng(k)) for k in range(5)]
+    assert {t.size for t in taken} == {(160, 400)}
+
+
+def test_every_picture_is_coded_twice_in_each_format_and_once_again_retaken(pairs):
+    # Oracle: contract; a retaken picture has a source of its own.
+    for name in ("0.png", "1.png", "2.png"):
+        mine = [r for r in pairs.records if r["name"] == name]
+        by_source = [sum(r["source"] == at for r in mine) for at in {r["source"] for r in mine}]
+        assert sorted(by_source) == [3, 6]
 
 
 def test_a_prepared_set_is_reused_and_recognised(pictures, pairs):
@@ -199,3 +237,20 @@ def test_settings_outside_their_domain(tmp_path):
         Schedule(0)
     with pytest.raises(InvalidSetting, match="hidden"):
         Schedule(2, hidden_rate=-1e-3)
+
+
+def test_weights_of_a_larger_network_are_no_start(pictures, pairs, tmp_path):
+    # Oracle: contract; nothing is prepared before.
+    from veridical.photo.price import PriceList
+
+    networks = [
+        RestorationNetwork(NetworkConfig(2, (16, 8, 8), spread=True)),
+        RestorationNetwork(NetworkConfig(5, (16, 8, 8), timed=True, bypass=8)),
+    ]
+    save_weights(tmp_path / "w.safetensors", *networks, pairs.scale, PriceList.unknown(), {})
+    with pytest.raises(BadWeights, match="no room"):
+        run_all(
+            [pictures / "train"], pictures / "val", tmp_path / "run", preset="tiny",
+            start=tmp_path / "w.safetensors",
+        )  # fmt: skip
+    assert not (tmp_path / "run" / "pairs").exists()

@@ -4,6 +4,9 @@
 again and lays the pixels in one flat file that is mapped into memory; ``PairSampler`` cuts random
 patches from it. Turning and mirroring happen *before* coding, because block grids and chroma
 siting are not symmetric; patches start at multiples of 16 for the same reason.
+
+Pictures from the web are scaled down and clean, those out of a camera are not. So each picture is
+also taken a second time (:func:`retaken`): at another resolution, and mostly with grain.
 """
 
 from __future__ import annotations
@@ -20,16 +23,20 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from veridical.errors import TrainingData
 from veridical.photo.condition import FORMATS, Condition, ResidualScale, condition_of
 from veridical.writing import write_text
 
-__all__ = ["PairSampler", "Pairs", "dihedral", "pictures", "prepare"]
+__all__ = ["PairSampler", "Pairs", "dihedral", "pictures", "prepare", "retaken"]
 
 _QUALITY = {"AVIF": (1, 90), "WEBP": (0, 95), "JPEG": (1, 93)}
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 _MIN_SIDE = 160
+_SMALLEST = 0.55
+_GRAIN = (1.0, 7.0)
+_GRAINY = 2 / 3
 _MOST_WORKERS = 61  # Windows waits for no more
 
 
@@ -79,7 +86,44 @@ def _saved(picture: Image.Image, name: str, options: dict[str, object]) -> bytes
     return buffer.getvalue()
 
 
-def _variants(job: tuple[int, str, bytes, int, int]) -> tuple[int, str, bytes | None, list] | None:
+def retaken(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """The picture at 0.55 to 1 of its size, two times of three with grain.
+
+    Grain is Gaussian, of 1 to 7 levels (evenly in the logarithm), partly common to the colours and
+    partly blurred, weaker at black and white, as film and sensors leave it.
+    """
+    factor = max(_SMALLEST + (1 - _SMALLEST) * rng.random(), _MIN_SIDE / min(picture.size))
+    if factor < 1:
+        width, height = (round(n * factor) for n in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    if rng.random() >= _GRAINY:
+        return picture
+    x = np.asarray(picture, dtype=np.float32)
+    level = _GRAIN[0] * (_GRAIN[1] / _GRAIN[0]) ** rng.random()
+    common, blur = rng.random(), 0.9 * rng.random()
+    own, shared = (
+        rng.standard_normal((*x.shape[:2], n), dtype=np.float32) for n in (x.shape[2], 1)
+    )
+    grain = gaussian_filter(
+        np.sqrt(1 - common) * own + np.sqrt(common) * shared, (blur, blur, 0), mode="nearest"
+    )
+    grain *= level / grain.std() * (0.4 + 2.4 * (x / 255) * (1 - x / 255))
+    return Image.fromarray((x + grain).round().clip(0, 255).astype(np.uint8))
+
+
+_Version = tuple[dict, bytes]
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A source picture and its coded versions: their records and decoded pixels."""
+
+    size: tuple[int, int]
+    pixels: bytes
+    versions: list[_Version]
+
+
+def _variants(job: tuple[int, str, bytes, int, int]) -> tuple[str, list[_Taken]] | None:
     index, name, data, n_variants, seed = job
     try:
         picture = Image.open(io.BytesIO(data)).convert("RGB")
@@ -87,11 +131,19 @@ def _variants(job: tuple[int, str, bytes, int, int]) -> tuple[int, str, bytes | 
         return None
     if min(picture.size) < _MIN_SIDE:
         return None
+    again = retaken(picture, np.random.default_rng([seed, index]))
+    return name, [
+        _coded(source, [seed, index, k], n)
+        for k, (source, n) in enumerate([(picture, n_variants), (again, -(-n_variants // 2))])
+    ]
+
+
+def _coded(picture: Image.Image, seed: list[int], n_variants: int) -> _Taken:
     source = np.asarray(picture)
     out = []
     for f, fmt in enumerate(FORMATS):
         for v in range(n_variants):
-            rng = np.random.default_rng([seed, index, f, v])
+            rng = np.random.default_rng([*seed, f, v])
             k = int(rng.integers(8))
             turned = Image.fromarray(np.ascontiguousarray(dihedral(source, k)))
             grey = rng.random() < 0.04
@@ -103,7 +155,7 @@ def _variants(job: tuple[int, str, bytes, int, int]) -> tuple[int, str, bytes | 
             mse = float(np.mean((decoded.astype(np.float32) - truth) ** 2) / 255**2)
             record = {"k": k, "grey": grey, "mse": mse, "condition": asdict(condition)}
             out.append((record, decoded.tobytes()))
-    return index, name, source.tobytes(), [(*source.shape[:2], out)]
+    return _Taken((source.shape[0], source.shape[1]), source.tobytes(), out)
 
 
 @dataclass(frozen=True)
@@ -153,8 +205,9 @@ def prepare(
 
     Args:
         sources: Folders or tar files of pictures; pictures under 160 pixels a side are skipped.
-        folder: Output folder; needs about ``3 * (1 + 3 * n_variants)`` bytes a pixel.
-        n_variants: Coded versions of each picture in each format.
+        folder: Output folder; needs about ``5 * (1 + 3 * n_variants)`` bytes a pixel.
+        n_variants: Coded versions of each picture in each format; of the picture taken a second
+            time half as many.
         seed: Seed of the random settings.
         progress: Called with (pictures done, pictures in all).
 
@@ -162,7 +215,8 @@ def prepare(
         TrainingData: No usable picture.
     """
     found = list(pictures(sources))
-    sha = hashlib.sha256(f"{n_variants} {seed} {sorted(_QUALITY.items())}".encode())
+    settings = (n_variants, seed, sorted(_QUALITY.items()), _SMALLEST, _GRAIN, _GRAINY)
+    sha = hashlib.sha256(str(settings).encode())
     for name, data in found:
         sha.update(name.encode() + hashlib.sha256(data).digest())
     digest = sha.hexdigest()
@@ -183,25 +237,21 @@ def prepare(
             progress(done, len(jobs))
             if result is None:
                 continue
-            _, name, source, [(height, width, versions)] = result
             n_used += 1
-            at = offset
-            pixels.write(source or b"")
-            offset += height * width * 3
-            for record, decoded in versions:
-                turned = (width, height) if record["k"] & 1 else (height, width)
-                records.append(
-                    record
-                    | {
+            name, taken = result
+            for one in taken:
+                at = offset
+                offset += pixels.write(one.pixels)
+                for record, decoded in one.versions:
+                    place = {
                         "name": name,
                         "source": at,
-                        "size": [height, width],
+                        "size": list(one.size),
                         "decoded": offset,
-                        "decoded_size": list(turned),
+                        "decoded_size": list(one.size[::-1] if record["k"] & 1 else one.size),
                     }
-                )
-                pixels.write(decoded)
-                offset += len(decoded)
+                    records.append(record | place)
+                    offset += pixels.write(decoded)
     if not n_used:
         raise TrainingData(
             f"no picture of at least {_MIN_SIDE} pixels a side in {list(map(str, sources))}"
