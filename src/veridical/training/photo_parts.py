@@ -88,7 +88,7 @@ PRESETS = {
     "cpu": _CPU,
     "cpu-long": replace(
         _CPU, estimator=Schedule(16_000, 8e-4, hidden_rate=1.5e-3), blocks=(1, 4, 2), blocks_up=(3, 2),
-        flow=Schedule(3500, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
+        flow=Schedule(2400, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
     ),
     "gpu": Preset(
         (96, 176, 224), 192, 32,
