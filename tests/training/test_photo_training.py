@@ -20,8 +20,8 @@ from veridical.training.photo_data import (
     dihedral,
     encode_at_random,
     prepare,
-    retaken,
 )
+from veridical.training.photo_retaken import retaken
 from veridical.training.photo_run import run_all
 
 pytest.importorskip("accelerate")
@@ -62,7 +62,7 @@ def test_a_picture_taken_again_is_smaller_and_mostly_grainy():
     # Oracle: the ranges that the function promises; grey pictures, where grain is at full size.
     # Of 60 pictures 40 +- 4 standard deviations (15) are grainy; levels within 10 % of the range.
     grey = Image.new("RGB", (400, 300), (128, 128, 128))
-    taken = [retaken(grey, np.random.default_rng(k)) for k in range(60)]
+    taken = [retaken(grey, np.random.default_rng(k), 160) for k in range(60)]
     factors = [t.width / 400 for t in taken]
     assert 0.54 < min(factors) < 0.65
     assert 0.9 < max(factors) <= 1
@@ -76,7 +76,7 @@ def test_a_picture_taken_again_is_smaller_and_mostly_grainy():
 
 def test_a_small_picture_keeps_its_size():
     # Oracle: contract: patches need 160 pixels.
-    taken = [retaken(Image.new("RGB", (160, 400)), np.random.default_rng(k)) for k in range(5)]
+    taken = [retaken(Image.new("RGB", (160, 400)), np.random.default_rng(k), 160) for k in range(5)]
     assert {t.size for t in taken} == {(160, 400)}
 
 

@@ -6,7 +6,7 @@ patches from it. Turning and mirroring happen *before* coding, because block gri
 siting are not symmetric; patches start at multiples of 16 for the same reason.
 
 Pictures from the web are scaled down and clean, those out of a camera are not. So each picture is
-also taken a second time (:func:`retaken`): at another resolution, and mostly with grain.
+also taken a second time (``training.photo_retaken``): at another resolution, and mostly with grain.
 """
 
 from __future__ import annotations
@@ -23,20 +23,17 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from veridical.errors import TrainingData
 from veridical.photo.condition import FORMATS, Condition, ResidualScale, condition_of
+from veridical.training.photo_retaken import SETTINGS, retaken
 from veridical.writing import write_text
 
-__all__ = ["PairSampler", "Pairs", "dihedral", "pictures", "prepare", "retaken"]
+__all__ = ["PairSampler", "Pairs", "dihedral", "pictures", "prepare"]
 
 _QUALITY = {"AVIF": (1, 90), "WEBP": (0, 95), "JPEG": (1, 93)}
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 _MIN_SIDE = 160
-_SMALLEST = 0.55
-_GRAIN = (1.0, 7.0)
-_GRAINY = 2 / 3
 _MOST_WORKERS = 61  # Windows waits for no more
 
 
@@ -86,41 +83,13 @@ def _saved(picture: Image.Image, name: str, options: dict[str, object]) -> bytes
     return buffer.getvalue()
 
 
-def retaken(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """The picture at 0.55 to 1 of its size, two times of three with grain.
-
-    Grain is Gaussian, of 1 to 7 levels (evenly in the logarithm), partly common to the colours and
-    partly blurred, weaker at black and white, as film and sensors leave it.
-    """
-    factor = max(_SMALLEST + (1 - _SMALLEST) * rng.random(), _MIN_SIDE / min(picture.size))
-    if factor < 1:
-        width, height = (round(n * factor) for n in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    if rng.random() >= _GRAINY:
-        return picture
-    x = np.asarray(picture, dtype=np.float32)
-    level = _GRAIN[0] * (_GRAIN[1] / _GRAIN[0]) ** rng.random()
-    common, blur = rng.random(), 0.9 * rng.random()
-    own, shared = (
-        rng.standard_normal((*x.shape[:2], n), dtype=np.float32) for n in (x.shape[2], 1)
-    )
-    grain = gaussian_filter(
-        np.sqrt(1 - common) * own + np.sqrt(common) * shared, (blur, blur, 0), mode="nearest"
-    )
-    grain *= level / grain.std() * (0.4 + 2.4 * (x / 255) * (1 - x / 255))
-    return Image.fromarray((x + grain).round().clip(0, 255).astype(np.uint8))
-
-
-_Version = tuple[dict, bytes]
-
-
 @dataclass(frozen=True)
 class _Taken:
     """A source picture and its coded versions: their records and decoded pixels."""
 
     size: tuple[int, int]
     pixels: bytes
-    versions: list[_Version]
+    versions: list[tuple[dict, bytes]]
 
 
 def _variants(job: tuple[int, str, bytes, int, int]) -> tuple[str, list[_Taken]] | None:
@@ -131,7 +100,7 @@ def _variants(job: tuple[int, str, bytes, int, int]) -> tuple[str, list[_Taken]]
         return None
     if min(picture.size) < _MIN_SIDE:
         return None
-    again = retaken(picture, np.random.default_rng([seed, index]))
+    again = retaken(picture, np.random.default_rng([seed, index]), _MIN_SIDE)
     return name, [
         _coded(source, [seed, index, k], n)
         for k, (source, n) in enumerate([(picture, n_variants), (again, -(-n_variants // 2))])
@@ -215,7 +184,7 @@ def prepare(
         TrainingData: No usable picture.
     """
     found = list(pictures(sources))
-    settings = (n_variants, seed, sorted(_QUALITY.items()), _SMALLEST, _GRAIN, _GRAINY)
+    settings = (n_variants, seed, sorted(_QUALITY.items()), *SETTINGS)
     sha = hashlib.sha256(str(settings).encode())
     for name, data in found:
         sha.update(name.encode() + hashlib.sha256(data).digest())
