@@ -61,7 +61,7 @@ def test_the_size_of_the_start_noise(coded):
     model = load_model()
 
     def at(size, noise, realism=1.0):
-        codec = photo_codec(replace(model, start_noise=size))
+        codec = photo_codec(replace(model, start_noise=model.start_noise | {"AVIF": size}))
         return restore(picture.pixels, picture.condition, codec, realism=realism, noise=noise)
 
     assert np.array_equal(at(0.5, NoiseField(4)), at(1.0, Scaled(4)))

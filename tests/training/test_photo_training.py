@@ -247,7 +247,10 @@ def test_weights_of_a_larger_network_are_no_start(pictures, pairs, tmp_path):
         RestorationNetwork(NetworkConfig(2, (16, 8, 8), spread=True)),
         RestorationNetwork(NetworkConfig(5, (16, 8, 8), timed=True, bypass=8)),
     ]
-    save_weights(tmp_path / "w.safetensors", *networks, pairs.scale, PriceList.unknown(), {})
+    save_weights(
+        tmp_path / "w.safetensors", *networks, pairs.scale, PriceList.unknown(), {},
+        start_noise=dict.fromkeys(("AVIF", "WEBP", "JPEG"), 1.0),
+    )  # fmt: skip
     with pytest.raises(BadWeights, match="no room"):
         run_all(
             [pictures / "train"], pictures / "val", tmp_path / "run", preset="tiny",

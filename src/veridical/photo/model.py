@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 
 from veridical.errors import BadWeights, InvalidSetting
-from veridical.photo.condition import ResidualScale
+from veridical.photo.condition import FORMATS, ResidualScale
 from veridical.photo.network import NetworkConfig, RestorationNetwork, laid_out
 from veridical.photo.price import PriceList
 from veridical.writing import replacing, write_text
@@ -48,8 +49,8 @@ class PhotoModel:
         prices: Price list.
         digest: SHA-256 of the weights file.
         device: Where the networks are.
-        start_noise: Standard deviation of the noise at the start of the flow when it is drawn from;
-            it was trained with 1.
+        start_noise: For each format, the standard deviation of the noise at the start of the flow
+            when it is drawn from; it was trained with 1.
     """
 
     estimator: RestorationNetwork
@@ -58,7 +59,7 @@ class PhotoModel:
     prices: PriceList
     digest: str
     device: torch.device
-    start_noise: float = 1.0
+    start_noise: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(FORMATS, 1.0))
 
 
 def resolve_device(name: str) -> torch.device:
@@ -96,7 +97,7 @@ def save_weights(
     prices: PriceList,
     recipe: dict[str, Any],
     *,
-    start_noise: float = 1.0,
+    start_noise: Mapping[str, float],
 ) -> None:
     """Write a weights file and its card, each complete or not at all."""
     header = {
@@ -109,7 +110,7 @@ def save_weights(
             "mmse": prices.mmse.tolist(),
             "cost": prices.cost.tolist(),
         },
-        "start_noise": start_noise,
+        "start_noise": dict(start_noise),
     }
     tensors = {
         f"{name}.{key}": value.detach().cpu().half().contiguous()
@@ -229,7 +230,7 @@ def load_model(path: Path | None = None, device: str = "cpu") -> PhotoModel:
             prices=PriceList(tuple(p["steps"]), np.array(p["mmse"]), np.array(p["cost"])),
             digest=digest,
             device=where,
-            start_noise=float(header.get("start_noise", 1.0)),
+            start_noise=_start_noise(header),
         )
     except OSError as cause:
         raise BadWeights(f"cannot read the weights {cause.filename or path}; {remedy}") from cause
@@ -237,6 +238,12 @@ def load_model(path: Path | None = None, device: str = "cpu") -> PhotoModel:
         if isinstance(cause, BadWeights):
             raise
         raise BadWeights(f"{path} or its card is damaged ({cause!r}); {remedy}") from cause
+
+
+def _start_noise(header: dict[str, Any]) -> dict[str, float]:
+    """For each format; older files have one number for all, or none, which is 1."""
+    given = header.get("start_noise", 1.0)
+    return {f: float(given[f] if isinstance(given, dict) else given) for f in FORMATS}
 
 
 def _network(

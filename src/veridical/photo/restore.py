@@ -123,7 +123,8 @@ class PhotoGenerator:
         x, size, y, features, scale = self._analysis(context)
         model = self._analysis.model
         noise = rng.window(context.top, context.left, *x.shape[-2:])
-        start = torch.from_numpy(noise)[None].to(model.device) * model.start_noise
+        size_of_noise = model.start_noise[context.condition.format]
+        start = torch.from_numpy(noise)[None].to(model.device) * size_of_noise
 
         def predict(u: torch.Tensor, time: float) -> torch.Tensor:
             t = torch.full((1,), time, device=u.device)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting, TrainingData
+from veridical.photo.condition import FORMATS
 from veridical.photo.network import NetworkConfig, RestorationNetwork
 from veridical.training.loop import Schedule, keep_memory
 from veridical.training.photo_data import Pairs, PairSampler
@@ -56,8 +57,8 @@ class Preset:
         bypass: Channels of the flow's bypass.
         blocks: Residual blocks of the estimator at 1/4, 1/8, 1/16 on the way down.
         blocks_up: And at 1/8 and 1/4 on the way up.
-        start_noise: Standard deviation of the noise at the start of the finished flow (see
-            ``PhotoModel``), chosen by ``benchmarks/start_noise.py``.
+        start_noise: Standard deviation of the noise at the start of the finished flow, for each
+            format (see ``PhotoModel``), chosen by ``benchmarks/start_noise.py``.
         mixed_precision: "no" or "bf16", which is used where the device has it.
     """
 
@@ -74,21 +75,21 @@ class Preset:
     bypass: int = 96
     blocks: tuple[int, int, int] = (1, 2, 1)
     blocks_up: tuple[int, int] = (1, 2)
-    start_noise: float = 1.0
+    start_noise: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(FORMATS, 1.0))
     mixed_precision: str = "no"
 
 
 _CPU = Preset(
     (64, 112, 128), 128, 8, Schedule(6500, hidden_rate=2e-3), Schedule(700, 2e-3, 0.98),
     Schedule(8000, 7e-4), Schedule(1200, 4e-4, 0.995), 200,
-    reflow_steps=12, calibration_side=256, start_noise=0.8,
+    reflow_steps=12, calibration_side=256, start_noise={"AVIF": 0.87, "WEBP": 0.79, "JPEG": 0.71},
 )  # fmt: skip
 
 PRESETS = {
     "cpu": _CPU,
     "cpu-long": replace(
-        _CPU, estimator=Schedule(16_000, 8e-4, hidden_rate=1.5e-3), blocks=(1, 4, 2), blocks_up=(3, 2),
-        flow=Schedule(2400, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
+        _CPU, estimator=Schedule(24_000, 8e-4, hidden_rate=1.5e-3), blocks=(1, 4, 2), blocks_up=(3, 2),
+        flow=Schedule(3000, 5e-4, hidden_rate=1e-3), mixed_precision="bf16",
     ),
     "gpu": Preset(
         (96, 176, 224), 192, 32,

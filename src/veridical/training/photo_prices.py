@@ -94,7 +94,7 @@ def calibrate(
         "validation": {"files": len(rows), "sha256": _digest(validation)},
         "stages": stage,
         "machine": f"{os.cpu_count()} cores, {model.device.type}, torch {torch.__version__}, Python {platform.python_version()}",
-        "start_noise": preset.start_noise,
+        "start_noise": dict(preset.start_noise),
         "parameters": {"estimator": estimator.n_parameters(), "flow": flow.n_parameters()},
         "kmac_per_pixel": {
             "estimator": round(estimator.kmac_per_pixel(), 1), "flow_step": round(flow.kmac_per_pixel(), 1)
