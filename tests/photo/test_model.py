@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from veridical.errors import BadWeights, InvalidSetting
+from veridical.photo.condition import FORMATS
 from veridical.photo.model import (
     DEFAULT_WEIGHTS,
     _card_of,
@@ -55,6 +56,15 @@ def test_what_is_saved_is_loaded(tmp_path):
         for key, value in a.state_dict().items():
             assert torch.equal(value, b.state_dict()[key])
     assert np.array_equal(other.prices.cost, model.prices.cost)
+
+
+@pytest.mark.parametrize(("written", "read"), [({"start_noise": 0.75}, 0.75), ({}, 1.0)])
+def test_start_noise_of_older_weights(tmp_path, written, read):
+    # Oracle: contract: one number is for every format, none is 1.
+    header, tensors, _ = read_weights(DEFAULT_WEIGHTS, 2, "", kind="estimator", otherwise="")
+    del header["start_noise"]
+    write_weights(tmp_path / "w.safetensors", tensors, header | written, {})
+    assert load_model(tmp_path / "w.safetensors").start_noise == dict.fromkeys(FORMATS, read)
 
 
 def test_one_flipped_bit_is_noticed(copy):
