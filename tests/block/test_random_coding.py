@@ -20,9 +20,10 @@ def normal(blocks, n, *key):
     return np.random.default_rng(key).standard_normal((blocks, n))
 
 
-def agree(values, expected):
+def standard_errors(values, expected):
+    """How far the mean of independent values is from what was expected, in standard errors of it."""
     values = np.asarray(values)
-    assert abs(values.mean() - expected) < 4 * values.std(ddof=1) / math.sqrt(len(values))
+    return abs(values.mean() - expected) * math.sqrt(len(values)) / values.std(ddof=1)
 
 
 @pytest.mark.statistical
@@ -41,9 +42,9 @@ def test_measured_best_cosines_follow_the_exact_law(n, index_bits, seed_bits):
         chosen.append(np.mean(np.sum(x * book.chosen(index, k), axis=1)))
         if seed_bits < math.inf:
             best.append(np.mean(np.sum(x * book.words_at(book.encode_whole(x)), axis=1)))
-    agree(chosen, BestCosine(n, index_bits).mean())
+    assert standard_errors(chosen, BestCosine(n, index_bits).mean()) < 4
     if best:
-        agree(best, BestCosine(n, index_bits + seed_bits).mean())
+        assert standard_errors(best, BestCosine(n, index_bits + seed_bits).mean()) < 4
 
 
 @pytest.mark.parametrize("seed_bits", [0, 3, math.inf])
@@ -102,7 +103,7 @@ def test_price_and_measured_distortion(channel, Rc):
     expected = (price.mmse, price.transport_cost, price.distortion_at(1.0),
                 price.distortion_at(0.4), 2.0)  # fmt: skip
     for column, value in zip(np.transpose(rows), expected, strict=True):
-        agree(column, value)
+        assert standard_errors(column, value) < 4
 
 
 def test_prices_tend_to_the_limit():
