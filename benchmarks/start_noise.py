@@ -37,7 +37,7 @@ def measure(
     truth = pixels_of(folder / picture)
     if again is not None:
         rng = np.random.default_rng(again)
-        truth = np.asarray(retaken(Image.fromarray(truth), rng, 160))
+        truth = np.asarray(retaken(Image.fromarray(truth), rng, smallest_side=160))
     file = open_coded(coded(Image.fromarray(truth), format, target_bits_per_pixel))
     model = load_model(weights)
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("originals", type=Path, help="folder of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder of the records")
     parser.add_argument("--bpp", type=float, nargs="+", default=[0.2, 0.4])
-    parser.add_argument("--sizes", type=float, nargs="+", default=[1.0, 0.85, 0.7])
+    parser.add_argument("--sizes", type=float, nargs="+", default=[0.9, 0.8, 0.7])
     parser.add_argument("--weights", type=Path, help="other than the shipped ones")
     parser.add_argument("--every", type=int, default=1, help="take each n-th picture")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
@@ -90,7 +90,7 @@ def main() -> None:
         weights=arguments.weights,
     )  # fmt: skip
     keys = ["0", *(f"{a} from {s:g}" for s in arguments.sizes for a in ("0.5", "1"))]
-    print("| format | bits/pixel | realism", " | ".join(keys), "|", sep=" | ")
+    print("| format | bits/pixel |", " | ".join(f"realism {key}" for key in keys), "|")
     print("|---" * (2 + len(keys)) + "|")
     logs = []
     for name in FORMATS:

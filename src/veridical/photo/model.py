@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class PhotoModel:
     prices: PriceList
     digest: str
     device: torch.device
-    start_noise: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(FORMATS, 1.0))
+    start_noise: Mapping[str, float]
 
 
 def resolve_device(name: str) -> torch.device:
