@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from veridical.codec import Codec
+from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.digit_pairs import WIDEST, Pairs
 from veridical.generate.digit_flow import DigitFlowGenerator
@@ -25,7 +25,7 @@ __all__ = ["DigitCodec", "DigitNetworks", "digit_codec"]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
-DigitCodec = Codec[Array, Whole, np.random.Generator]
+DigitCodec = PartsCodec[Array, Whole, np.random.Generator]
 
 _BATCH = 500
 _DITHER_STREAM = 1
@@ -119,4 +119,4 @@ def digit_codec(
     networks: DigitNetworks, generator: DigitFlowGenerator, calibration: Calibration
 ) -> DigitCodec:
     """The four parts together; ``calibration`` as measured on digits."""
-    return Codec(networks, networks, generator, calibration)
+    return PartsCodec(networks, networks, generator, calibration)

@@ -2,7 +2,7 @@
 
 The frame is found through the ``pitm``, ``iloc`` and ``iprp`` boxes (ISO/IEC 14496-12); its header is
 read as far as the quantizer (AV1 specification, sections 5.5, 5.9, 5.9.12). As in
-:mod:`veridical.photo.headers`, what is not covered gives ``None`` and nothing fails.
+:mod:`veridical.photo.formats.payload`, what is not covered gives ``None`` and nothing fails.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from veridical.photo.headers import CodedPayload
+from veridical.photo.formats.payload import CodedPayload
 
 __all__ = ["read_avif"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from veridical.photo.network import RestorationNetwork
+from veridical.training.networks import RestorationNetwork
 
 __all__ = [
     "detail",
@@ -62,7 +62,7 @@ def estimate(
     Args:
         network: Estimator network.
         y: Decoded pictures in [0, 1], shape (n, 3, height, width), sides multiples of GRID.
-        features: Conditions, shape (n, N_FEATURES).
+        features: Conditions, shape (n, names).
         scale: Residual scale ``s``, shape (n, 1, 1, 1).
 
     Returns:

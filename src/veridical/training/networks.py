@@ -1,4 +1,4 @@
-"""The two networks for photographs: one light U-Net, used as estimator and in the flow.
+"""The network of estimator and flow: a light U-Net.
 
 ```
  picture(s) ─ unshuffle 4 ─ conv ─ blocks @1/4 ─ down ─ blocks @1/8 ─ down ─ blocks @1/16
@@ -23,17 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting
-from veridical.photo.condition import N_FEATURES
+from veridical.photo.options import GRID
 
-__all__ = [
-    "GRID",
-    "NetworkConfig",
-    "RestorationNetwork",
-    "laid_out",
-]
-
-GRID = 16
-"""Width and height of the network's input must be multiples of this."""
+__all__ = ["GRID", "NetworkConfig", "RestorationNetwork", "to_channels_last"]
 
 _TIME_FREQUENCIES = 4
 
@@ -51,6 +43,7 @@ class NetworkConfig:
         spread: Whether it also predicts the local size of the error (see :func:`estimate`).
         bypass: Channels of the gated way of a flow's state around the U-Net; 0 for none.
         side: Channels of a second input at 1/4 of the resolution; 0 for none.
+        features: Numbers that the network is told.
     """
 
     pictures: int = 1
@@ -61,6 +54,7 @@ class NetworkConfig:
     spread: bool = False
     bypass: int = 0
     side: int = 0
+    features: int = 7
 
     @classmethod
     def of(cls, sizes: dict[str, Any]) -> NetworkConfig:
@@ -137,7 +131,7 @@ class RestorationNetwork(nn.Module):
     """Maps stacked pictures, a condition and perhaps a time to one RGB picture.
 
     ``forward(x, features, time=None)`` with ``x`` of shape (n, 3 * pictures, height, width),
-    ``features`` of shape (n, N_FEATURES) and ``time`` of shape (n,) gives (n, 3, height, width).
+    ``features`` of shape (n, config.features) and ``time`` of shape (n,) gives (n, 3, height, width).
     A network with a bypass takes also the ``state`` that goes around, (n, 3, height, width), and
     one with a second input takes it as ``side``, (n, config.side, height / 4, width / 4).
     The output starts at zero before training.
@@ -148,7 +142,7 @@ class RestorationNetwork(nn.Module):
         self.config = config
         w4, w8, w16 = config.widths
         hidden = 64
-        n_in = N_FEATURES + (2 * _TIME_FREQUENCIES + 1 if config.timed else 0)
+        n_in = config.features + (2 * _TIME_FREQUENCIES + 1 if config.timed else 0)
         self.embed = nn.Sequential(
             nn.Linear(n_in, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
         )
@@ -248,7 +242,7 @@ class RestorationNetwork(nn.Module):
         return total / 1000
 
 
-def laid_out(network: RestorationNetwork) -> RestorationNetwork:
+def to_channels_last(network: RestorationNetwork) -> RestorationNetwork:
     """The network with its weights in channels-last order, which convolutions run fastest on."""
     for parameter in network.parameters():
         if parameter.dim() == 4:
