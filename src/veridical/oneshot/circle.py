@@ -28,7 +28,9 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
-def circle_codec(n_outputs: int, n_seeds: float = 1) -> PartsCodec[Array, Index, np.random.Generator]:
+def circle_codec(
+    n_outputs: int, n_seeds: float = 1
+) -> PartsCodec[Array, Index, np.random.Generator]:
     """Codec of points on the unit circle at ``log2 M`` bits each ([T] section II).
 
     ``encode`` takes unit vectors, shape ``(n, 2)``, and gives integers ``0 .. M-1``, shape

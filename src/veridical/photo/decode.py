@@ -45,10 +45,10 @@ def decode(
 
     Args:
         source: Path or bytes of the file, or an open file.
-        options: How; or single ``settings`` by name, such as ``realism=0.7`` (see
-            :class:`veridical.DecodeOptions`).
+        options: How (see :class:`veridical.DecodeOptions`).
         notice: Called with a sentence when something was converted.
         progress: Called with (windows done, windows in all).
+        **settings: Instead of options, single ones by name, such as ``realism=0.7``.
 
     Returns:
         Pillow picture of mode L, LA, RGB or RGBA, with ICC profile, Exif and XMP in ``info``.
@@ -131,8 +131,8 @@ def info(
 
     Args:
         source: Path or bytes of an AVIF, WebP, JPEG or ``.vdc`` file, or an open file.
-        options: Or single ``settings`` by name, as for :func:`decode`; the transport cost depends on
-            ``steps``.
+        options: How it would be decoded; the transport cost depends on ``steps``.
+        **settings: Instead of options, single ones by name.
 
     Raises:
         VeridicalError: Any of ``errors``.

@@ -151,7 +151,9 @@ class Target:
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if value is not None and not (number and least <= value <= most):
-                raise InvalidSetting(f"{name} must be a number from {least} to {most}, got {value!r}")
+                raise InvalidSetting(
+                    f"{name} must be a number from {least} to {most}, got {value!r}"
+                )
         if self.bpp == 0:
             raise InvalidSetting("bpp must be a positive number of bits per pixel, got 0")
         if self.max_bytes is not None:

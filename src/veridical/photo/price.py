@@ -86,7 +86,11 @@ class PriceList:
     cost: np.ndarray
 
     def __post_init__(self) -> None:
-        right = self.mmse.shape == (2, _N_TERMS) and self.cost.shape == (len(self.steps), 2, _N_TERMS)
+        right = self.mmse.shape == (2, _N_TERMS) and self.cost.shape == (
+            len(self.steps),
+            2,
+            _N_TERMS,
+        )
         if not right or not np.all(np.isfinite(self.mmse)) or not np.all(np.isfinite(self.cost)):
             raise BadWeights("the price list has another shape, or numbers that are not finite")
 
@@ -94,7 +98,9 @@ class PriceList:
     def of(cls, values: dict[str, Any]) -> PriceList:
         """From what :meth:`as_json` gave."""
         steps = tuple(int(k) for k in values["steps"])
-        return cls(steps, np.array(values["mmse"], dtype=float), np.array(values["cost"], dtype=float))
+        return cls(
+            steps, np.array(values["mmse"], dtype=float), np.array(values["cost"], dtype=float)
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Lists and numbers only."""

@@ -140,9 +140,7 @@ def metadata_of(im: Image.Image) -> dict[str, Any]:
     return kept
 
 
-def split_channels(
-    im: Image.Image, notice: Notice
-) -> tuple[np.ndarray, np.ndarray | None, bool]:
+def split_channels(im: Image.Image, notice: Notice) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """Colours (height, width, 3) and alpha (height, width) of a picture, and whether it is grey."""
     alpha = None
     if im.mode in ("RGBA", "LA", "PA") or "transparency" in im.info:

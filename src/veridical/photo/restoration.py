@@ -14,7 +14,6 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -111,9 +110,7 @@ def load_restoration(name: str, options: DecodeOptions) -> RestorationModel:
         InvalidSetting: The device is unknown or not present.
     """
     path = weights_path(name.lower(), options.weights)
-    estimator = load_network(
-        path, kind="estimator", device=options.device, threads=options.threads
-    )
+    estimator = load_network(path, kind="estimator", device=options.device, threads=options.threads)
     header = estimator.header
     with damaged_weights(path):
         if header["format"] != name:
@@ -196,7 +193,9 @@ class RestorationDecoder:
         """
         n, height, width = pixels.shape[:3]
         pad = ((0, 0), (0, -height % GRID), (0, -width % GRID), (0, 0))
-        y = np.pad(pixels, pad, mode="edge").transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+        y = np.pad(pixels, pad, mode="edge").transpose(0, 3, 1, 2).astype(np.float32) / np.float32(
+            255
+        )
         told = {k: np.repeat(v, n, axis=0) for k, v in self._told.items()}
         x_mmse, size = self.model.estimator(y=y, **told)
         return {"y": y, "x_mmse": x_mmse, "size": size, **told}

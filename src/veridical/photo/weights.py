@@ -87,7 +87,9 @@ def provider(device: str) -> tuple[str, dict[str, Any]]:
     import onnxruntime
 
     kind, _, number = device.partition(":")
-    known = kind in ("auto", "cpu") and not number or kind == "cuda" and (number.isdigit() or device == "cuda")
+    known = (kind in ("auto", "cpu") and not number) or (
+        kind == "cuda" and (number.isdigit() or device == "cuda")
+    )
     if not known:
         raise InvalidSetting(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
     present = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -119,7 +121,9 @@ def load_network(
     count = threads or _threads()
     with damaged_weights(path):
         if path.suffix == ".safetensors":
-            raise BadWeights(f"{path} is of an earlier version; train it again, or use that version")
+            raise BadWeights(
+                f"{path} is of an earlier version; train it again, or use that version"
+            )
         stat = path.stat()
         card = path.with_suffix(".json").stat()
         state = (stat.st_mtime_ns, stat.st_size, card.st_mtime_ns, card.st_size)

@@ -27,6 +27,7 @@ from veridical.training.residual import estimate, predict_residual
 __all__ = [
     "EstimatorGraph",
     "FlowGraph",
+    "example",
     "load_torch",
     "read_tensors",
     "to_onnx",
@@ -48,6 +49,7 @@ class EstimatorGraph(nn.Module):
         self.network = network
 
     def forward(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``residual.estimate``."""
         return estimate(self.network, y, features, scale)
 
 
@@ -65,6 +67,7 @@ class FlowGraph(nn.Module):
         self, u: Tensor, time: Tensor, x_mmse: Tensor, size: Tensor, y: Tensor, features: Tensor,
         scale: Tensor,
     ) -> Tensor:  # fmt: skip
+        """See ``residual.predict_residual``."""
         return predict_residual(self.network, u, time, x_mmse, size, y, features, scale)
 
 
@@ -75,7 +78,8 @@ def example(graph: nn.Module, n_features: int) -> dict[str, Tensor]:
     }  # fmt: skip
     generator = torch.Generator().manual_seed(0)
     return {
-        name: 0.5 + 0.1 * torch.rand(shapes.get(name, (2, 3, 10 * GRID, 12 * GRID)), generator=generator)
+        name: 0.5
+        + 0.1 * torch.rand(shapes.get(name, (2, 3, 10 * GRID, 12 * GRID)), generator=generator)
         for name in graph.INPUTS  # pyrefly: ignore
     }
 
@@ -151,7 +155,9 @@ def _halve(model: Any) -> None:
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _LARGE:
             continue
         name = tensor.name
-        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}.half")
+        half = numpy_helper.from_array(
+            numpy_helper.to_array(tensor).astype(np.float16), f"{name}.half"
+        )
         tensor.CopyFrom(half)
         casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
     nodes = list(model.graph.node)
@@ -185,7 +191,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         model = onnx.load_from_string(data)
         header = json.loads({p.key: p.value for p in model.metadata_props}["veridical"])
         tensors = {
-            t.name.removesuffix(".half"): torch.from_numpy(numpy_helper.to_array(t).astype(np.float32))
+            t.name.removesuffix(".half"): torch.from_numpy(
+                numpy_helper.to_array(t).astype(np.float32)
+            )
             for t in model.graph.initializer
         }
     return header, tensors
@@ -200,6 +208,8 @@ def load_torch(path: Path) -> tuple[dict[str, Any], RestorationNetwork]:
     header, tensors = read_tensors(path)
     with damaged_weights(path):
         network = RestorationNetwork(NetworkConfig.of(header["network"]))
-        mine = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+        mine = {
+            k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")
+        }
         network.load_state_dict(mine)
     return header, network.eval().requires_grad_(False)

@@ -110,6 +110,14 @@ class ConventionalFormat:
             return save(quality)
         return largest_quality(save, limit, 100, name=self.name, pixels=x.width * x.height)
 
+    def condition(self, data: bytes, width: int, height: int) -> Condition | None:
+        """What a whole file tells the networks; None if it is lossless."""
+        p = self.read_payload(data)
+        if p.lossless:
+            return None
+        bpp = 8 * p.n_bytes / (width * height)
+        return Condition(bpp, p.quantizer, p.chroma_full, p.more)
+
     def open(self, data: bytes, options: DecodeOptions, notice: Notice = silent) -> CodedImage:
         """Decode a lossy file as any program would, and read what its headers say.
 
@@ -120,9 +128,7 @@ class ConventionalFormat:
         if getattr(im, "n_frames", 1) > 1 and im.format != "MPO":
             notice("the file is an animation; only its first frame is decoded")
         pixels, alpha, grey = split_channels(im, notice)
-        p = self.read_payload(data)
-        bpp = 8 * p.n_bytes / (im.width * im.height)
-        condition = None if p.lossless else Condition(bpp, p.quantizer, p.chroma_full, p.more)
+        condition = self.condition(data, im.width, im.height)
         return RestoredImage(
             pixels, alpha, grey, condition, len(data), self.name, options, metadata_of(im)
         )

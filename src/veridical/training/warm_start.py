@@ -11,9 +11,9 @@ import re
 
 from torch import Tensor
 
-from veridical.photo.network import NetworkConfig, RestorationNetwork
+from veridical.training.networks import NetworkConfig, RestorationNetwork
 
-__all__ = ["contains", "take_over"]
+__all__ = ["contains", "warm_start"]
 
 
 def contains(larger: NetworkConfig, smaller: NetworkConfig) -> bool:
@@ -29,7 +29,7 @@ def _sizes(config: NetworkConfig) -> tuple[int, ...]:
     return (*config.widths, *config.blocks, *config.blocks_up, config.bypass, config.spread)
 
 
-def take_over(model: RestorationNetwork, other: RestorationNetwork) -> None:
+def warm_start(model: RestorationNetwork, other: RestorationNetwork) -> None:
     """Copy the weights of a network of at most the same size, but for the end if the two differ in task.
 
     Args:

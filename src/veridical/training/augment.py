@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["SETTINGS", "retaken"]
+__all__ = ["SETTINGS", "augment"]
 
 _SMALLEST = 0.55
 _GRAIN = (1.0, 7.0)
@@ -15,7 +15,7 @@ SETTINGS = (_SMALLEST, _GRAIN, _GRAINY)
 """What the result depends on, for digests of prepared pictures."""
 
 
-def retaken(picture: Image.Image, rng: np.random.Generator, smallest_side: int) -> Image.Image:
+def augment(picture: Image.Image, rng: np.random.Generator, smallest_side: int) -> Image.Image:
     """The picture at 0.55 to 1 of its size, two times of three with grain.
 
     Grain is Gaussian, of 1 to 7 levels (evenly in the logarithm), partly common to the colours and

@@ -1,4 +1,4 @@
-"""The error that the estimator expects of a picture."""
+"""Networks of conventional formats: torch and ONNX, and the error that the estimator expects."""
 
 import io
 
@@ -8,44 +8,49 @@ import torch
 from PIL import Image
 from skimage import data
 
-from veridical.photo.decode import decode_picture
-from veridical.photo.expected import MOST_WINDOWS, WINDOW, _windows, expected_error, file_price
-from veridical.photo.model import load_model
-from veridical.photo.reader import open_coded
-from veridical.photo.residual import estimate
+from veridical.photo.decode import decode_at
+from veridical.photo.formats import open_image
+from veridical.photo.options import DecodeOptions
+from veridical.photo.restoration import MOST_WINDOWS, WINDOW, _windows, expected_error
+from veridical.photo.tiles import Box
+from veridical.training.export import load_torch
+from veridical.training.residual import estimate
 
 
-def opened(picture, name="JPEG", quality=15):
+def opened(picture, name="JPEG", quality=15, **options):
     buffer = io.BytesIO()
     picture.save(buffer, name, quality=quality)
-    return open_coded(buffer.getvalue())
+    return open_image(buffer.getvalue(), DecodeOptions(**options))
 
 
-def directly(model, file):
-    """Oracle: one pass over the whole picture, sides multiples of 16, by ``estimate`` itself."""
+def in_torch(file):
+    """Oracle: one pass over the whole picture, sides multiples of 16, by torch."""
+    _, network = load_torch(file.decoder.model.estimator.path)
     y = torch.from_numpy(np.array(file.pixels)).permute(2, 0, 1)[None].float() / 255
-    scale = torch.full((1, 1, 1, 1), model.scale(file.condition))
-    features = torch.from_numpy(file.condition.features())[None]
+    scale = torch.full((1, 1, 1, 1), file.decoder.model.scale(file.condition))
+    features = torch.from_numpy(file.condition.features(file.decoder.model.features))[None]
     with torch.inference_mode():
-        _, size = estimate(model.estimator, y, features, scale)
-    return float((size.double().square() * float(scale) ** 2).mean())
+        x, size = estimate(network, y, features, scale)
+    return x[0].numpy(), float((size.double().square() * float(scale) ** 2).mean())
 
 
-def test_small_pictures_are_looked_at_whole():
-    # Oracle: estimate() on the whole picture; relative 1e-4 (float32).
-    file = opened(Image.fromarray(data.astronaut()[:320, :400]))
-    model = load_model()
-    found = expected_error(model, file.pixels, file.condition)
-    assert found == pytest.approx(directly(model, file), rel=1e-4)
+@pytest.mark.parametrize("name", ["AVIF", "WEBP", "JPEG"])
+def test_torch_and_onnx_agree(name):
+    # Oracle: the same network in torch, from the same file: x_mmse within 1e-4 of the range, the error
+    # to expect within 1e-4 of itself (float32).
+    file = opened(Image.fromarray(data.astronaut()[:320, :400]), name)
+    x, expected = in_torch(file)
+    found = file.decoder.estimate(file.window(Box(0, 320, 0, 400))).x_mmse
+    assert np.abs(found - x).max() < 1e-4
+    assert expected_error(file.decoder, file.pixels) == pytest.approx(expected, rel=1e-4)
 
 
 def test_windows_stand_for_a_large_picture():
     # Oracle: the whole picture. Half a megapixel of windows out of 1.05: within 6 % (found: 4 %).
     file = opened(Image.fromarray(data.astronaut()).resize((1024, 1024), Image.Resampling.LANCZOS))
-    model = load_model()
-    found = expected_error(model, file.pixels, file.condition)
-    assert found == pytest.approx(directly(model, file), rel=0.06)
-    assert found == expected_error(model, file.pixels, file.condition)
+    found = expected_error(file.decoder, file.pixels)
+    assert found == pytest.approx(in_torch(file)[1], rel=0.06)
+    assert found == expected_error(file.decoder, file.pixels)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +87,8 @@ def test_prices_of_photographs_of_no_set():
         truth = picture[16:208, 96:352]
         for name, qualities in (("AVIF", (25, 50)), ("WEBP", (5, 45)), ("JPEG", (8, 35))):
             for quality in qualities:
-                file = opened(Image.fromarray(truth), name, quality)
-                price = file_price(load_model(), file.pixels, file.condition, 1)
-                for a in (0.0, 1.0):
-                    found = np.asarray(decode_picture(file, realism=a, steps=1), np.float64)
-                    measured = np.mean((found - truth) ** 2) / 255**2
-                    off.append(10 * np.log10(price.distortion_at(a) / measured))
+                file = opened(Image.fromarray(truth), name, quality, steps=1)
+                for a, x in zip((0.0, 1.0), decode_at(file, (0.0, 1.0)), strict=True):
+                    measured = np.mean((np.asarray(x, np.float64) - truth) ** 2) / 255**2
+                    off.append(10 * np.log10(file.price().distortion_at(a) / measured))
     assert np.sqrt(np.mean(np.square(off))) < 1.0

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from veridical.photo.residual import detail
+from veridical.training.residual import detail
 
 
 @pytest.mark.parametrize("size", [(16, 16), (48, 32)])

@@ -1,6 +1,9 @@
 """Decoding at a realism: tiles, seeds, ends, sizes, kinds of pictures."""
 
 import io
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +15,13 @@ from PIL import Image
 import veridical
 from veridical.errors import InvalidSetting
 from veridical.measure.distortion import psnr_db
+from veridical.photo.decode import decode_at
 from veridical.photo.encode import encode
-from veridical.photo.model import load_model
+from veridical.photo.formats import open_image
 from veridical.photo.noise import NoiseField
-from veridical.photo.reader import open_coded
-from veridical.photo.restore import photo_codec, restore
+from veridical.photo.options import DecodeOptions
+from veridical.photo.restoration import RestorationDecoder
+from veridical.photo.tiles import Box
 
 
 def pixels(data, **settings):
@@ -27,7 +32,7 @@ def test_realism_zero_beats_the_ordinary_decoder(coded, truth):
     # Oracle: PSNR against the original; the estimator was trained for nothing else. The picture
     # is in none of the training or validation sets.
     for data in coded.values():
-        ordinary = open_coded(data).pixels
+        ordinary = open_image(data).pixels
         restored = np.asarray(veridical.decode(data, realism=0))
         assert psnr_db(truth, restored) > psnr_db(truth, ordinary)
 
@@ -52,44 +57,74 @@ def test_same_seed_same_picture_other_seed_other_picture(coded):
 
 def test_the_size_of_the_start_noise(coded):
     # Oracle: the same flow from noise that is scaled itself, bit for bit; without noise no seed
-    # matters; realism 0 draws none.
+    # matters.
     class Scaled(NoiseField):
         def window(self, *where):
             return super().window(*where) * np.float32(0.5)
 
-    picture = open_coded(coded["AVIF"])
-    model = load_model()
+    image = open_image(coded["AVIF"])
+    window = image.window(Box(0, image.height, 0, image.width))
 
-    def at(size, noise, realism=1.0):
-        codec = photo_codec(replace(model, start_noise=model.start_noise | {"AVIF": size}))
-        return restore(picture.pixels, picture.condition, codec, realism=realism, noise=noise)
+    def at(size, noise):
+        model = replace(image.decoder.model, start_noise=size)
+        decoder = RestorationDecoder(model, image.condition)
+        return decoder.generate(decoder.estimate(window), noise)
 
     assert np.array_equal(at(0.5, NoiseField(4)), at(1.0, Scaled(4)))
     assert np.array_equal(at(0.0, NoiseField(4)), at(0.0, NoiseField(5)))
     assert not np.array_equal(at(0.5, NoiseField(4)), at(1.0, NoiseField(4)))
-    assert np.array_equal(at(0.5, NoiseField(4), 0.0), at(1.0, NoiseField(4), 0.0))
 
 
 @pytest.mark.parametrize("realism", [0.0, 1.0])
 def test_tiles_leave_no_seams(coded, realism):
-    # Oracle: the picture restored whole. Tiles of 192 pixels with the shipped margin of 64 see
-    # less than the networks can; at most 3 levels anywhere and 0.1 level on average.
-    picture = open_coded(coded["JPEG"])
-    codec = photo_codec(load_model())
+    # Oracle: the picture restored whole. Tiles of 192 pixels with the margin of 64 see less than the
+    # networks can; at most 3 levels anywhere and 0.1 level on average.
     whole, tiled = (
-        restore(
-            picture.pixels,
-            picture.condition,
-            codec,
-            realism=realism,
-            noise=NoiseField(9),
-            tile=tile,
-        ).astype(int)
-        for tile in (1024, 192)
+        pixels(coded["JPEG"], realism=realism, seed=9, tile=tile) for tile in (1024, 192)
     )
     difference = np.abs(whole - tiled)
     assert difference.max() <= 3
     assert difference.mean() < 0.1
+
+
+def test_several_realisms_at_the_cost_of_one(coded, monkeypatch):
+    # Oracle: each realism decoded alone, bit for bit; and the number of estimates.
+    calls = []
+    estimate = RestorationDecoder.estimate
+    monkeypatch.setattr(
+        RestorationDecoder,
+        "estimate",
+        lambda self, index, seed=0: calls.append(1) or estimate(self, index, seed),
+    )
+    together = decode_at(open_image(coded["WEBP"]), (0.0, 0.3, 1.0), DecodeOptions(seed=2))
+    assert len(calls) == 1
+    for a, x in zip((0.0, 0.3, 1.0), together, strict=True):
+        assert np.array_equal(np.asarray(x), pixels(coded["WEBP"], realism=a, seed=2))
+
+
+def test_threads_do_not_change_the_picture(coded):
+    # Oracle: the picture by one thread, bit for bit: with two threads, and from four threads at once
+    # that share a session.
+    data = coded["AVIF"]
+    one = pixels(data, realism=1, threads=1)
+    assert np.array_equal(one, pixels(data, realism=1, threads=2))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda k: pixels(data, realism=1, threads=1 + k % 2), range(8)))
+    assert all(np.array_equal(one, x) for x in found)
+
+
+def test_decoding_imports_no_torch(coded, tmp_path):
+    # Oracle: the modules of a fresh interpreter that decodes and prices all conventional formats.
+    paths = []
+    for name, data in coded.items():
+        paths.append(tmp_path / f"x.{name.lower()}")
+        paths[-1].write_bytes(data)
+    code = (
+        "import sys, veridical\n"
+        "for p in sys.argv[1:]: veridical.decode(p, realism=1); veridical.info(p)\n"
+        "assert 'torch' not in sys.modules and 'scipy.optimize' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, *map(str, paths)], check=True)
 
 
 @settings(max_examples=12)
@@ -151,6 +186,9 @@ def test_perception_finds_its_realism(coded):
         {"device": "abacus"},
         {"tile": 100},
         {"tile": 128},
+        {"tile": "512"},
+        {"threads": 0},
+        {"colour": "blue"},
     ],
 )
 def test_settings_outside_their_domain(coded, settings):
