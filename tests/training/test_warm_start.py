@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from veridical.photo.network import NetworkConfig, RestorationNetwork
-from veridical.training.take_over import contains, take_over
+from veridical.training.networks import NetworkConfig, RestorationNetwork
+from veridical.training.warm_start import contains, warm_start
 
 SMALL = (8, 16, 8)
 
@@ -46,7 +46,7 @@ def test_the_larger_network_computes_the_same(larger, task):
     with torch.inference_mode():
         expected = small(*seen)
         assert (large(*seen) - expected).abs().max() > 0.1 * expected.abs().max()
-        take_over(large, small)
+        warm_start(large, small)
         assert (large(*seen) - expected).abs().max() < 1e-4 * expected.abs().max()
         if small.config.spread:
             a, b = (n.with_spread(*seen)[1] for n in (small, large))
@@ -58,7 +58,7 @@ def test_what_is_new_learns():
     small = network(0, pictures=2, widths=SMALL)
     torch.manual_seed(1)
     large = RestorationNetwork(NetworkConfig(2, (16, 24, 16), (1, 3, 1)))
-    take_over(large, small)
+    warm_start(large, small)
     large(*inputs(large.config)).square().mean().backward()
     for name, p in large.named_parameters():
         if name in ("tail.weight", "up4.blocks.0.conv1.weight"):  # columns that read new channels
@@ -72,7 +72,7 @@ def test_a_smaller_network_has_no_room():
     small, large = (network(k, pictures=2, widths=w) for k, w in enumerate([SMALL, (16, 16, 8)]))
     assert not contains(small.config, large.config)
     before = small.head.weight.clone()
-    take_over(small, large)
+    warm_start(small, large)
     assert torch.equal(small.head.weight, before)
     assert torch.equal(small.mid16.blocks[0].conv1.weight, large.mid16.blocks[0].conv1.weight)
 

@@ -21,7 +21,7 @@ from veridical.photo.condition import ResidualScale
 from veridical.training.export import load_torch
 from veridical.training.loop import keep_memory
 from veridical.training.photo import train_estimator, train_flow, train_reflow, train_spread
-from veridical.training.photo_data import prepare
+from veridical.training.photo_data import conventional, prepare
 from veridical.training.photo_parts import (
     PRESETS,
     Preset,
@@ -76,6 +76,7 @@ def run_all(
         BadWeights: ``start`` is not a weights file, or one of other sizes than the preset's.
         TrainingData: No usable pictures.
     """
+    conventional(format)
     sizes = _checked(preset, start, keep_estimator, seed)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     keep_memory()

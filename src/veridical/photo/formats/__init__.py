@@ -76,8 +76,10 @@ class Format(Protocol):
         """The bytes of a file; ``image`` is of mode L, LA, RGB or RGBA."""
         ...
 
-    def open(self, data: bytes, options: DecodeOptions, notice: Notice = silent) -> CodedImage:
-        """A file that is open: parsed and entropy-decoded once."""
+    def open(
+        self, data: bytes, options: DecodeOptions, notice: Notice = silent, *, name: str = "the file"
+    ) -> CodedImage:
+        """A file that is open, parsed and entropy-decoded once; ``name`` is for errors."""
         ...
 
 
@@ -143,10 +145,10 @@ def open_image(
         return source
     o = options or DecodeOptions()
     data = read_bytes(source)
+    name = "the given data" if isinstance(source, bytes | bytearray | memoryview) else str(source)
     for one in FORMATS.values():
         if one.sniff(data[:64]):
-            return one.open(data, o, notice)
-    name = "the given data" if isinstance(source, bytes | bytearray | memoryview) else str(source)
+            return one.open(data, o, notice, name=name)
     im = load_picture(data, name, o.max_pixels)
     raise UnsupportedFormat(
         f"{name} is a {im.format} picture; only files of {', '.join(FORMATS)} hold something to restore. "

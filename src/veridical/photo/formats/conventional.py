@@ -118,15 +118,17 @@ class ConventionalFormat:
         bpp = 8 * p.n_bytes / (width * height)
         return Condition(bpp, p.quantizer, p.chroma_full, p.more)
 
-    def open(self, data: bytes, options: DecodeOptions, notice: Notice = silent) -> CodedImage:
+    def open(
+        self, data: bytes, options: DecodeOptions, notice: Notice = silent, *, name: str = "the file"
+    ) -> CodedImage:
         """Decode a lossy file as any program would, and read what its headers say.
 
         Raises:
             DamagedFile, PictureTooLarge: See ``errors``.
         """
-        im = load_picture(data, "the file", options.max_pixels)
+        im = load_picture(data, name, options.max_pixels)
         if getattr(im, "n_frames", 1) > 1 and im.format != "MPO":
-            notice("the file is an animation; only its first frame is decoded")
+            notice(f"{name} is an animation; only its first frame is decoded")
         pixels, alpha, grey = split_channels(im, notice)
         condition = self.condition(data, im.width, im.height)
         return RestoredImage(
