@@ -1,13 +1,12 @@
-"""What a trained pair or code makes of the test digits: the files from which everything is measured.
+"""What a trained pair makes of the test digits: the files from which everything is measured.
 
-One NPZ for each: reconstructions of the first half of the test digits, rounded to bytes (which moves
+One record for each: reconstructions of the first half of the test digits, rounded to bytes (which moves
 a squared error of 784 pixels by 0.001), indices of all, and the facts of the training. The second half
 is what distances between laws compare them with. No file is larger than 16 MiB.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,44 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from veridical.errors import DamagedFile
-from veridical.estimate.digit_pairs import WIDEST, Pairs
-from veridical.training.digit_critic import Critics
-from veridical.training.digit_loop import Job, Limits
-from veridical.training.digit_rows import Budget
+from veridical.studies.mnist.presets import Budget
+from veridical.studies.mnist.table import MAX_DIM
+from veridical.studies.mnist.training.adversarial import Job, Runtime
+from veridical.studies.mnist.training.networks import Critics, Pairs
+from veridical.studies.records import Record, make_folder, save_record
 
-__all__ = ["Output", "as_bytes", "load_output", "noise", "pair_outputs", "save_output", "through"]
+__all__ = ["as_bytes", "pair_outputs", "reconstruct"]
 
-Output = dict[str, Any]
-"""``facts`` (a mapping for JSON) and named arrays."""
-
-_AT_ONCE = 4000
-
-
-def save_output(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write under a temporary name and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp.npz")
-    named: dict[str, Any] = {k: np.asarray(v) for k, v in arrays.items()}
-    np.savez_compressed(temporary, facts=np.array(json.dumps(dict(facts))), **named)
-    temporary.replace(path)
-
-
-def load_output(path: Path) -> Output | None:
-    """What was saved, or ``None`` where there is no file.
-
-    Raises:
-        DamagedFile: the file is damaged.
-    """
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            out: Output = {name: archive[name] for name in archive.files}
-        out["facts"] = json.loads(str(out["facts"]))
-    except Exception as cause:
-        raise DamagedFile(f"{path} is no output of a training ({cause}); remove it") from cause
-    return out
+_MAX_BATCH = 4000
 
 
 def as_bytes(x: Tensor) -> NDArray[np.uint8]:
@@ -62,18 +32,18 @@ def as_bytes(x: Tensor) -> NDArray[np.uint8]:
     return (x.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
-def noise(n: int, seed: int, device: str) -> Tensor:
+def _noise(n: int, seed: int, device: str) -> Tensor:
     """Uniform on +-1/2, ``(n, 4)``; the same on every machine."""
     random = torch.Generator().manual_seed(seed)
-    return (torch.rand(n, WIDEST, generator=random) - 0.5).to(device)
+    return (torch.rand(n, MAX_DIM, generator=random) - 0.5).to(device)
 
 
 def _batch(members: int) -> int:
     """Digits at once, so that many networks do not fill the memory."""
-    return max(20, _AT_ONCE // members)
+    return max(20, _MAX_BATCH // members)
 
 
-def through(pairs: Pairs, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+def reconstruct(pairs: Pairs, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """Indices ``(E, n, 4)`` and reconstructions ``(E, n, p)`` of pictures, without gradient."""
     pairs.eval()
     indices, pictures = [], []
@@ -92,8 +62,8 @@ def pair_outputs(
     budget: Budget,
     x: Sequence[Tensor],
     out: Path,
-    limits: Limits,
-) -> list[Path]:
+    runtime: Runtime,
+) -> None:
     """Code training and test digits with every pair of a finished job and write its files.
 
     Args:
@@ -102,25 +72,25 @@ def pair_outputs(
         budget: of the job.
         x: training and test digits on the device.
         out: folder of the files ``<row>.npz``.
-        limits: device and convolutions.
+        runtime: device and convolutions.
     """
-    pairs = Pairs([row.member for row in job.rows], budget.shape, limits.mode)
-    pairs.put(state["pairs"])
-    pairs.to(limits.device)
-    seeds = [0] * (len(job.rows) if job.adversarial else 1)
-    critics = Critics(seeds, budget.shape, limits.mode)
-    critics.put(state["critics"])
-    critics.to(limits.device)
+    pairs = Pairs([row.member for row in job.rows], budget.shape, runtime.mode)
+    pairs.load_state_dict(state["pairs"])
+    pairs.to(runtime.device)
     train, test = x
     half = len(test) // 2
-    train_index, index = (_indices(pairs, x, limits.device) for x in (train, test))
-    _, x_hat = through(pairs, test[:half], noise(half, 99, limits.device))
-    gaps = _gaps(critics, test[:half], x_hat) if job.adversarial else None
-    paths = []
+    train_index, index = (_indices(pairs, x, runtime.device) for x in (train, test))
+    _, x_hat = reconstruct(pairs, test[:half], _noise(half, 99, runtime.device))
+    gaps = None
+    if job.adversarial:
+        critics = Critics([0] * len(job.rows), budget.shape, runtime.mode)
+        critics.load_state_dict(state["critics"])
+        gaps = _gaps(critics.to(runtime.device), test[:half], x_hat)
+    make_folder(out)
     for e, row in enumerate(job.rows):
         facts = {
             "row": row.name, "dim": row.dim, "levels": row.levels, "weight": row.weight,
-            "preset": budget.name, "digest": state["digest"], "device": limits.device,
+            "preset": budget.name, "digest": state["digest"], "device": runtime.device,
             "steps": state["step"], "seconds": state["seconds"] / len(job.rows),
             "together": len(job.rows),
         }  # fmt: skip
@@ -131,16 +101,13 @@ def pair_outputs(
         }
         if gaps is not None:
             arrays["critic"] = gaps[e]
-        path = out / f"{row.name}.npz"
-        save_output(path, facts, arrays)
-        paths.append(path)
-    return paths
+        save_record(Record(row.name, facts, arrays), out)
 
 
 def _indices(pairs: Pairs, x: Tensor, device: str) -> Tensor:
     """Indices alone, which need no decoder."""
     pairs.eval()
-    u = noise(len(x), 98, device)
+    u = _noise(len(x), 98, device)
     with torch.inference_mode():
         parts = [
             pairs.quantize(pairs.encode(a), b)[0].to(torch.uint8)
@@ -151,11 +118,10 @@ def _indices(pairs: Pairs, x: Tensor, device: str) -> Tensor:
 
 def _gaps(critics: Critics, x: Tensor, x_hat: Tensor) -> NDArray[np.float64]:
     """``f(x) - f(x^)`` of every test digit, ``(E, n)``; its mean is the critic's loss."""
-    parts = []
     size = _batch(len(x_hat))
+    parts = []
     with torch.inference_mode():
-        for first in range(0, len(x), size):
-            real, fake = x[first : first + size], x_hat[:, first : first + size]
+        for real, fake in zip(x.split(size), x_hat.split(size, dim=1), strict=True):
             scores = critics(torch.cat([real.expand_as(fake), fake], dim=1))
             parts.append(scores[:, : len(real)] - scores[:, len(real) :])
     return torch.cat(parts, dim=1).double().cpu().numpy()

@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from veridical.errors import InvalidSetting, TrainingData
-from veridical.estimate.digit_pairs import Member, Pairs, PairShape
-from veridical.estimate.ensemble import ConvolutionMode
-from veridical.training.digit_critic import Critics, critic_loss
-from veridical.training.digit_loop import Job, Limits, run_job
-from veridical.training.digit_outputs import load_output, through
-from veridical.training.digit_rows import BUDGETS, TABLE, PairRow, find_row, rows_of
-from veridical.training.mnist import main
+from veridical.studies.mnist.data import small_digits
+from veridical.studies.mnist.presets import BUDGETS, PairShape
+from veridical.studies.mnist.table import TABLE, Member, PairRow, find_row, rows_of
+from veridical.studies.mnist.training.adversarial import Job, Runtime, run_job
+from veridical.studies.mnist.training.layers import ConvolutionMode
+from veridical.studies.mnist.training.networks import Critics, Pairs, critic_loss
+from veridical.studies.mnist.training.outputs import reconstruct
+from veridical.studies.mnist.training.run import main
+from veridical.studies.records import load_record
 
 SHAPE = PairShape(
     side=8, encoder=(12,), hidden=10, base=2, channels=(4, 3, 2),
@@ -58,7 +60,7 @@ def test_paper_sizes_are_those_of_the_paper():
     expected = sum(i * o + o for i, o in linear) + sum(i * o * k + o for i, o, k in conv)
     counted = sum(p.numel() for n, p in pairs.weights.items() if n.endswith(("weight", "bias")))
     assert counted == expected
-    index, pictures = through(pairs, torch.rand(3, 784), torch.zeros(3, 4))
+    index, pictures = reconstruct(pairs, torch.rand(3, 784), torch.zeros(3, 4))
     assert pictures.shape == (1, 3, 784)
     assert index.shape == (1, 3, 4)
     assert not pictures.requires_grad
@@ -147,15 +149,15 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, adversarial):
     rows = tuple(PairRow(dim=2, levels=2, weight=w) for w in (0.0, 4.0))
     job = Job(name="job", rows=rows, adversarial=adversarial)
     digits = torch.rand(96, 64, generator=torch.Generator().manual_seed(1))
-    whole = run_job(job, budget, digits, tmp_path / "a", Limits())
+    whole = run_job(job, budget, digits, tmp_path / "a", Runtime())
     for step in (3, 7):
         with pytest.raises(Killed):
             run_job(
                 job, budget, digits, tmp_path / "b",
-                Limits(progress=kill_at(step), checkpoint_seconds=0.0),
+                Runtime(progress=kill_at(step), checkpoint_seconds=0.0),
             )  # fmt: skip
-    assert run_job(job, budget, digits, tmp_path / "b", Limits(until=-1.0)) is None
-    again = run_job(job, budget, digits, tmp_path / "b", Limits())
+    assert run_job(job, budget, digits, tmp_path / "b", Runtime(until=-1.0)) is None
+    again = run_job(job, budget, digits, tmp_path / "b", Runtime())
     assert whole["step"] == again["step"] == 12
     for part in ("pairs", "critics"):
         for name, value in whole[part].items():
@@ -167,10 +169,10 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, adversarial):
     assert (float((weight[0] - weight[1]).abs().max()) > 1e-3) is adversarial
     # A checkpoint of other settings, or a damaged one, is refused.
     with pytest.raises(TrainingData, match="other settings"):
-        run_job(job, replace(budget, rate_pairs=1e-3), digits, tmp_path / "b", Limits())
+        run_job(job, replace(budget, rate_pairs=1e-3), digits, tmp_path / "b", Runtime())
     (tmp_path / "b" / "job.pt").write_bytes(b"damaged")
     with pytest.raises(TrainingData, match="no checkpoint"):
-        run_job(job, budget, digits, tmp_path / "b", Limits())
+        run_job(job, budget, digits, tmp_path / "b", Runtime())
 
 
 def test_the_command_stops_in_time_and_goes_on(tmp_path, capsys):
@@ -181,14 +183,12 @@ def test_the_command_stops_in_time_and_goes_on(tmp_path, capsys):
     assert not list((tmp_path / "o").rglob("*.npz"))
     assert main(given) == 0
     assert "finished" in capsys.readouterr().out
-    output = load_output(tmp_path / "o" / "first" / "squared-4-4-0.npz")
+    output = load_record(tmp_path / "o" / "first" / "squared-4-4-0.npz").arrays
     assert output["reconstruction"].shape == (250, 64)
     assert output["index"].shape == (500, 4)
     assert output["index"].max() <= 3
     # The rate bound: no index outside dim log2 L bits; and the pair has learnt something.
     small = np.load(tmp_path / "o" / "first" / "squared-4-4-0.npz")
-    from veridical.sources.digits import small_digits
-
     digits = small_digits()
     error = np.mean(np.sum((digits.test[:250] - small["reconstruction"] / 255.0) ** 2, axis=1))
     spread = np.mean(np.sum((digits.test - digits.train.mean(axis=0)) ** 2, axis=1))

@@ -10,9 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile, VeridicalError
-from veridical.sources import mnist
-from veridical.sources.digits import small_digits
-from veridical.sources.mnist import MNIST_FILES, download_mnist, find_mnist, load_mnist, read_idx
+from veridical.studies.mnist import data as mnist
+from veridical.studies.mnist.data import (
+    MNIST_FILES,
+    download_mnist,
+    find_mnist,
+    load_mnist,
+    read_idx,
+    small_digits,
+)
 
 
 def idx(array):

@@ -11,8 +11,9 @@ from veridical.bitstream import FrequencyTables
 from veridical.errors import MissingFile
 from veridical.studies.catalogue import redraw_study
 from veridical.studies.mnist import constructive, pairs
-from veridical.studies.mnist.coding import coded_bits
-from veridical.studies.mnist.material import MEASURES
+from veridical.studies.mnist.measurements import MEASURES
+from veridical.studies.mnist.pairs import coded_bits
+from veridical.studies.mnist.presets import GENERATORS
 from veridical.studies.records import load_record
 from veridical.studies.run import Run
 
@@ -77,7 +78,7 @@ def test_both_routes_on_small_digits(tmp_path):
     for row, code in zip(curves, codes, strict=True):
         named = dict(zip(constructive.CODE_COLUMNS, code, strict=True))
         assert named["coded_bits"] < named["rate_bits"] + 0.3
-        for j, generator in enumerate(constructive.GENERATORS):
+        for j, generator in enumerate(GENERATORS):
             for k, a in enumerate(record.arrays["realism"]):
                 predicted = named["mmse"] + a**2 * named[f"cost_{generator}"]
                 assert abs(row[j, k, 0, 0] - predicted) < 0.1 * predicted

@@ -1,93 +1,52 @@
-"""The 98 encoder-decoder pairs of [BM] section 4, and how much a preset spends on them.
-
-The table's numbers are ``lambda`` in ``|x - x^|^2 + lambda W1``: only with both terms in the units of
-pictures do they lie where they matter. For ``K = 1`` the best pair has the perception
-``W = d^(1/2) - lambda / 2``, so that ``lambda = 2 d^(1/2)``, 12 at 2 bits and 8 at 16, buys realism.
-"""
+"""Presets: data, sizes and schedules of the training, and which of the 98 pairs are trained."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from veridical.errors import InvalidSetting
-from veridical.estimate.digit_pairs import Member, PairShape
+from veridical.studies.mnist.data import Digits, find_mnist, load_mnist, small_digits
+from veridical.studies.mnist.table import TABLE, Code, PairRow, rows_of
 
-__all__ = [
-    "BUDGETS",
-    "TABLE",
-    "Budget",
-    "FlowBudget",
-    "PairRow",
-    "budget_named",
-    "find_row",
-    "rows_of",
-]
+__all__ = ["BUDGETS", "GENERATORS", "Budget", "FlowBudget", "PairShape", "budget_named"]
 
-_TWELVE = (0, 2, 2.5, 3, 3.5, 4, 4.3, 4.6, 5, 6, 8, 10)
-_EIGHT = (0, 2, 2.5, 3, 4, 5, 6, 10)
-
-# [BM], the table of its appendix: (dim, L) and the weights of the perceptual term.
-TABLE: dict[tuple[int, int], tuple[float, ...]] = {
-    (2, 2): (0, 2, 2.5, 3, 3.5, 4, 4.3, 4.6, 5, 5.5, 6, 8, 10, 15, 20),
-    (3, 2): (0, 2, 2.5, 3, 3.5, 4, 4.3, 4.6, 5, 6, 8, 9, 10),
-    (4, 2): (0, 2, 2.5, 3, 3.5, 4, 4.3, 4.6, 4.8, 4.9, 5, 6, 8, 10),
-    (4, 3): _TWELVE,
-    (4, 4): _TWELVE,
-    (4, 6): (0, 2, 2.5, 3, 3.5, 4, 5, 10),
-    (4, 8): _EIGHT,
-    (4, 11): _EIGHT,
-    (4, 16): _EIGHT,
-}
+GENERATORS = ("flow", "reflow")
+"""Of the constructive route: the flow as first trained, and after a round of reflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairRow:
-    """One encoder-decoder pair.
+class PairShape:
+    """Sizes of the networks; the defaults are [BM]'s for 28x28 digits.
 
     Attributes:
-        dim: numbers in an index.
-        levels: ``L``, values of each.
-        weight: ``lambda`` on ``W1``, 0 for least distortion alone.
-        distortion: ``squared``, or ``deep`` for squared error plus deep features.
-        copy: further networks of the same row, for common randomness.
-        dithered: subtractive dither in place of private noise.
+        side: pixels of an edge.
+        encoder: hidden widths of the encoder.
+        hidden: hidden width of the decoder.
+        base: pixels of an edge before the first transposed convolution.
+        channels: before each transposed convolution.
+        kernels: (size, stride) of each transposed convolution; they lead from base to side.
+        critic: channels of the critic's convolutions.
     """
 
-    dim: int
-    levels: int
-    weight: float = 0.0
-    distortion: str = "squared"
-    copy: int = 0
-    dithered: bool = False
+    side: int = 28
+    encoder: tuple[int, ...] = (512, 256, 128, 128)
+    hidden: int = 128
+    base: int = 4
+    channels: tuple[int, int, int] = (32, 64, 128)
+    kernels: tuple[tuple[int, int], ...] = ((5, 2), (5, 2), (4, 1))
+    critic: tuple[int, ...] = (64, 128, 256)
 
     def __post_init__(self) -> None:
-        self.member  # noqa: B018 - checks dim and levels
-        if self.distortion not in {"squared", "deep"} or self.copy < 0:
-            raise InvalidSetting(f"distortion is squared or deep, copy 0 or more: {self}")
-        if not (math.isfinite(self.weight) and self.weight >= 0):
-            raise InvalidSetting(f"lambda must be finite and not negative: {self}")
-
-    @property
-    def name(self) -> str:
-        """Name of its files, such as ``squared-2-2-4.6``."""
-        extra = (f"-copy{self.copy}" if self.copy else "") + ("-dither" if self.dithered else "")
-        return f"{self.distortion}-{self.dim}-{self.levels}-{self.weight:g}{extra}"
-
-    @property
-    def rate_bits(self) -> float:
-        """``dim log2 L``, which [BM] takes for the rate of a digit."""
-        return self.dim * math.log2(self.levels)
-
-    @property
-    def member(self) -> Member:
-        """Its network; rows that differ in lambda alone begin alike."""
-        seed = 1000 * self.dim + 10 * self.levels + 100_000 * self.copy + int(self.dithered)
-        return Member(self.dim, self.levels, self.dithered, seed)
+        size = self.base
+        for kernel, stride in self.kernels:
+            size = (size - 1) * stride + kernel
+        if size != self.side or len(self.kernels) != len(self.channels):
+            raise InvalidSetting(f"the decoder ends at {size} pixels instead of {self.side}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,15 +127,27 @@ class Budget:
     bfloat16: bool = False
     flow: FlowBudget = field(default_factory=FlowBudget)
 
-    def digest(self, rows: Sequence[PairRow], *, adversarial: bool = False) -> str:
-        """Identifies everything that the training of some rows depends on."""
+    def load_digits(self, data: Path | None) -> Digits:
+        """The digits to train and test on, from a folder with MNIST where they are MNIST's.
+
+        Raises:
+            MissingFile: no MNIST in the folder.
+            DamagedFile: a file is not MNIST's.
+        """
+        digits = small_digits() if self.source == "small" else load_mnist(find_mnist(data))
+        return digits.limited(self.digits, self.tested)
+
+    def digest(
+        self, rows: Sequence[PairRow], *, adversarial: bool = False, flow: bool = False
+    ) -> str:
+        """Identifies everything that the training of some rows, or of their flow, depends on."""
         first = (
             "source", "digits", "shape", "batch", "rate_pairs", "rate_deep", "classifier_epochs",
             "classifier_rate", "bfloat16",
         )  # fmt: skip
         second = ("epochs", "critic_steps", "rate_second", "rate_critics", "alone")
         whole = asdict(self)
-        own: dict[str, Any] = {k: whole[k] for k in first + second * adversarial}
+        own: dict[str, Any] = {k: whole[k] for k in first + second * adversarial + ("flow",) * flow}
         own |= {"first_epochs": self.epochs[0]}
         text = json.dumps([own, [asdict(r) for r in rows]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -189,31 +160,13 @@ class Budget:
         more += [PairRow(dim=d, levels=L, dithered=True) for d, L in self.seeded]
         return (*plain, *more)
 
-
-def rows_of(
-    table: dict[tuple[int, int], tuple[float, ...]], distortion: str = "squared"
-) -> tuple[PairRow, ...]:
-    """One row for each lambda of a table."""
-    return tuple(
-        PairRow(dim=d, levels=L, weight=float(w), distortion=distortion)
-        for (d, L), weights in table.items()
-        for w in weights
-    )
-
-
-def find_row(dim: int, levels: int, weight: float, distortion: str = "squared") -> PairRow:
-    """The row of [BM]'s table.
-
-    Raises:
-        InvalidSetting: the table has no such row.
-    """
-    if float(weight) not in [float(w) for w in TABLE.get((dim, levels), ())]:
-        known = ", ".join(f"({d},{L})" for d, L in TABLE)
-        raise InvalidSetting(
-            f"no row with dim {dim}, L {levels}, lambda {weight:g} in the table of 98; "
-            f"its (dim, L) are {known}"
-        )
-    return PairRow(dim=dim, levels=levels, weight=float(weight), distortion=distortion)
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """Of the constructive route: every rate with ``K = 1``, and ``seeded`` with more and dither."""
+        plain = [Code(dim=r.dim, levels=r.levels) for r in self.rows if r.weight == 0]
+        more = [Code(dim=d, levels=L, seeds=k) for d, L in self.seeded for k in (2, 4)]
+        more += [Code(dim=d, levels=L, dithered=True) for d, L in self.seeded]
+        return (*plain, *more)
 
 
 # Ordered so that a run that is cut short has both ends of the rates.

@@ -17,15 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 __all__ = [
-    "ConvolutionMode",
-    "Stack",
-    "apply_members",
-    "convolve",
-    "initial",
-    "linear",
-    "normalize",
-    "upsample",
-]
+    "ConvolutionMode", "Stack", "apply_members", "convolve", "linear", "normalize", "upsample",
+]  # fmt: skip
 
 LEAK = 0.2
 
@@ -42,7 +35,7 @@ class ConvolutionMode(Enum):
     COLUMNS = "columns"
 
 
-def initial(
+def _initial(
     generators: Sequence[torch.Generator], shape: Sequence[int], fans: Sequence[int]
 ) -> nn.Parameter:
     """Uniform on ``+-1/sqrt(fan)``, each network from its own generator; shape ``(E, *shape)``."""
@@ -69,13 +62,13 @@ def normalize(
 
     Args:
         x: ``(E, B, F)`` with ``axis=2``, or ``(B, G C, H, W)`` with ``axis=1``.
-        part: tensors ``<name>.gain, .shift, .mean, .variance``, each ``(E, F)`` or ``(G, C)``.
+        part: tensors ``<name>/gain, /shift, /mean, /variance``, each ``(E, F)`` or ``(G, C)``.
         name: of the layer.
         training: use and fold in the statistics of this batch.
         axis: where the features are.
     """
-    gain, shift = part[f"{name}.gain"].reshape(-1), part[f"{name}.shift"].reshape(-1)
-    mean, variance = part[f"{name}.mean"].view(-1), part[f"{name}.variance"].view(-1)
+    gain, shift = part[f"{name}/gain"].reshape(-1), part[f"{name}/shift"].reshape(-1)
+    mean, variance = part[f"{name}/mean"].view(-1), part[f"{name}/variance"].view(-1)
     if axis == 1:
         return functional.batch_norm(x, mean, variance, gain, shift, training)
     E, B, features = x.shape
@@ -154,22 +147,25 @@ def apply_members(
 
 
 class Stack(nn.Module):
-    """Base of the ensembles: named tensors ``(E, ...)``, and networks taken out or put together."""
+    """Base of the ensembles: named tensors with the networks as first axis."""
 
     def __init__(self, mode: ConvolutionMode = ConvolutionMode.EACH) -> None:
         super().__init__()
         self.mode = mode
         self.weights = nn.ParameterDict()
-        self.statistics: dict[str, Tensor] = {}
 
     def tensors(self, prefix: str) -> dict[str, Tensor]:
         """Parameters and running statistics whose names begin with ``prefix``."""
-        out = {n.replace("/", "."): p for n, p in self.weights.items() if n.startswith(prefix)}
-        for name, value in self.named_buffers():
-            plain = name.replace("/", ".")
-            if plain.startswith(prefix):
-                out[plain] = value
-        return out
+        every = {**dict(self.weights.items()), **dict(self.named_buffers())}
+        return {name: value for name, value in every.items() if name.startswith(prefix)}
+
+    def add_layer(
+        self, name: str, random: list[torch.Generator], shape: tuple[int, ...], outputs: int,
+        fans: Sequence[int],
+    ) -> None:  # fmt: skip
+        """Weight ``(E, *shape)`` and bias ``(E, outputs)``, uniform on ``+-1/sqrt(fan)``."""
+        self.weights[f"{name}/weight"] = _initial(random, shape, fans)
+        self.weights[f"{name}/bias"] = _initial(random, (outputs,), fans)
 
     def add_norm(self, name: str, members: int, features: int) -> None:
         """Gain, shift and running statistics of a normalization layer."""
@@ -177,12 +173,3 @@ class Stack(nn.Module):
         self.weights[f"{name}/shift"] = nn.Parameter(torch.zeros(members, features))
         self.register_buffer(f"{name}/mean", torch.zeros(members, features))
         self.register_buffer(f"{name}/variance", torch.ones(members, features))
-
-    def take(self, members: Sequence[int]) -> dict[str, Tensor]:
-        """State of some networks, for :meth:`put`."""
-        pick = torch.as_tensor(list(members))
-        return {k: v.detach()[pick.to(v.device)].clone() for k, v in self.state_dict().items()}
-
-    def put(self, state: Mapping[str, Tensor]) -> None:
-        """Load a state of as many networks as this ensemble has."""
-        self.load_state_dict(dict(state))

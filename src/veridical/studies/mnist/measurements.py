@@ -1,4 +1,4 @@
-"""What the studies of digits share: trained outputs, measures of them, and where both are kept.
+"""What the studies of digits share: outputs of the training, measures of them, and where both are kept.
 
 All studies of one preset use one folder, ``work/mnist-<preset>``, so that nothing is trained twice:
 ``checkpoints``, ``out`` (what the training made of the test digits) and ``measured``.
@@ -22,20 +22,20 @@ from veridical.measure import (
     mean_with_error,
     sliced_w2_squared,
 )
-from veridical.sources.digits import Digits
-from veridical.studies.records import Record, load_record, save_record
+from veridical.studies.mnist.data import Digits
+from veridical.studies.mnist.presets import BUDGETS, GENERATORS, Budget, budget_named
+from veridical.studies.mnist.table import PairRow
+from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
 
 if TYPE_CHECKING:
-    from veridical.estimate.digit_classifier import DigitClassifier
-    from veridical.training.digit_outputs import Output
-    from veridical.training.digit_rows import Budget, PairRow
+    from veridical.studies.mnist.training.classifier import DigitClassifier
 
-__all__ = ["MEASURES", "PRESETS", "Material", "material", "spending"]
+__all__ = ["MEASURES", "PRESETS", "Measurements", "measurements", "spending"]
 
 Array = NDArray[np.float64]
 
-PRESETS = ("quick", "cpu", "paper")
+PRESETS = tuple(BUDGETS)
 MEASURES = ("squared", "deep", "frechet", "sliced", "exact")
 """Squared error, deep-feature distortion; Frechet, sliced W2 and exact W2 between halves."""
 
@@ -45,7 +45,7 @@ _DIRECTIONS = {"quick": 32, "cpu": 256, "paper": 256}
 
 
 @dataclass(frozen=True)
-class Material:
+class Measurements:
     """Digits and outputs of a preset.
 
     Attributes:
@@ -72,53 +72,37 @@ class Material:
         """The first half of them, whose reconstructions are measured."""
         return self.test[: len(self.digits.test) // 2]
 
-    def pairs(self, kind: str, folder: str = "pairs") -> list[tuple[PairRow, Output]]:
+    def pairs(self, kind: str) -> list[tuple[PairRow, Record]]:
         """Rows that are trained, with their outputs, in the order of the preset."""
-        from veridical.training.digit_outputs import load_output
-
         rows = self.budget.rows if kind == "squared" else self.budget.deep_rows
-        if folder == "first":
-            rows = tuple(r for r in rows if r.weight == 0)
-        found = [(r, load_output(self.folder / "out" / folder / f"{r.name}.npz")) for r in rows]
-        return [(row, output) for row, output in found if output is not None]
+        paths = [(row, self.folder / "out" / "pairs" / f"{row.name}.npz") for row in rows]
+        return [(row, load_record(path)) for row, path in paths if path.is_file()]
 
-    def codes(self) -> list[Output]:
-        """Codes of the constructive route that are trained."""
-        from veridical.training.digit_flow import ROUNDS, codes_of
-        from veridical.training.digit_outputs import load_output
-
+    def codes(self) -> list[Record]:
+        """Codes of the constructive route that are trained, with what each generator drew."""
         folder = self.folder / "out" / "codes"
         found = []
-        for code in codes_of(self.budget):
-            output = load_output(folder / f"{code.name}.npz")
-            if output is not None:
-                for generator in ROUNDS:
-                    drawn = load_output(folder / f"{code.name}-{generator}.npz")
-                    output[generator] = (drawn or {})["pictures"]
-                found.append(output)
+        for code in self.budget.codes:
+            if (folder / f"{code.name}.npz").is_file():
+                record = load_record(folder / f"{code.name}.npz")
+                drawn = {
+                    g: load_record(folder / f"{code.name}-{g}.npz").arrays["pictures"]
+                    for g in GENERATORS
+                }
+                found.append(Record(record.study, record.facts, {**record.arrays, **drawn}))
         return found
 
-    def seen(self, pictures: Array) -> Array:
+    def features(self, pictures: Array) -> Array:
         """Features of the classifier, ``(n, 50)``."""
-        import torch
+        from veridical.studies.mnist.training.classifier import features
 
-        with torch.inference_mode():
-            parts = torch.from_numpy(pictures.astype(np.float32)).split(2000)
-            return torch.cat([self.classifier.features(x) for x in parts]).double().numpy()
+        return features(self.classifier, pictures)
 
     def deep(self, first: Array, second: Array) -> Array:
         """``|x - y|^2 + alpha |Psi(x) - Psi(y)|^2`` of every pair of digits, ``(n,)``."""
-        import torch
+        from veridical.studies.mnist.training.classifier import deep_errors
 
-        out = []
-        with torch.inference_mode():
-            for k in range(0, len(first), 1000):
-                x, y = (
-                    torch.from_numpy(a[k : k + 1000].astype(np.float32)) for a in (first, second)
-                )
-                gap = (self.classifier.deep(x) - self.classifier.deep(y)).square().sum(1)
-                out.append((x - y).square().sum(1) + self.facts["alpha"] * gap)
-        return torch.cat(out).double().numpy()
+        return deep_errors(self.classifier, self.facts["alpha"], first, second)
 
     def measured(
         self, name: str, pictures: Callable[[], Array], *, exact: bool = True
@@ -141,7 +125,7 @@ class Material:
             for measure in wanted:
                 value = self._measure(measure, x_hat)
                 facts[measure] = (value.value, value.standard_error)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             save_record(Record(name, facts, {}), path.parent)
         return {m: (float(v), float(s)) for m, (v, s) in facts.items()}
 
@@ -164,44 +148,41 @@ class Material:
             n = min(half, _TRANSPORT[self.budget.name])
             return exact_w2_squared(first[:n], second[:n])
         parts = [
-            [FeatureStatistics.of(f) for f in np.array_split(self.seen(side), _GROUPS)]
+            [FeatureStatistics.of(f) for f in np.array_split(self.features(side), _GROUPS)]
             for side in (second, first)
         ]
         return frechet_with_error(parts[0], parts[1])
 
 
-def material(run: Run, parts: tuple[str, ...], *, train: bool = True) -> Material:
+def measurements(run: Run, parts: tuple[str, ...], *, train: bool = True) -> Measurements:
     """Everything that a study of digits needs, after training what is missing.
 
     Args:
         run: preset, folders, progress.
-        parts: of the training, see :mod:`veridical.training.mnist`.
+        parts: of the training, see :mod:`veridical.studies.mnist.training.run`.
         train: False takes what is there, for a record of a run that is not finished.
 
     Raises:
         InvalidSetting: unknown preset.
         MissingFile: the preset needs MNIST, and there is none.
     """
-    from veridical.training.digit_classifier import trained_classifier
-    from veridical.training.digit_loop import Limits
-    from veridical.training.digit_outputs import load_output
-    from veridical.training.digit_rows import budget_named
-    from veridical.training.mnist import load_digits_of, train_parts
+    from veridical.studies.mnist.training.adversarial import Runtime
+    from veridical.studies.mnist.training.classifier import load_classifier
+    from veridical.studies.mnist.training.run import train_parts
 
     budget = budget_named(run.preset)
     folder = run.work.parent / f"mnist-{run.preset}"
     needed = ("classifier", *parts) if train else ("classifier",)
     train_parts(
         budget, run.data, folder / "checkpoints", folder / "out",
-        parts=needed, limits=Limits(progress=run.progress),
+        parts=needed, runtime=Runtime(progress=run.progress),
     )  # fmt: skip
-    digits = load_digits_of(budget, run.data)
-    facts = (load_output(folder / "out" / "classifier.npz") or {})["facts"]
-    classifier = trained_classifier(digits, folder / "out" / "classifier.pt", epochs=0)
-    return Material(budget, digits, folder, classifier, facts)
+    digits = budget.load_digits(run.data)
+    classifier, facts = load_classifier(folder / "out" / "classifier.npz", digits.side)
+    return Measurements(budget, digits, folder, classifier, facts)
 
 
-def spending(used: Material) -> dict[str, Any]:
+def spending(used: Measurements) -> dict[str, Any]:
     """The part of a record's facts that says what was spent, and on what."""
     budget = used.budget
     return {

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from veridical.errors import InvalidSetting
-from veridical.generate.digit_flow import DigitFlow, DigitFlowGenerator
+from veridical.studies.mnist.training.flow import DigitFlow, DigitFlowGenerator
 
 SIDE = 8
 
@@ -25,20 +25,20 @@ def test_impossible_sizes_are_refused(changes):
         flow(**changes)
 
 
-@pytest.mark.parametrize(("pixels", "square"), [(784, 4), (64, 2), (36, 2), (324, 2)])
-def test_a_picture_keeps_its_places(pixels, square):
+@pytest.mark.parametrize(("pixels", "patch"), [(784, 4), (64, 2), (36, 2), (324, 2)])
+def test_a_picture_keeps_its_places(pixels, patch):
     # Oracle: the convolutions: four of 3 x 3 places in a row, so that a change in the first pixel
     # stays in the first five places each way (pictures of no more places have nothing beyond).
     network = flow(pixels=pixels)
     side = int(pixels**0.5)
-    assert network.square == square
+    assert network.patch == patch
     u = torch.rand(2, pixels, generator=torch.Generator().manual_seed(1))
     other = u.clone()
     other[:, 0] += 1
     t, code = torch.full((2, 1), 0.4), torch.tensor([0, 1])
     moved = (network(u, t, code) - network(other, t, code)).abs().reshape(2, side, side)
-    reach = 5 * square
-    assert moved[:, :square, :square].max() > 1e-4
+    reach = 5 * patch
+    assert moved[:, :patch, :patch].max() > 1e-4
     # Exact but for the order of sums, tolerance 1e-6.
     assert side <= reach or moved[:, reach:].max() < 1e-6
     assert side <= reach or moved[:, :, reach:].max() < 1e-6
@@ -49,7 +49,7 @@ def test_the_last_step_lands_on_the_prediction():
     network = flow()
     u = torch.rand(5, SIDE**2, generator=torch.Generator().manual_seed(2))
     code = torch.zeros(5, dtype=torch.long)
-    end = network.carry(u, code, 1)
+    end = network.integrate(u, code, 1)
     assert torch.allclose(end, network(u, torch.zeros(5, 1), code), atol=1e-6)
 
 
