@@ -238,11 +238,13 @@ def compare(
 
     A .vdc file has no ordinary decoder, and realism 0 alone if its weights have no generator.
     """
+    from veridical.measure.photo import has_metrics
+
     options = DecodeOptions(
         seed=seed, steps=steps, device=device, weights=weights, max_pixels=max_pixels
     )
     if original.is_dir() or file.is_dir():
-        team = Engine(engine, workers)
+        team = Engine(engine, workers, torch=has_metrics())
         options = replace(options, threads=team.threads)
         compare_folders(original, file, out_dir, options, engine=team, force=force)
         return

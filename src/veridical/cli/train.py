@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from veridical.cli import terminal
-from veridical.errors import MissingDependency
+from veridical.extras import require
 
 __all__ = ["train_app"]
 
@@ -55,7 +55,7 @@ def photo(
     The result is RUN/FORMAT.onnx and RUN/FORMAT-generator.onnx with their cards, for ``veridical decode
     --weights RUN``.
     """
-    _needs_accelerate()
+    require("accelerate")
     from veridical.photo.formats import format_named
     from veridical.training.photo_run import run_all
 
@@ -69,15 +69,6 @@ def photo(
         terminal.out.print("stopped; the same command goes on")
     else:
         terminal.out.print(f"{path}", markup=False)
-
-
-def _needs_accelerate() -> None:
-    try:
-        import accelerate  # noqa: F401 (only whether it is there)
-    except ImportError as cause:
-        raise MissingDependency(
-            'training needs accelerate: pip install "veridical[train]"'
-        ) from cause
 
 
 @train_app.command("photo-codec")
@@ -98,7 +89,7 @@ def photo_codec(
 
     The result is RUN/photo-codec.safetensors with its generator and their cards, for ``--weights``.
     """
-    _needs_accelerate()
+    require("accelerate")
     from veridical.training.photo_codec_run import run_codec
 
     with terminal.progress("preparing") as update:

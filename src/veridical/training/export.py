@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from veridical.errors import BadWeights, MissingDependency
+from veridical.errors import BadWeights
+from veridical.extras import require
 from veridical.photo.options import GRID
 from veridical.photo.weights import LAYOUT, damaged_weights, read_card
 from veridical.training.networks import NetworkConfig, RestorationNetwork
@@ -101,10 +102,7 @@ def to_onnx(
     Raises:
         MissingDependency: The extra ``train`` is not installed.
     """
-    try:
-        import onnx
-    except ImportError as cause:
-        raise MissingDependency('exporting needs onnx: pip install "veridical[train]"') from cause
+    onnx = require("onnx")
     axes: dict[str, dict[int, str]] = {}
     for name, value in inputs.items():
         axes[name] = {0: "n"}
