@@ -70,7 +70,7 @@ class IntegerConv:
         taps, margin = self._taps[:, :, outputs], len(self._taps) // 2
         n_in, height, width = a.shape
         if not margin:
-            out = (taps[0, 0] @ a.reshape(n_in, -1)).reshape(-1, height, width)
+            out = (taps[0, 0] @ a.reshape(n_in, -1)).reshape(taps.shape[2], height, width)
             return np.add(out, self._bias[outputs], out=out)
         # Rows stand behind one another with their margins, so that a shifted picture is a slice;
         # what is computed in the margins is cut off.
