@@ -180,7 +180,10 @@ def load_model(
     with damaged_weights(path):
         stats = [p.stat() for p in (path, path.with_suffix(".json"))]
         state = tuple(n for s in stats for n in (s.st_mtime_ns, s.st_size))
-        return _load(path, state, device, threads)
+        try:
+            return _load(path, state, device, threads)
+        except InvalidSetting as cause:  # nothing is set here: these are the file's own numbers
+            raise ValueError(str(cause)) from cause
 
 
 @lru_cache(maxsize=8)
