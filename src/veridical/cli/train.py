@@ -87,7 +87,7 @@ def photo_codec(
 ) -> None:
     """Train the learned codec on pictures of your own; a killed run goes on where it was.
 
-    The result is RUN/photo-codec.safetensors with its generator and their cards, for ``--weights``.
+    The result is RUN/vdc.npz with its generator and their cards, for ``--weights``.
     """
     require("accelerate")
     from veridical.training.photo_codec_run import run_codec

@@ -1,22 +1,22 @@
-"""A tiny model of the learned codec with random weights, the same in every test."""
+"""A tiny model of ``.vdc`` files with random weights, the same in every test."""
+
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from veridical.photo.learned.model import load_codec, save_codec
-from veridical.photo.learned.prices import QualityPrices
-from veridical.photo.learned.prior import PriorConfig
-from veridical.photo.learned.relaxed import TrainedCodec
-from veridical.photo.learned.transform import TransformConfig
+from veridical.photo.vdc.model import load_model, network_path
+from veridical.photo.vdc.prices import QualityPrices
+from veridical.photo.vdc.prior import PriorConfig
+from veridical.training.networks import NetworkConfig
+from veridical.training.vdc.codec import TrainedCodec
+from veridical.training.vdc.export import save_prices
+from veridical.training.vdc.generator import LatentFlow
+from veridical.training.vdc.transform import TransformConfig
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def lively_networks(seed=0):
@@ -39,29 +39,63 @@ def lively_networks(seed=0):
     return networks.eval().requires_grad_(False)
 
 
-@pytest.fixture(scope="session")
-def networks():
-    return lively_networks()
+def lively_flow(seed=1):
+    """A random generator whose output is not its input."""
+    torch.manual_seed(seed)
+    config = NetworkConfig(4, (8, 8, 8), timed=True, bypass=8, side=8, features=1)
+    flow = LatentFlow(config, 3)
+    with torch.no_grad():
+        for value in flow.parameters():
+            value.add_(0.1 * torch.randn_like(value))
+    return flow.eval().requires_grad_(False)
 
 
-@pytest.fixture(scope="session")
-def entropy(networks):
-    return networks.entropy_model()
-
-
-@pytest.fixture(scope="session")
-def weights(networks, tmp_path_factory):
-    """Weights file of the tiny model, with made-up prices."""
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+def copied(path, parts):
+    """The golden weights with some of their networks, and made-up prices."""
+    shutil.copy(GOLDEN / "tiny.npz", path)
+    shutil.copy(GOLDEN / "tiny.json", path.with_suffix(".json"))
+    for part in parts:
+        for suffix in (".onnx", ".json"):
+            name = network_path(GOLDEN / "tiny.npz", part).with_suffix(suffix)
+            shutil.copy(name, path.with_name(name.name))
     prices = QualityPrices(
         np.array([0, 10_000]), np.array([0.01, 0.0001]), np.array([[0.004, 0.00004]]), (1,)
     )
-    save_codec(
-        path, networks, {"command": "none"}, name="photo-test", prices={0: prices, 1: prices}
-    )
+    save_prices(path, {0: prices, 1: prices})
     return path
 
 
 @pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """Weights without a generator."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
+    return copied(path, ("analysis", "hyper-analysis", "synthesis"))
+
+
+@pytest.fixture(scope="session")
+def lively(tmp_path_factory):
+    """Weights with a generator, whose output is not its input."""
+    path = tmp_path_factory.mktemp("lively") / "tiny.npz"
+    return copied(path, ("analysis", "hyper-analysis", "synthesis", "spread", "generator"))
+
+
+@pytest.fixture(scope="session")
 def model(weights):
-    return load_codec(weights)
+    return load_model(weights)
+
+
+@pytest.fixture(scope="session")
+def entropy(model):
+    return model.entropy
+
+
+@pytest.fixture(scope="session")
+def networks():
+    """The trained form of the tiny model."""
+    return lively_networks()
+
+
+@pytest.fixture(scope="session")
+def trained_flow():
+    """The trained form of its generator."""
+    return lively_flow()

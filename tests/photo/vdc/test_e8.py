@@ -10,9 +10,9 @@ from scipy.special import ndtr
 
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder
 from veridical.errors import DamagedFile, InvalidSetting
-from veridical.photo.learned.dither import CommonRandomness, Dithered
-from veridical.photo.learned.e8 import E8, WORDS, _centred, _Plan
-from veridical.photo.learned.frozen import density, offset_tables
+from veridical.photo.vdc.dither import CommonRandomness, Dithered
+from veridical.photo.vdc.e8 import E8, WORDS, _centred, _Plan
+from veridical.photo.vdc.frozen import density, offset_tables
 from veridical.quantize.lattice import Lattice, gosset
 
 C = 12 / 16

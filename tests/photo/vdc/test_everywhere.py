@@ -1,4 +1,4 @@
-"""``.vdc`` files wherever everyday files may stand: tables, pages, folders, Pillow, notices."""
+"""``.vdc`` files wherever conventional files may stand: tables, pages, folders, Pillow, notices."""
 
 import csv
 import io
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -18,37 +17,23 @@ import veridical
 from veridical.cli.main import app
 from veridical.errors import BadWeights, InvalidSetting, UnsupportedFormat
 from veridical.measure.photo import compare_file
-from veridical.photo.encode import LearnedSettings
-from veridical.photo.learned import model as model_module
-from veridical.photo.learned.generator import LatentFlow
-from veridical.photo.learned.model import load_codec, save_generator
-from veridical.photo.network import NetworkConfig
-from veridical.photo.opened import Settings, open_file
+from veridical.photo.options import DecodeOptions
 from veridical.photo.reader import open_source
+from veridical.photo.vdc import model as model_module
+from veridical.photo.weights import SHIPPED
 
 REALISMS = (0.0, 0.5, 1.0)
-
-
-@pytest.fixture(scope="session")
-def lively(weights, model, tmp_path_factory):
-    """The tiny weights with a tiny generator beside them, whose output is not its input."""
-    path = tmp_path_factory.mktemp("lively") / "tiny.safetensors"
-    shutil.copy(weights, path)
-    shutil.copy(weights.with_suffix(".json"), path.with_suffix(".json"))
-    torch.manual_seed(1)
-    flow = LatentFlow(NetworkConfig(4, (8, 8, 8), timed=True, bypass=8, side=8), 3)
-    with torch.no_grad():
-        for value in flow.parameters():
-            value.add_(0.1 * torch.randn_like(value))
-    save_generator(path, flow, model.digest, model.prices, {})
-    return path
 
 
 @pytest.fixture
 def shipped(lively, monkeypatch):
     """As if the package shipped the tiny weights."""
-    monkeypatch.setattr(model_module, "DEFAULT_CODEC", lively)
-    return lively
+    return as_shipped(lively, monkeypatch)
+
+
+def as_shipped(path, monkeypatch):
+    monkeypatch.setattr(model_module, "vdc_path", lambda weights: weights or path)
+    return path
 
 
 @pytest.fixture
@@ -58,8 +43,7 @@ def folder(tmp_path, weights):
     pixels = np.kron(rng.integers(60, 200, (3, 4, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     Image.fromarray(pixels).save(tmp_path / "a.avif", quality=20)
-    learned = LearnedSettings(weights=weights)
-    data = veridical.encode(tmp_path / "a.png", format="vdc", quality=60, learned=learned)
+    data = veridical.encode(tmp_path / "a.png", format="vdc", quality=60, weights=weights)
     (tmp_path / "a.vdc").write_bytes(data)
     return tmp_path
 
@@ -93,7 +77,8 @@ def test_compare_measures_what_decode_gives(folder, lively):
     # Oracle: PSNR by numpy of veridical.decode's pictures, 1e-9 dB; predictions d + a^2 C of the
     # made-up prices (d = 0.01 * 100^-0.6, C = 0.4 d), 1e-9 dB.
     before = pixels_of(Image.open(folder / "a.png"))
-    rows = compare_file(folder / "a.png", folder / "a.vdc", weights=lively, seed=4, steps=2)
+    options = DecodeOptions(weights=lively, seed=4, steps=2)
+    rows = compare_file(folder / "a.png", folder / "a.vdc", options)
     assert [row.name for row in rows] == ["realism 0", "realism 0.5", "realism 1"]
     for a, row in zip(REALISMS, rows, strict=True):
         x = veridical.decode(folder / "a.vdc", realism=a, seed=4, steps=2, weights=lively)
@@ -102,7 +87,7 @@ def test_compare_measures_what_decode_gives(folder, lively):
         assert row.predicted_psnr_db == pytest.approx(predicted, abs=1e-9)
     assert rows[0].psnr_db != rows[2].psnr_db
     with pytest.raises(InvalidSetting, match="32 x 24"):
-        compare_file(Image.new("RGB", (3, 3)), folder / "a.vdc", weights=lively)
+        compare_file(Image.new("RGB", (3, 3)), folder / "a.vdc", options)
 
 
 def test_compare_without_a_generator_says_so(folder, weights):
@@ -128,7 +113,7 @@ def test_folders_of_both_kinds_are_compared(folder, shipped):
     rows = list(csv.reader((table / "comparison.csv").read_text().splitlines()))[1:]
     assert [row[1] for row in rows if "vdc" in row[0]] == [f"realism {a:g}" for a in REALISMS]
     assert len(rows) == 3 + 4
-    alone = compare_file(folder / "in" / "a.png", folder / "out" / "a.vdc", steps=1)
+    alone = compare_file(folder / "in" / "a.png", folder / "out" / "a.vdc", DecodeOptions(steps=1))
     assert [float(r[2]) for r in rows if "vdc" in r[0]] == [row.psnr_db for row in alone]
 
 
@@ -137,15 +122,15 @@ def test_view_shows_both_kinds(folder, shipped):
     # ordinary decoder, an AVIF file has.
     page = folder / "x.html"
     run("view", folder / "a.vdc", folder / "a.avif", "--out", page, "--steps", 1, "--seed", 5)
-    learned, everyday = data_of(page)["files"]
-    assert learned["ordinary"] is None
-    assert everyday["ordinary"].startswith("data:image/png")
+    vdc, conventional = data_of(page)["files"]
+    assert vdc["ordinary"] is None
+    assert conventional["ordinary"].startswith("data:image/png")
     for name, a in (("x_mmse", 0.0), ("x_real", 1.0)):
         x = veridical.decode(folder / "a.vdc", realism=a, seed=5, steps=1)
-        assert picture_of(learned[name]).tobytes() == x.tobytes()
-    assert learned["x_mmse"] != learned["x_real"]
-    assert learned["price"]["mmse"] == pytest.approx(0.01 * 100**-0.6)
-    assert [row[1] for row in learned["rows"]] == ["32.00", "31.59", "30.54"]
+        assert picture_of(vdc[name]).tobytes() == x.tobytes()
+    assert vdc["x_mmse"] != vdc["x_real"]
+    assert vdc["price"]["mmse"] == pytest.approx(0.01 * 100**-0.6)
+    assert [row[1] for row in vdc["rows"]] == ["32.00", "31.59", "30.54"]
 
 
 def test_view_needs_a_generator(folder, weights):
@@ -155,27 +140,25 @@ def test_view_needs_a_generator(folder, weights):
 
 
 def test_a_file_without_its_weights_is_told_before_anything_else(folder, monkeypatch, tmp_path):
-    monkeypatch.setattr(model_module, "DEFAULT_CODEC", tmp_path / "photo-codec.safetensors")
+    as_shipped(tmp_path / "vdc.npz", monkeypatch)
     with pytest.raises(BadWeights, match="train photo-codec"):
-        open_file(folder / "a.vdc")
-    with pytest.raises(InvalidSetting, match="steps"):
-        open_file(folder / "a.vdc", Settings(steps=0))
-    with pytest.raises(InvalidSetting, match="steps"):
-        veridical.info(folder / "a.vdc", steps=0)
+        veridical.decode(folder / "a.vdc")
 
 
 def test_weights_of_the_other_kind_are_told(folder, weights):
-    with pytest.raises(BadWeights, match="separate commands"):
-        run("view", folder / "a.avif", "--out", folder / "x.html", "--weights", weights)
+    with pytest.raises(BadWeights):
+        run("decode", folder / "a.avif", folder / "x.png", "--realism", 0, "--weights", weights)
+    with pytest.raises(BadWeights):
+        run("decode", folder / "a.vdc", folder / "x.png", "--weights", SHIPPED / "avif.onnx")
+    assert not (folder / "x.png").exists()
 
 
 @pytest.mark.parametrize("generator", [True, False])
 def test_the_demo_takes_the_format_part(folder, lively, weights, monkeypatch, generator):
     # Oracle: rate under the target; on the page only with a generator, in the table always.
-    photographs = pytest.importorskip("skimage.data")
-    small = np.asarray(Image.open(folder / "a.png"))
-    monkeypatch.setattr(photographs, "coffee", lambda: small)
-    monkeypatch.setattr(model_module, "DEFAULT_CODEC", lively if generator else weights)
+    Image.open(folder / "a.png").save(folder / "demo.webp", lossless=True)
+    monkeypatch.setattr("importlib.resources.files", lambda package: folder)
+    as_shipped(lively if generator else weights, monkeypatch)
     out = run("demo", "--out", folder / "demo", "--bpp", 12, "--steps", 1)
     assert "VDC" in out
     assert ("no generator" in out) is not generator
@@ -198,28 +181,27 @@ def test_info_on_the_command_line(folder, lively):
 
 def test_every_option_of_decode_arrives(folder, lively, monkeypatch):
     # Oracle: what the command line was told.
-    from veridical.photo.learned import decode as decode_module
+    from veridical.photo.formats import vdc as format_module
 
     seen = []
+    whole = format_module.VdcFormat.open
 
-    def spy(data, model, **options):
-        seen.append((model, options))
-        return Image.new("RGB", (32, 24))
+    def spy(self, data, options, notice):
+        seen.append(options)
+        return whole(self, data, options, notice)
 
-    monkeypatch.setattr(decode_module, "decode_container", spy)
+    monkeypatch.setattr(format_module.VdcFormat, "open", spy)
     run(
         "decode", folder / "a.vdc", folder / "x.png", "--perception", 0.001, "--seed", 6, "--steps", 7,
         "--device", "cpu", "--tile", 256, "--weights", lively, "--max-pixels", 999, "--allow-partial",
     )  # fmt: skip
-    ((model, options),) = seen
-    assert model is load_codec(lively)
-    told = {
-        "realism": None, "perception": 0.001, "seed": 6, "steps": 7, "tile": 256,
-        "max_pixels": 999, "allow_partial": True,
-    }  # fmt: skip
-    assert {k: options[k] for k in told} == told
+    told = DecodeOptions(
+        perception=0.001, seed=6, steps=7, device="cpu", tile=256, weights=lively, max_pixels=999,
+        allow_partial=True,
+    )  # fmt: skip
+    assert seen == [told]
     run("decode", folder / "a.vdc", folder / "y.png", "--realism", 0.25, "--weights", lively)
-    assert seen[1][1]["realism"] == 0.25
+    assert seen[1].realism == 0.25
 
 
 def test_folders_to_vdc_and_back(folder, lively):
@@ -230,8 +212,8 @@ def test_folders_to_vdc_and_back(folder, lively):
     coded, weights = folder / "coded", ("--weights", lively)
     words = ("--format", "vdc", "--quantizer", "dither", "--seed", 3, "--quality", 50.5)
     run("encode", folder / "in", "--out-dir", coded, *words, *weights, "--jobs", 1)
-    learned = LearnedSettings(quantizer="dither", seed=3, weights=lively)
-    data = veridical.encode(folder / "a.png", format="vdc", quality=50.5, learned=learned)
+    options = {"quantizer": "dither", "seed": 3, "weights": lively}
+    data = veridical.encode(folder / "a.png", format="vdc", quality=50.5, **options)
     assert [p.read_bytes() for p in sorted(coded.glob("*.vdc"))] == [data, data]
     x = veridical.decode(data, realism=1.0, seed=2, steps=1, weights=lively)
     words = ("--realism", 1, "--seed", 2, "--steps", 1, "--device", "cpu", *weights)
@@ -260,7 +242,7 @@ def test_other_modes_are_converted_with_a_notice(weights, mode, word):
     else:
         converted = given.convert("RGB")
     told = []
-    options = {"format": "vdc", "quality": 50, "learned": LearnedSettings(weights=weights)}
+    options = {"format": "vdc", "quality": 50, "weights": weights}
     data = veridical.encode(given, notice=told.append, **options)
     assert data == veridical.encode(converted, **options)
     assert [word in sentence for sentence in told] == ([] if word is None else [True])
@@ -294,7 +276,7 @@ def test_pillow_decodes_as_told(folder, shipped):
 def test_pillow_writes_with_weights(folder, weights, monkeypatch, tmp_path):
     import veridical.photo.plugin  # noqa: F401 (registers)
 
-    monkeypatch.setattr(model_module, "DEFAULT_CODEC", tmp_path / "photo-codec.safetensors")
+    as_shipped(tmp_path / "vdc.npz", monkeypatch)
     with Image.open(folder / "a.png") as picture:
         picture.save(folder / "b.vdc", quality=60, weights=weights)
     assert (folder / "b.vdc").read_bytes() == (folder / "a.vdc").read_bytes()

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.special import ndtr
 
-from veridical.photo.learned.frozen import table_of
-from veridical.photo.learned.laws import HyperLaw, LatentLaw
-from veridical.photo.learned.prior import PriorConfig, scale_of_row
+from veridical.photo.vdc.frozen import table_of
+from veridical.photo.vdc.prior import PriorConfig, scale_of_row
+from veridical.training.vdc.laws import HyperLaw, LatentLaw
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from veridical.errors import InvalidSetting
-from veridical.photo.learned.prices import QualityPrices
+from veridical.photo.vdc.prices import QualityPrices
 
 
 def test_prices_are_interpolated():

@@ -9,16 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veridical.errors import BadWeights, InvalidSetting
-from veridical.photo.learned.coding import EntropyModel
-from veridical.photo.learned.fixed import freeze
-from veridical.photo.learned.prior import (
-    PASSES,
-    PriorConfig,
-    compand,
-    pass_mask,
-    pass_places,
-    scale_of_row,
-)
+from veridical.photo.vdc import prior as exact
+from veridical.photo.vdc.coding import EntropyModel
+from veridical.photo.vdc.prior import PASSES, Prior, PriorConfig, pass_places, scale_of_row
+from veridical.training.vdc.export import codec_tensors
+from veridical.training.vdc.prior import compand, pass_mask
+
+
+@pytest.fixture(scope="module")
+def tensors(networks):
+    return codec_tensors(networks)
+
+
+@pytest.fixture(scope="module")
+def frozen(networks, tensors):
+    return Prior(networks.prior.config, tensors, "prior.")
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (6, 7), (8, 8)])
@@ -50,6 +55,7 @@ def test_companding_is_odd_rising_exact_at_first_and_bounded():
     assert torch.equal(y[(x.abs() <= 64)], x[x.abs() <= 64])
     assert float(y.max()) == 255
     assert torch.equal(y, y.round())
+    assert np.array_equal(exact.compand(x.numpy().astype(np.int64)), y.numpy())
 
 
 def test_rows_stand_for_the_scales_of_the_format():
@@ -58,39 +64,25 @@ def test_rows_stand_for_the_scales_of_the_format():
 
 
 @settings(max_examples=15)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 10_000))
-def test_the_frozen_prior_is_the_trained_one(networks, seed, quality):
-    # Oracle: the trained layers themselves; equal to the last bit.
-    frozen = freeze(networks.prior)
+@given(
+    st.integers(0, 2**32 - 1), st.integers(0, 10_000),
+    st.sampled_from([(7, 11), (1, 1), (1, 6), (5, 1), (8, 8)]),
+)  # fmt: skip
+def test_the_frozen_prior_is_the_trained_one(networks, frozen, seed, quality, size):
+    # Oracle: the trained layers themselves, at the places of each pass; equal to the last bit.
+    height, width = size
     generator = torch.Generator().manual_seed(seed)
     z = torch.randint(-127, 128, (1, 8, 2, 3), generator=generator).float()
-    known = torch.randint(-255, 256, (1, 32, 7, 11), generator=generator).float()
-    q = torch.tensor([quality])
-    h = networks.prior.features(z, q)[:, :, :7, :11]
-    assert torch.equal(h, frozen.features(z, q)[:, :, :7, :11])
-    for k in range(PASSES):
-        for mine, theirs in zip(
-            networks.prior.laws(k, h, known), frozen.laws(k, h, known), strict=True
-        ):
-            assert torch.equal(mine, theirs)
-            assert torch.equal(mine, mine.round())
-
-
-@pytest.mark.parametrize("size", [(7, 11), (1, 1), (1, 6), (5, 1), (8, 8)])
-def test_laws_of_the_coded_numbers_alone_are_the_same(networks, size):
-    # Oracle: the laws of all numbers, at the places of the pass; equal to the last bit.
-    height, width = size
-    frozen = freeze(networks.prior)
-    generator = torch.Generator().manual_seed(height)
-    z = torch.randint(-127, 128, (1, 8, 2, 3), generator=generator).float()
     known = torch.randint(-255, 256, (1, 32, height, width), generator=generator).float()
-    h = frozen.features(z, torch.tensor([4321]))[:, :, :height, :width]
+    h = networks.prior.features(z, torch.tensor([quality]))[:, :, :height, :width]
+    found = frozen.features(z[0].numpy().astype(np.int64), quality)[:, :height, :width]
+    assert np.array_equal(h[0].numpy(), found)
     for k in range(PASSES):
         places = pass_places(k, 32, height, width)
-        for every, own in zip(
-            frozen.laws(k, h, known), frozen.coded_laws(k, h, known), strict=True
-        ):
-            assert np.array_equal(every.numpy().reshape(-1)[places], own.numpy())
+        every = networks.prior.laws(k, h, known)
+        for mine, theirs in zip(every, frozen.coded_laws(k, found, known[0].numpy()), strict=True):
+            assert torch.equal(mine, mine.round())
+            assert np.array_equal(mine.numpy().reshape(-1)[places], theirs)
 
 
 def test_the_lively_prior_is_lively(networks):
@@ -103,7 +95,7 @@ def test_the_lively_prior_is_lively(networks):
 
 
 @given(st.integers(0, 10_000))
-def test_biases_of_a_quality_are_interpolated_in_whole_numbers(networks, quality):
+def test_biases_of_a_quality_are_interpolated_in_whole_numbers(networks, frozen, quality):
     # Oracle: Python's whole numbers.
     table = networks.prior.quality().numpy().astype(np.int64)
     place = quality * 512 // 10_000
@@ -112,15 +104,22 @@ def test_biases_of_a_quality_are_interpolated_in_whole_numbers(networks, quality
     truth = (table[low] * (256 - part) + table[low + 1] * part + 128) >> 8
     found = networks.prior._quality_bias(torch.tensor([quality]))[0].numpy()
     assert np.array_equal(found, truth)
+    assert np.array_equal(frozen.quality_bias(quality), truth)
 
 
-def test_weights_that_could_round_are_refused_at_load(entropy):
-    prior = freeze(entropy.prior)
-    prior.contexts[2].known.weight.fill_(3000)
+def test_weights_that_could_round_are_refused(networks, tensors, entropy):
+    config, name = networks.prior.config, "prior.contexts.2.known.weight"
+    large = tensors | {name: np.full_like(tensors[name], 3000)}
     with pytest.raises(BadWeights, match="pass 2, first layer"):
-        EntropyModel(prior, entropy.latent_tables, entropy.hyper_tables)
-    with pytest.raises(InvalidSetting):
-        EntropyModel(entropy.prior, entropy.latent_tables, entropy.latent_tables)
+        Prior(config, large, "prior.")
+    for bad in (tensors[name].astype(np.float32), np.full(tensors[name].shape, np.nan)):
+        with pytest.raises(BadWeights, match="not whole"):
+            Prior(config, tensors | {name: bad}, "prior.")
+    with pytest.raises(BadWeights, match="shape"):
+        Prior(config, tensors | {name: tensors[name][:, :-1]}, "prior.")
+    for tables in ((entropy.latent_tables,) * 2, (entropy.hyper_tables,) * 2):
+        with pytest.raises(InvalidSetting):
+            EntropyModel(entropy.prior, *tables)
 
 
 @pytest.mark.parametrize(

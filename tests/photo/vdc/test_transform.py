@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from veridical.errors import InvalidSetting
-from veridical.photo.learned.prior import Prior, PriorConfig
-from veridical.photo.learned.transform import (
+from veridical.photo.vdc.prior import PriorConfig
+from veridical.training.photo_codec import CODEC_PRESETS
+from veridical.training.vdc.prior import TrainedPrior
+from veridical.training.vdc.transform import (
     Analysis,
     Gains,
     HyperAnalysis,
@@ -15,7 +17,6 @@ from veridical.photo.learned.transform import (
     cosine_blocks,
     kmac_per_pixel,
 )
-from veridical.training.photo_codec import CODEC_PRESETS
 
 
 def test_cosine_blocks_are_orthonormal_and_hold_the_mean():
@@ -55,7 +56,7 @@ def test_presets_stay_light(name):
     # Oracle: for processors 10 to 40 thousand multiply-accumulates a pixel and side; the entropy
     # model counts on both sides. The preset for GPUs may take twice as much.
     sizes = CODEC_PRESETS[name]
-    prior = kmac_per_pixel(Prior(sizes.prior))
+    prior = kmac_per_pixel(TrainedPrior(sizes.prior))
     latents = sizes.prior.latents
     encode = kmac_per_pixel(Analysis(sizes.transform, latents)) + prior
     encode += kmac_per_pixel(HyperAnalysis(sizes.prior))

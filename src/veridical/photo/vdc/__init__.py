@@ -1,4 +1,1 @@
-"""The learned photo codec: transforms, integer prior, quantizers, and the ``.vdc`` file.
-
-``quantizers`` is free of torch; everything else here runs networks.
-"""
+"""The ``.vdc`` codec: entropy model in whole numbers, quantizers, encoder, decoder and coded image."""

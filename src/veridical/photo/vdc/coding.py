@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet
 from veridical.errors import DamagedFile, InvalidSetting
-from veridical.photo.learned.fixed import exact_arithmetic
-from veridical.photo.learned.prior import (
+from veridical.photo.vdc.frozen import N_TABLES
+from veridical.photo.vdc.prior import (
+    LARGEST_HYPER,
     LARGEST_LATENT,
     MEAN_UNIT,
     PASSES,
@@ -28,7 +28,7 @@ from veridical.photo.learned.prior import (
     compand,
     pass_places,
 )
-from veridical.photo.learned.quantizers import CommonRandomness, Quantizer
+from veridical.photo.vdc.quantizers import CommonRandomness, Quantizer
 
 __all__ = ["EntropyModel", "TileKey", "decode_tile", "encode_tile", "hyper_shape"]
 
@@ -43,13 +43,12 @@ class EntropyModel:
     """A frozen prior with its frozen tables.
 
     Attributes:
-        prior: Frozen (``fixed.freeze``).
-        latent_tables: From ``LatentLaw.tables``.
-        hyper_tables: From ``HyperLaw.tables``.
+        prior: Of the latents.
+        latent_tables: By offset and row (see ``frozen``).
+        hyper_tables: By anchor and channel.
 
     Raises:
-        InvalidSetting: The numbers of tables do not fit the prior.
-        BadWeights: A sum of the prior might not be exact.
+        InvalidSetting: The numbers of tables do not fit.
     """
 
     prior: Prior
@@ -60,7 +59,10 @@ class EntropyModel:
         config = self.prior.config
         if len(self.hyper_tables) != config.anchors * config.hyper:
             raise InvalidSetting("one table of hyperlatents for each anchor and channel is needed")
-        self.prior.check()
+        if len(self.latent_tables) != N_TABLES:
+            raise InvalidSetting(
+                f"{N_TABLES} tables of latents are needed, one for each offset and row"
+            )
 
 
 @dataclass(frozen=True)
@@ -97,29 +99,22 @@ Code = Callable[[int, NDArray[np.float64], Whole, Whole], Whole]
 
 def _walk(model: EntropyModel, z: Whole, key: TileKey, code: Code) -> Latents:
     """Run the passes; ``code(pass, mean, rows, places)`` gives the points of one pass."""
-    prior = model.prior
-    parameter = prior.enter.weight
-    h, w = key.height, key.width
+    prior, h, w = model.prior, key.height, key.width
     channels = prior.config.latents
     latents = np.zeros((channels, h, w), dtype=np.int64)
-    with exact_arithmetic():
-        quality = torch.tensor([key.quality], device=parameter.device)
-        seen = prior.features(torch.from_numpy(z)[None].to(parameter), quality)[:, :, :h, :w]
-        for k in range(PASSES):
-            known = compand(torch.from_numpy(latents)[None].to(parameter))
-            means, rows = (
-                x.cpu().numpy().astype(np.int64) for x in prior.coded_laws(k, seen, known)
-            )
-            places = pass_places(k, channels, h, w)
-            points = code(k, means / MEAN_UNIT, rows, places)
-            latents.reshape(-1)[places] = means + points
+    seen = prior.features(z, key.quality)[:, :h, :w]
+    for k in range(PASSES):
+        means, rows = prior.coded_laws(k, seen, compand(latents))
+        places = pass_places(k, channels, h, w)
+        points = code(k, means / MEAN_UNIT, rows, places)
+        latents.reshape(-1)[places] = means + points
     return latents.astype(np.int16)
 
 
 def _hyper_tables(model: EntropyModel, key: TileKey) -> Whole:
     hyper = model.prior.config.hyper
     h, w = hyper_shape(key.height, key.width)
-    first = model.prior.hyper_row(key.quality) * hyper
+    first = model.prior.config.hyper_row(key.quality) * hyper
     return np.repeat(first + np.arange(hyper), h * w)
 
 
@@ -170,7 +165,7 @@ def decode_tile(model: EntropyModel, data: bytes, key: TileKey) -> Latents:
             raise DamagedFile("a latent outside the range of the format; fetch the file again")
         return points
 
-    _check_range(z, model)
+    _check_range(z)
     latents = _walk(model, z, key, code)
     (check,) = _CHECK.unpack_from(data)
     if _checksum(latents) != check:
@@ -181,8 +176,8 @@ def decode_tile(model: EntropyModel, data: bytes, key: TileKey) -> Latents:
     return latents
 
 
-def _check_range(z: Whole, model: EntropyModel) -> None:
-    if z.size and int(np.max(np.abs(z))) > model.prior.enter.most:
+def _check_range(z: Whole) -> None:
+    if z.size and int(np.max(np.abs(z))) > LARGEST_HYPER:
         raise DamagedFile("a hyperlatent outside the range of the format; fetch the file again")
 
 

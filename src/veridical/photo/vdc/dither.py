@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet
 from veridical.errors import InvalidSetting
-from veridical.photo.learned.frozen import UNIT, table_of
+from veridical.photo.vdc.frozen import UNIT, table_of
 from veridical.random import random_symbols
 
 __all__ = [

@@ -29,13 +29,13 @@ from numpy.typing import NDArray
 
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet, shares
 from veridical.errors import InvalidSetting
-from veridical.photo.learned.dither import (
+from veridical.photo.vdc.dither import (
     LARGEST_POINT,
     CommonRandomness,
     put_dithered,
     take_dithered,
 )
-from veridical.photo.learned.frozen import ROWS, UNIT, density
+from veridical.photo.vdc.frozen import ROWS, UNIT, density
 from veridical.quantize.lattice import Lattice, gosset
 
 __all__ = ["E8", "WORDS"]

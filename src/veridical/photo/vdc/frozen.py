@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.bitstream.tables import TableSet
 
-__all__ = ["NARROW", "OFFSETS", "ROWS", "UNIT", "density", "offset_tables", "table_of"]
+__all__ = ["NARROW", "N_TABLES", "OFFSETS", "ROWS", "UNIT", "density", "offset_tables", "table_of"]
 
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
@@ -28,6 +28,7 @@ UNIT = 16
 ROWS = 64
 NARROW = 40
 """Rows below this have a table for each offset."""
+N_TABLES = ROWS + (OFFSETS - 1) * NARROW
 _OUTSIDE = 3e-4
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet
 from veridical.errors import InvalidSetting, UnsupportedFormat
-from veridical.photo.learned.dither import CommonRandomness, Dithered, Scalar
-from veridical.photo.learned.e8 import E8
+from veridical.photo.vdc.dither import CommonRandomness, Dithered, Scalar
+from veridical.photo.vdc.e8 import E8
 
 __all__ = [
     "E8",
@@ -27,6 +27,7 @@ __all__ = [
     "Dithered",
     "Quantizer",
     "Scalar",
+    "quantizer_named",
     "quantizer_numbered",
 ]
 
@@ -66,6 +67,18 @@ QUANTIZERS: dict[str, Callable[[], Quantizer]] = {"scalar": Scalar, "dither": Di
 
 QUANTIZER_TITLES = {0: "scalar", 1: "scalar with dither", 2: "E8 with dither"}
 """What a file's number says to people."""
+
+
+def quantizer_named(name: str) -> Quantizer:
+    """The quantizer that an encoder is asked for.
+
+    Raises:
+        InvalidSetting: Unknown.
+    """
+    if name not in QUANTIZERS:
+        raise InvalidSetting(f"quantizer must be one of {', '.join(QUANTIZERS)}, got {name!r}")
+    return QUANTIZERS[name]()
+
 
 _NUMBERED: dict[int, Callable[[int], Quantizer]] = {0: Scalar, 1: Dithered, 2: E8}
 

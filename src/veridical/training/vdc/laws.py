@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from veridical.bitstream.tables import TableSet
-from veridical.photo.learned.frozen import offset_tables
-from veridical.photo.learned.prior import LARGEST_HYPER, SCALES, PriorConfig, scale_of_row
+from veridical.photo.vdc.frozen import offset_tables
+from veridical.photo.vdc.prior import LARGEST_HYPER, SCALES, PriorConfig, scale_of_row
 
 __all__ = ["HyperLaw", "LatentLaw"]
 

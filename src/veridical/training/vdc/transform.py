@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting
-from veridical.photo.learned.prior import QUALITY_STEPS, Prior, PriorConfig
+from veridical.photo.vdc.prior import QUALITY_STEPS, STRIDE, PriorConfig
+from veridical.training.vdc.prior import TrainedPrior
 
 __all__ = [
-    "STRIDE",
     "Analysis",
     "Gains",
     "HyperAnalysis",
@@ -34,9 +34,6 @@ __all__ = [
     "cosine_blocks",
     "kmac_per_pixel",
 ]
-
-STRIDE = 16
-"""Pixels of a latent's side."""
 
 
 @dataclass(frozen=True)
@@ -278,9 +275,9 @@ _AREAS = {
 _AREAS["analysis"]["block"] = _AREAS["synthesis"]["block"] = 256
 
 
-def kmac_per_pixel(network: Analysis | Synthesis | HyperAnalysis | Prior) -> float:
+def kmac_per_pixel(network: Analysis | Synthesis | HyperAnalysis | TrainedPrior) -> float:
     """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
-    if isinstance(network, Prior):
+    if isinstance(network, TrainedPrior):
         area = {"enter": 4096, "up1": 4096, "mid": 1024, "up2": 1024, "leave": 256, "contexts": 256}
     else:
         kinds = {Analysis: "analysis", Synthesis: "synthesis", HyperAnalysis: "hyper"}

@@ -10,18 +10,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from veridical.photo.learned.fixed import round_half_up
-from veridical.photo.learned.model import CodecNetworks
-from veridical.photo.learned.prior import (
+from veridical.photo.vdc.prior import (
     LARGEST_HYPER,
     LARGEST_LATENT,
     MEAN_UNIT,
     PASSES,
     QUALITY_STEPS,
-    compand,
-    pass_mask,
+    PriorConfig,
+)
+from veridical.training.vdc.fixed import round_half_up
+from veridical.training.vdc.laws import HyperLaw, LatentLaw
+from veridical.training.vdc.prior import TrainedPrior, compand, pass_mask
+from veridical.training.vdc.transform import (
+    Analysis,
+    Gains,
+    HyperAnalysis,
+    Synthesis,
+    TransformConfig,
 )
 
 __all__ = ["Relaxed", "TrainedCodec", "lambda_of"]
@@ -51,8 +58,19 @@ class Relaxed:
     rows: Tensor
 
 
-class TrainedCodec(CodecNetworks):
-    """Networks whose ``forward`` is the relaxed codec."""
+class TrainedCodec(nn.Module):
+    """Everything that is trained before the generator; ``forward`` is the relaxed codec."""
+
+    def __init__(self, transform: TransformConfig, prior: PriorConfig) -> None:
+        super().__init__()
+        self.config = (transform, prior)
+        self.analysis = Analysis(transform, prior.latents)
+        self.hyper_analysis = HyperAnalysis(prior)
+        self.synthesis = Synthesis(transform, prior.latents)
+        self.gains = Gains(prior)
+        self.prior = TrainedPrior(prior)
+        self.latent_law = LatentLaw()
+        self.hyper_law = HyperLaw(prior)
 
     def forward(
         self, x: Tensor, quality: Tensor, noise: Tensor, *, dither: bool = False
