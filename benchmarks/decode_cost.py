@@ -61,7 +61,9 @@ def main() -> None:
         picture = Image.open(a.photograph).convert("RGB")
         if a.megapixels:
             factor = (a.megapixels * 1e6 / (picture.width * picture.height)) ** 0.5
-            picture = picture.resize((round(picture.width * factor), round(picture.height * factor)))
+            picture = picture.resize(
+                (round(picture.width * factor), round(picture.height * factor))
+            )
         coded = folder / f"coded.{a.format}"
         coded.write_bytes(veridical.encode(picture, format=a.format, quality=int(a.quality)))
         out = ["decode", str(coded), str(folder / "out.png"), "--force"]

@@ -158,6 +158,7 @@ def resolve_realism(
     return 1.0 if realism is None else check_realism(realism)
 
 
+@dataclass(frozen=True)
 class Codec(Generic[X, Index, Randomness]):
     """Encoder and decoder, whoever holds them; subclasses say where they come from.
 
@@ -217,7 +218,6 @@ class PartsCodec(Codec[X, Index, Randomness]):
         calibration: Price list of an index (the same for all in a one-shot design).
     """
 
-    encoder: Encoder[X, Index]
     estimator: Estimator[Index, X]
     generator: Generator[X, Index, Randomness]
     calibration: Callable[[Index], Calibration]

@@ -10,10 +10,7 @@ from veridical.photo.price import PriceList, fit_log_linear
 
 def conditions(n, seed=0):
     rng = np.random.default_rng(seed)
-    return [
-        Condition(float(2 ** rng.uniform(-4, 1)), float(rng.uniform(0, 1)))
-        for _ in range(n)
-    ]
+    return [Condition(float(2 ** rng.uniform(-4, 1)), float(rng.uniform(0, 1))) for _ in range(n)]
 
 
 def beliefs(n, seed=1):
@@ -84,7 +81,12 @@ def test_rates_must_be_positive(bpp):
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda v: v["mmse"].pop(), lambda v: v["cost"].append([]), lambda v: v["mmse"][0].__setitem__(0, float("nan"))]
+    "spoil",
+    [
+        lambda v: v["mmse"].pop(),
+        lambda v: v["cost"].append([]),
+        lambda v: v["mmse"][0].__setitem__(0, float("nan")),
+    ],
 )
 def test_misshapen_price_lists_are_refused(spoil):
     cs = conditions(60)

@@ -135,7 +135,10 @@ def test_another_seed_means_other_files_and_other_batches(pictures, tmp_path, mo
     for seed in (0, 1, 1):
         run = tmp_path / str(len(seen))
         assert (
-            run_all([pictures / "train"], pictures / "val", run, format="JPEG", preset="tiny", seed=seed) is None
+            run_all(
+                [pictures / "train"], pictures / "val", run, format="JPEG", preset="tiny", seed=seed
+            )
+            is None
         )
     zero, one, again = seen
     assert all(a != b for a, b in zip(zero, one, strict=True))

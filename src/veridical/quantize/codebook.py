@@ -135,7 +135,7 @@ def lloyd(
     distinct = np.unique(x, axis=0)
     if distinct.shape[0] <= outputs:
         return _settled(x, a, distinct)
-    KMeans = require("sklearn.cluster").KMeans  # noqa: N806 (a class)
+    KMeans = require("sklearn.cluster").KMeans
 
     means = KMeans(
         outputs, n_init=starts, tol=0.0, max_iter=1000, random_state=int(rng.integers(1 << 31))

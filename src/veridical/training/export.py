@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from veridical.errors import BadWeights
 from veridical.extras import require
 from veridical.photo.options import GRID
 from veridical.photo.weights import LAYOUT, damaged_weights, read_card
@@ -71,16 +70,16 @@ class FlowGraph(nn.Module):
         return predict_residual(self.network, u, time, x_mmse, size, y, features, scale)
 
 
-def example(graph: nn.Module, n_features: int) -> dict[str, Tensor]:
+def example(graph: EstimatorGraph | FlowGraph, n_features: int) -> dict[str, Tensor]:
     """Inputs of the right shapes by name."""
     shapes: dict[str, tuple[int, ...]] = {
         "features": (2, n_features), "scale": (2, 1, 1, 1), "time": (2,),
     }  # fmt: skip
+    picture = (2, 3, 10 * GRID, 12 * GRID)
     generator = torch.Generator().manual_seed(0)
     return {
-        name: 0.5
-        + 0.1 * torch.rand(shapes.get(name, (2, 3, 10 * GRID, 12 * GRID)), generator=generator)
-        for name in graph.INPUTS  # pyrefly: ignore
+        name: 0.5 + 0.1 * torch.rand(shapes.get(name, picture), generator=generator)
+        for name in graph.INPUTS
     }
 
 
@@ -111,7 +110,7 @@ def to_onnx(
     graph = graph.eval()
     for parameter in graph.parameters():
         parameter.data = parameter.data.contiguous()
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()  # the annotation leaves out what the function takes
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         # By tracing: half a second where the other exporter takes twenty, for the same graph.

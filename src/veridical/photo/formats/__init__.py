@@ -8,7 +8,7 @@ the other formats stay as they are.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from PIL import Image
 
@@ -77,7 +77,12 @@ class Format(Protocol):
         ...
 
     def open(
-        self, data: bytes, options: DecodeOptions, notice: Notice = silent, *, name: str = "the file"
+        self,
+        data: bytes,
+        options: DecodeOptions,
+        notice: Notice = silent,
+        *,
+        name: str = "the file",
     ) -> CodedImage:
         """A file that is open, parsed and entropy-decoded once; ``name`` is for errors."""
         ...
@@ -142,8 +147,9 @@ def open_image(
     if not isinstance(source, str | bytes | bytearray | memoryview | Path) and hasattr(
         source, "window"
     ):
-        return source
+        return cast("CodedImage", source)
     o = options or DecodeOptions()
+    source = cast("Source", source)
     data = read_bytes(source)
     name = "the given data" if isinstance(source, bytes | bytearray | memoryview) else str(source)
     for one in FORMATS.values():
