@@ -77,7 +77,12 @@ class Format(Protocol):
         ...
 
     def open(
-        self, data: bytes, options: DecodeOptions, notice: Notice = silent, *, name: str = "the file"
+        self,
+        data: bytes,
+        options: DecodeOptions,
+        notice: Notice = silent,
+        *,
+        name: str = "the file",
     ) -> CodedImage:
         """A file that is open, parsed and entropy-decoded once; ``name`` is for errors."""
         ...

@@ -16,7 +16,7 @@ from PIL import Image
 from veridical.errors import InvalidSetting, UnsupportedFormat
 from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats.payload import CodedPayload
-from veridical.photo.formats.search import largest_quality
+from veridical.photo.search import largest_quality
 from veridical.photo.image import CodedImage, Notice, RestoredImage, silent
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
 from veridical.photo.reader import load_picture, metadata_of, split_channels
@@ -119,7 +119,12 @@ class ConventionalFormat:
         return Condition(bpp, p.quantizer, p.chroma_full, p.more)
 
     def open(
-        self, data: bytes, options: DecodeOptions, notice: Notice = silent, *, name: str = "the file"
+        self,
+        data: bytes,
+        options: DecodeOptions,
+        notice: Notice = silent,
+        *,
+        name: str = "the file",
     ) -> CodedImage:
         """Decode a lossy file as any program would, and read what its headers say.
 

@@ -58,12 +58,20 @@ class VdcFormat:
             on_white(image, self.name, notice), target
         )
 
-    def open(self, data: bytes, options: DecodeOptions, notice: Notice = silent) -> VdcImage:
+    def open(
+        self,
+        data: bytes,
+        options: DecodeOptions,
+        notice: Notice = silent,
+        *,
+        name: str = "the file",
+    ) -> VdcImage:
         """Take a file apart; it is entropy-decoded when its first window is asked for.
 
         Raises:
             DamagedFile, UnsupportedFormat, PictureTooLarge: See ``errors``.
         """
+        del name  # what goes wrong is told by its place in the file
         container = read(data, max_pixels=options.max_pixels, allow_partial=options.allow_partial)
         for sentence in container.damage:
             notice(sentence)

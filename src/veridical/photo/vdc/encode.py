@@ -12,7 +12,7 @@ from PIL import Image
 
 from veridical.bitstream.container import Container, Header, write
 from veridical.errors import InvalidSetting
-from veridical.photo.formats.search import largest_quality
+from veridical.photo.search import largest_quality
 from veridical.photo.options import MARGIN, EncodeOptions, Target
 from veridical.photo.tiles import Box, tiles
 from veridical.photo.vdc.coding import TileKey, encode_tile

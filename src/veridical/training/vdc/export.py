@@ -131,15 +131,14 @@ def write_codec(
     recipe = {"name": name, **recipe}
     x = 0.5 + 0.1 * torch.rand(2, 3, 160, 192, generator=torch.Generator().manual_seed(0))
     y, quality = torch.randn(2, prior.latents, 12, 16), torch.tensor([5000.0, 2500.0])
-    graphs: dict[str, tuple[nn.Module, dict[str, Tensor], tuple[str, ...], dict[str, int]]] = {
-        "analysis": (networks.analysis, {"x": x}, ("y",), {}),
-        "hyper-analysis": (networks.hyper_analysis, {"y": y}, ("z",), {"y": 4}),
-        "synthesis": (_Synthesis(networks), {"y": y, "quality": quality}, ("x_mmse", "features"), {"y": 1}),
-    }  # fmt: skip
-    for part, (graph, inputs, outputs, grids) in graphs.items():
-        header = {"kind": f"vdc-{part}", "codec": digest, "network": asdict(transform)}
-        data = to_onnx(graph, inputs, outputs, header, grids=grids)
-        write_weights(network_path(path, part), data, recipe)
+    graphs: dict[str, tuple[nn.Module, dict[str, Tensor], tuple[str, ...]]] = {
+        "analysis": (networks.analysis, {"x": x}, ("y",)),
+        "hyper-analysis": (networks.hyper_analysis, {"y": y}, ("z",)),
+        "synthesis": (_Synthesis(networks), {"y": y, "quality": quality}, ("x_mmse", "features")),
+    }
+    for part, (graph, inputs, outputs) in graphs.items():
+        about = {"kind": f"vdc-{part}", "codec": digest, "network": asdict(transform)}
+        write_weights(network_path(path, part), to_onnx(graph, inputs, outputs, about), recipe)
     header = {
         "layout": LAYOUT, "kind": "vdc", "name": name, "digest": digest, "prior": asdict(prior),
         "prices": _as_json(prices or {}),
@@ -163,16 +162,14 @@ def save_generator(path: Path, flow: LatentFlow, recipe: dict[str, Any]) -> None
     quality, time = torch.tensor([5000.0, 2500.0]), torch.tensor([0.3, 0.6])
     data = to_onnx(
         _Spread(flow), {"side": side, "quality": quality}, ("size", "scale"),
-        {"kind": "vdc-spread", **header}, grids={"side": 1},
+        {"kind": "vdc-spread", **header},
     )  # fmt: skip
     write_weights(network_path(path, "spread"), data, recipe)
     inputs = {
         "u": torch.randn_like(x), "time": time, "x_mmse": x, "side": side, "size": 1 + x, "scale": scale,
         "quality": quality,
     }  # fmt: skip
-    data = to_onnx(
-        _Flow(flow), inputs, ("end",), {"kind": "vdc-generator", **header}, grids={"side": 4}
-    )
+    data = to_onnx(_Flow(flow), inputs, ("end",), {"kind": "vdc-generator", **header})
     write_weights(network_path(path, "generator"), data, recipe)
 
 
