@@ -16,10 +16,10 @@ from PIL import Image
 from veridical.errors import InvalidSetting, UnsupportedFormat
 from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats.payload import CodedPayload
-from veridical.photo.search import largest_quality
 from veridical.photo.image import CodedImage, Notice, RestoredImage, silent
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
 from veridical.photo.reader import load_picture, metadata_of, split_channels
+from veridical.photo.search import largest_quality
 
 __all__ = ["ConventionalFormat", "on_white"]
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from veridical.bitstream.container import Container, Header, write
 from veridical.errors import InvalidSetting
-from veridical.photo.search import largest_quality
 from veridical.photo.options import MARGIN, EncodeOptions, Target
+from veridical.photo.search import largest_quality
 from veridical.photo.tiles import Box, tiles
 from veridical.photo.vdc.coding import TileKey, encode_tile
 from veridical.photo.vdc.model import VdcModel
