@@ -135,11 +135,10 @@ def write_codec(
         "analysis": (networks.analysis, {"x": x}, ("y",)),
         "hyper-analysis": (networks.hyper_analysis, {"y": y}, ("z",)),
         "synthesis": (_Synthesis(networks), {"y": y, "quality": quality}, ("x_mmse", "features")),
-    }  # fmt: skip
+    }
     for part, (graph, inputs, outputs) in graphs.items():
-        header = {"kind": f"vdc-{part}", "codec": digest, "network": asdict(transform)}
-        data = to_onnx(graph, inputs, outputs, header)
-        write_weights(network_path(path, part), data, recipe)
+        about = {"kind": f"vdc-{part}", "codec": digest, "network": asdict(transform)}
+        write_weights(network_path(path, part), to_onnx(graph, inputs, outputs, about), recipe)
     header = {
         "layout": LAYOUT, "kind": "vdc", "name": name, "digest": digest, "prior": asdict(prior),
         "prices": _as_json(prices or {}),
