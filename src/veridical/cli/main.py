@@ -13,6 +13,7 @@ from veridical.cli.completion import asks_for_completion, completion
 from veridical.cli.demo import demo
 from veridical.cli.design import design
 from veridical.cli.limits import limits_app
+from veridical.cli.models import models
 from veridical.cli.photo import compare, decode, encode, info
 from veridical.cli.study import study
 from veridical.cli.train import train_app
@@ -35,6 +36,7 @@ app.command()(info)
 app.command()(compare)
 app.command()(view)
 app.command()(demo)
+app.command()(models)
 app.command()(design)
 app.command()(study)
 app.add_typer(limits_app, name="limits")
