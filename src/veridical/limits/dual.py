@@ -24,6 +24,8 @@ from veridical.limits.interior import Array, Point, positive_solver, trust
 __all__ = ["EqualLaws", "PowerSupport", "Support", "TransportSupport", "ascend"]
 
 
+# Iterates that promise less than this are worth a look: their bracket may be closed.
+_NEAR = 1e-5
 # Steps that are taken after Phi has stopped rising.
 _QUIET = 4
 
@@ -200,16 +202,40 @@ def _system(point: Point, here: Local, *, has_mu: bool) -> tuple[Array, Array]:
     return matrix, gradient
 
 
-def ascend(
-    point: Point, support: Support, perception: float, steps: int, visit: Callable[[Local], bool]
-) -> int:
-    """Raise ``Phi`` until a step gains nothing; ``visit`` sees every iterate and may end it.
+def _solve_above(matrix: Array, gradient: Array, least: Array) -> Array:
+    """The step of the quadratic model whose last entries, the changes of the prices, are at least ``least``."""
+    x = positive_solver(matrix)(gradient)
+    held = np.zeros(x.size, dtype=bool)
+    prices = np.arange(x.size - least.size, x.size)
+    for _ in range(least.size):
+        low = x[prices] < least
+        if not np.any(low & ~held[prices]):
+            break
+        held[prices] |= low
+        x[held] = least[held[prices]]
+        free = ~held
+        right = gradient[free] - matrix[np.ix_(free, held)] @ x[held]
+        x[free] = positive_solver(matrix[np.ix_(free, free)])(right)
+    return x
 
-    ``point`` and ``support.mu`` are moved. Returns the number of steps taken.
+
+def ascend(
+    point: Point,
+    support: Support,
+    perception: float,
+    steps: int,
+    visit: Callable[[Local], bool],
+    *,
+    until: float = 0.0,
+) -> int:
+    """Raise ``Phi`` until a step gains less than ``until`` or nothing at all.
+
+    ``visit`` sees the iterates close to the top and may end it. ``point`` and ``support.mu`` are moved.
+    Returns the number of steps taken.
     """
     point.y_lam = 0.0
     price = perception if support.has_mu else 0.0
-    quiet = 0
+    quiet, near = 0, False
     for count in range(steps):
         here = support.at(point.L, support.mu)
         point.q = here.q
@@ -220,26 +246,26 @@ def ascend(
             - point.lam * point.distortion
             - support.mu * price
         )
-        if visit(here):
+        if near and visit(here):
             return count
         matrix, gradient = _system(point, here, has_mu=support.has_mu)
         if support.has_mu:
             gradient[-1] -= price
+        least = -0.9 * np.array([point.lam, support.mu][: 1 + support.has_mu])
         try:
-            x = positive_solver(matrix)(gradient)
+            x = _solve_above(matrix, gradient, least)
         except (LinAlgError, ValueError):
             return count
         rise = float(gradient @ x)
-        if not (math.isfinite(rise) and rise > 1e-22):
+        near = rise < _NEAR
+        if not (math.isfinite(rise) and rise > max(until, 1e-22)):
+            visit(here)
             return count
         # Newton goes on for a little in the noise of Phi: the channel needs the gradient small, not Phi large.
         quiet = quiet + 1 if rise < 1e-13 else 0
         dmu = float(x[-1]) if support.has_mu else 0.0
         da, dlam = x[: point.p.size], float(x[point.p.size])
         step = trust(point, x[: point.p.size + 1], 1.0)
-        for value, change in ((point.lam, dlam), (support.mu, dmu)):
-            if change < 0:
-                step = min(step, 0.9 * value / -change)
         dL = point.gradient_apply(x[: point.p.size + 1])
         step = min(step, support.trust(here, point.L, dL, dmu))
         a, lam, mu = point.a, point.lam, support.mu
