@@ -27,12 +27,14 @@ __all__ = [
     "design",
     "encode",
     "info",
+    "load_codec",
 ]
 
 if TYPE_CHECKING:
     from veridical.codec import Codec
     from veridical.errors import VeridicalError
     from veridical.interpolate import Calibration
+    from veridical.kept import load_codec
     from veridical.oneshot.samples import design
     from veridical.photo.decode import decode
     from veridical.photo.encode import LearnedSettings, encode
@@ -48,6 +50,7 @@ _HOME = {
     "design": "veridical.oneshot.samples",
     "encode": "veridical.photo.encode",
     "info": "veridical.photo.facts",
+    "load_codec": "veridical.kept",
 }
 
 

@@ -147,7 +147,9 @@ class TrellisCoder:
         self._check(numbers, symbols)
         table = [as_rows(v) for v in (symbols, contexts)]
         return encode_steps(
-            ((table[0][t, :rows], table[1][t, :rows]) for t, rows in _places(n)), self.tables
+            ((table[0][t, :rows], table[1][t, :rows]) for t, rows in _places(n)),
+            self.tables,
+            key=self._key(seed),
         )
 
     def from_bytes(self, data: bytes, count: int, seed: int) -> Whole:
@@ -156,7 +158,7 @@ class TrellisCoder:
         Raises:
             DamagedFile: truncated, altered, or of another number of samples.
         """
-        decoder = StepDecoder(data, self.tables)
+        decoder = StepDecoder(data, self.tables, self._key(seed))
         if decoder.count != count:
             raise DamagedFile(
                 f"the message holds {decoder.count} samples and {count} were asked for; decode it with "
@@ -172,6 +174,9 @@ class TrellisCoder:
             out[t, :rows] = self.numbers(k, odd, turn)
             state[:rows] = self.trellis.moves[state[:rows], out[t, :rows] >> 1 & 1]
         return out.T.ravel()[:count]
+
+    def _key(self, seed: int) -> bytes:
+        return int(seed).to_bytes(8, "little") if self.shifts.shifted else b""
 
     def _check(self, numbers: Whole, symbols: Whole) -> None:
         good = bool(np.all((symbols >= 0) & (symbols < 2 * self.reach)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +25,7 @@ from veridical.errors import InvalidSetting
 from veridical.estimate.lattice import OddMap, fitted_means
 from veridical.generate.trellis import TrellisGenerator
 from veridical.interpolate import Calibration
+from veridical.kept import Kept
 from veridical.quantize.trellis import Shifts, Trellis
 
 __all__ = ["TrellisCodec", "TrellisEncoder", "TrellisEstimator", "trellis_codec"]
@@ -144,7 +146,7 @@ class TrellisEstimator:
 
 
 @dataclass(frozen=True)
-class TrellisCodec(Codec[Array, Whole, np.random.Generator]):
+class TrellisCodec(Kept, Codec[Array, Whole, np.random.Generator]):
     """A trellis code for streams of independent normal samples.
 
     Attributes:
@@ -153,6 +155,7 @@ class TrellisCodec(Codec[Array, Whole, np.random.Generator]):
         variance: ``s2`` of the source.
     """
 
+    streams: ClassVar[bool] = True
     encoder: TrellisEncoder
     estimator: TrellisEstimator
     generator: TrellisGenerator

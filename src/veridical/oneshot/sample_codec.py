@@ -13,6 +13,7 @@ from veridical.codec import Codec
 from veridical.estimate import CentroidEstimator, cell_error, seeded_means
 from veridical.generate.plan import PlanGenerator
 from veridical.interpolate import Calibration
+from veridical.kept import Kept
 from veridical.quantize import CodebookEncoder, cell_entropy_bits
 from veridical.transport import Plan, plan_to_sites
 
@@ -26,7 +27,7 @@ TURNS = 1 << 16
 
 
 @dataclass(frozen=True)
-class SampleCodec(Codec[Array, Whole, np.random.Generator]):
+class SampleCodec(Kept, Codec[Array, Whole, np.random.Generator]):
     """A codec designed from samples.
 
     Attributes:
@@ -62,7 +63,7 @@ class SampleCodec(Codec[Array, Whole, np.random.Generator]):
             InvalidSetting: an index outside the alphabet.
         """
         z = np.asarray(index)
-        return encode_symbols(z, self.encoder.symbols(z.size, seed), self.tables)
+        return encode_symbols(z, self.encoder.symbols(z.size, seed), self.tables, self._key(seed))
 
     def from_bytes(self, data: bytes, count: int, *, seed: int = 0) -> Whole:
         """The ``count`` indices of a message.
@@ -70,7 +71,11 @@ class SampleCodec(Codec[Array, Whole, np.random.Generator]):
         Raises:
             DamagedFile: the message is truncated, altered, or holds another number of indices.
         """
-        return decode_symbols(data, self.encoder.symbols(count, seed), self.tables)
+        return decode_symbols(data, self.encoder.symbols(count, seed), self.tables, self._key(seed))
+
+    def _key(self, seed: int) -> bytes:
+        """The seed, where it matters, so that a forgotten one is noticed."""
+        return int(seed).to_bytes(8, "little") if len(self.encoder.sites) > 1 else b""
 
 
 def composed(x: Array, a: Array, encoder: CodebookEncoder, rng: np.random.Generator) -> SampleCodec:
