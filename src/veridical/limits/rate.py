@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.bound import Bound
 from veridical.limits.checks import positive_float

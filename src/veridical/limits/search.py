@@ -18,8 +18,8 @@ from veridical.limits.certificate import (
     join,
     lower_bound,
 )
-from veridical.limits.dual import EqualLaws, PowerSupport, TransportSupport, ascend
 from veridical.limits.divergence import Divergence, TotalVariation
+from veridical.limits.dual import EqualLaws, PowerSupport, TransportSupport, ascend
 from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel
 from veridical.limits.finite import FiniteSource, NormalForm
 from veridical.limits.interior import Array, Block, Point, follow_path, merit
