@@ -73,9 +73,7 @@ class _Programme:
         own = self.form.cost[self.k, self.l] if self.form.cost is not None else np.ones(self.extra)
         return np.concatenate([np.zeros(self.i.size), own])
 
-    def solve(
-        self, objective: Array, limit: tuple[Array, float] | None
-    ) -> _Solution | None:
+    def solve(self, objective: Array, limit: tuple[Array, float] | None) -> _Solution | None:
         """Joint law, plan, potentials of the columns, price of the limit, all variables; or nothing."""
         from scipy.optimize import linprog
         from scipy.sparse import coo_array, csc_array, vstack
@@ -94,7 +92,9 @@ class _Programme:
             right += [form.p, np.zeros(self.m)]
         elif form.family is None:
             assert form.target is not None
-            over = coo_array((np.ones(self.m), (np.arange(self.m), extra)), shape=(self.m, self.size))
+            over = coo_array(
+                (np.ones(self.m), (np.arange(self.m), extra)), shape=(self.m, self.size)
+            )
             upper.append(output - over)
             most.append(form.target)
         for slope, bound in self.cuts:
@@ -181,7 +181,9 @@ def least_distortion_channel(form: NormalForm, *, advise: bool = False) -> Reach
     lower, anchor, least = -math.inf, None, math.inf
     for inside in (1e-3, 1e-7):
         work = _Programme(form)
-        for joint, plan, h, price, _ in _channels(work, form.perception * (1.0 - inside), 20 if advise else _CUTS):
+        for joint, plan, h, price, _ in _channels(
+            work, form.perception * (1.0 - inside), 20 if advise else _CUTS
+        ):
             bound = transport_bound(form.d, form.p, h)[1] - support(form, -h, price)
             lower = max(lower, bound - price * form.perception)
             channel = joint / np.sum(joint, axis=1, keepdims=True)
