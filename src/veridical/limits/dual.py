@@ -235,7 +235,7 @@ def ascend(
     """
     point.y_lam = 0.0
     price = perception if support.has_mu else 0.0
-    quiet, near = 0, False
+    quiet, near = 0, until == 0.0
     for count in range(steps):
         here = support.at(point.L, support.mu)
         point.q = here.q
@@ -257,7 +257,7 @@ def ascend(
         except (LinAlgError, ValueError):
             return count
         rise = float(gradient @ x)
-        near = rise < _NEAR
+        near = until == 0.0 or rise < _NEAR
         if not (math.isfinite(rise) and rise > max(until, 1e-22)):
             visit(here)
             return count

@@ -52,7 +52,8 @@ def cheapest_plan(cost: Array, rows: Array, columns: Array) -> tuple[Array, Arra
 
     Args:
         cost: shape ``(n, m)``; ``inf`` forbids.
-        rows, columns: the marginals.
+        rows: their marginal, shape ``(n,)``.
+        columns: theirs, shape ``(m,)``.
 
     Returns:
         Nothing if no plan is allowed or HiGHS fails.

@@ -10,10 +10,16 @@ from __future__ import annotations
 
 import math
 
+<<<<<<< HEAD
+=======
+import numpy as np
+from scipy.special import xlogy
+
+>>>>>>> limits
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.bound import Bound
 from veridical.limits.checks import positive_float
-from veridical.limits.divergence import Divergence
+from veridical.limits.divergence import Divergence, SquaredWasserstein
 from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel, least_perception
 from veridical.limits.finite import FiniteSource, normal_form
 from veridical.limits.search import NATS, Search
@@ -59,13 +65,47 @@ def least_rate(
             + _nearest(source, float(distortion), float(perception), divergence)
         )
     bound = outcome.bound(source, float(distortion), float(perception))
+    _check(source, bound, divergence)
     if not outcome.gap <= tolerance:
+        remedy = f"accept it with tolerance_bits={1.01 * bound.gap_bits:.3g} or move D and P off the boundary"
+        if math.isinf(bound.gap_bits):
+            remedy = "no channel was found either; move D and P off the boundary"
         raise NotConverged(
-            f"the gap stayed at {bound.gap_bits:.3g} bits after {outcome.iterations} steps; "
-            f"accept it with tolerance_bits={bound.gap_bits:.3g} or move D and P off the boundary",
+            f"the gap stayed at {bound.gap_bits:.3g} bits after {outcome.iterations} steps; {remedy}",
             best=bound,
         )
     return bound
+
+
+def _check(source: FiniteSource, bound: Bound, divergence: Divergence | None) -> None:
+    """Measure the channel again, in the units of the source and by other formulas than the solver's.
+
+    Raises:
+        NotConverged: it is not what the bracket says; ``best`` is left out.
+    """
+    if math.isinf(bound.upper_bits):
+        return
+    joint = source.p[:, None] * bound.channel
+    q = np.array([math.fsum(column) for column in joint.T])
+    rate = math.fsum(xlogy(joint, bound.channel).ravel()) - math.fsum(xlogy(q, q))
+    used = joint > 0
+    spent = math.fsum(joint[used] * source.d[used])
+    faults = [
+        abs(rate / NATS - bound.upper_bits) > 1e-9 * (1.0 + bound.upper_bits),
+        not spent <= bound.distortion * (1.0 + 1e-11),
+        not np.allclose(np.sum(bound.channel, axis=1), 1.0, rtol=0, atol=1e-12),
+    ]
+    if (
+        divergence is not None
+        and not isinstance(divergence, SquaredWasserstein)
+        and math.isfinite(bound.perception)
+    ):
+        faults.append(not divergence.value(source.p, q) <= bound.perception * (1.0 + 1e-6) + 1e-13)
+    if any(faults):
+        raise NotConverged(
+            "the channel found does not bear out its certificate when it is measured again; "
+            "rescale the distortion and the constraints"
+        )
 
 
 def _nearest(source: FiniteSource, D: float, P: float, divergence: Divergence | None) -> str:

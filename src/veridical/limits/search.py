@@ -36,6 +36,8 @@ NATS = math.log(2.0)
 _PATIENCE = 4
 # A path may end on this many small steps in a row; one alone is often followed by long ones.
 _SMALL = 6
+# Below this a transport cost starts from the law that costs nothing.
+_TINY = 1e-6
 # A transport cost of more pairs is climbed from the dual first: its steps cost an eighth of the path's.
 _LARGE = 40_000
 # The path aims this much (relative) inside the constraints, so that its end is feasible; where
@@ -151,12 +153,17 @@ class Search:
         Carefully, every smoothing of a transport cost is climbed to its top.
         """
         form = self.form
-        if form.target is not None:
-            same = replace(form, same=True, cost=None, family=None)
+        law, transport = self._nearest_law()
+        if law is not None and (form.cost is None or form.perception < _TINY):
+            same = replace(form, target=law, same=True, cost=None, family=None)
             point, _ = first_iterate(same, 0.0)
-            point.q = form.target.copy()
+            point.q = law.copy()
             self.iterations += ascend(
-                point, EqualLaws(form.target), 0.0, 400, lambda here: self._see_equal(point)
+                point,
+                EqualLaws(law),
+                0.0,
+                400,
+                lambda here: self._see_equal(point, same, transport),
             )
             if self.done or form.same:
                 return
@@ -164,11 +171,7 @@ class Search:
             point, _ = first_iterate(form, 0.0)
         if form.family is not None:
             assert form.target is not None
-            mean = float(form.target @ point.L)
-            spread = float(form.target @ np.square(point.L - mean))
-            mu = math.sqrt(
-                max(spread, 1e-20) / (2.0 * (form.family.order or 1.0) * form.perception)
-            )
+            mu = self._price(point.L, transport)
             power = PowerSupport(form.family, form.target, mu)
             self.iterations += ascend(
                 point,
@@ -218,11 +221,43 @@ class Search:
             pool = [(self.anchor.channel, pool[0][1]), *pool]
         self.offer(join(self.form, *blend(self.form, pool), self.anchor))
 
-    def _see_equal(self, point: Point) -> bool:
-        """Certify a point of equal laws, whether it is asked for or serves as anchor and start."""
+    def _see_equal(self, point: Point, same: NormalForm, transport: Array | None) -> bool:
+        """Certify a point of equal laws: what is asked for, or all but that where ``P`` is tiny."""
         if self.form.same:
             return self._see(point, 0.0, None)
-        return False
+        lower = lower_bound(self.form, point, self._price(point.L, transport))
+        if lower > self.lower:
+            self.lower, self.lam, self.mu = lower, point.lam, self._price(point.L, transport)
+        channel = iterate_channel(same, point, careful=True)
+        self.offer(join(self.form, channel, transport, self.anchor))
+        self.anchor = anchor_at(self.form, channel, transport) or self.anchor
+        return self.done
+
+    def _nearest_law(self) -> tuple[Array | None, Array | None]:
+        """The output law at ``P = 0``, and for a transport cost its plan; nothing if there are several."""
+        form = self.form
+        if form.cost is None:
+            return form.target, None
+        free = form.cost == 0
+        if np.any(np.sum(free, axis=1) != 1):
+            return None, None
+        transport = form.p[:, None] * free
+        return np.sum(transport, axis=0), transport
+
+    def _price(self, L: Array, transport: Array | None) -> float:
+        """The price ``mu`` at which the dual point of equal laws serves a small ``P`` best."""
+        form = self.form
+        if form.cost is not None:
+            assert transport is not None
+            own = L[np.argmax(transport, axis=1)][:, None]
+            rise = (L - own) / np.where(transport > 0, np.inf, form.cost)
+            return max(float(np.max(rise)), 0.0)
+        assert form.target is not None
+        if form.family is None:
+            return float(np.ptp(L))
+        # F is c/2 times chi-squared nearby, and q.L - mu F gains Var(L) / (2 c mu).
+        spread = float(form.target @ np.square(L - form.target @ L))
+        return math.sqrt(max(spread, 1e-20) / (2.0 * (form.family.order or 1.0) * form.perception))
 
     def _unbound(self) -> None:
         """A perception that does not bind: Shannon's problem, its channel measured all the same."""
