@@ -1,15 +1,14 @@
 """What an AVIF file says about its own quantization: ``base_q_idx`` of the AV1 frame header.
 
-The frame is found through the ``pitm``, ``iloc`` and ``iprp`` boxes (ISO/IEC 14496-12); its header is
-read as far as the quantizer (AV1 specification, sections 5.5, 5.9, 5.9.12). As in
+The frame is found through the boxes (:mod:`veridical.photo.avif_boxes`); its header is read as far as the quantizer (AV1 specification, sections 5.5, 5.9, 5.9.12). As in
 :mod:`veridical.photo.formats.payload`, what is not covered gives ``None`` and nothing fails.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
+from veridical.photo.avif_boxes import read_avif_item
 from veridical.photo.formats.payload import CodedPayload
 
 __all__ = ["read_avif"]
@@ -31,95 +30,15 @@ class _Bits:
 
 def read_avif(data: bytes) -> CodedPayload:
     """Payload of an AVIF file; the quantizer is AV1's ``base_q_idx`` over 255."""
-    try:
-        item = _avif_colour_item(data)
-    except (IndexError, KeyError, struct.error, ValueError):
-        item = None
-    if item is None:
+    item = read_avif_item(data)
+    if not item.coded:
         return CodedPayload(max(1, len(data)), None)
-    coded, full = item
     try:
-        index = _av1_base_q_idx(coded)
+        index = _av1_base_q_idx(item.coded)
     except (IndexError, ValueError):
         index = None
     quantizer = None if index is None else index / 255
-    return CodedPayload(max(1, len(coded)), quantizer, chroma_full=full)
-
-
-def _boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
-    out = []
-    while start + 8 <= end:
-        size, name = struct.unpack(">I4s", data[start : start + 8])
-        head = 8
-        if size == 1:
-            size, head = struct.unpack(">Q", data[start + 8 : start + 16])[0], 16
-        elif size == 0:
-            size = end - start
-        if size < head or start + size > end:
-            break
-        out.append((name, start + head, start + size))
-        start += size
-    return out
-
-
-def _uint(data: bytes, pos: int, n: int) -> int:
-    if pos + n > len(data):
-        raise IndexError
-    return int.from_bytes(data[pos : pos + n], "big")
-
-
-def _avif_colour_item(data: bytes) -> tuple[bytes, bool] | None:
-    meta = next((b for b in _boxes(data, 0, len(data)) if b[0] == b"meta"), None)
-    if meta is None:
-        return None
-    inner = {name: (s, e) for name, s, e in _boxes(data, meta[1] + 4, meta[2])}
-    pitm, iloc = inner[b"pitm"][0], inner[b"iloc"]
-    primary = _uint(data, pitm + 4, 4 if data[pitm] else 2)
-    spans = _iloc_spans(data, *iloc, primary)
-    if not spans or sum(n for _, n in spans) > len(data):  # parts that overlap: not covered
-        return None
-    coded = b"".join(data[s : s + n] for s, n in spans)
-    full = False
-    for name, s, e in _boxes(data, *inner.get(b"iprp", (0, 0))):
-        if name == b"ipco":
-            av1c = next((b for b in _boxes(data, s, e) if b[0] == b"av1C"), None)
-            if av1c is not None:
-                flags = data[av1c[1] + 2]
-                full = not (flags >> 3 & 1 or flags >> 2 & 1)
-    return coded, full
-
-
-def _iloc_spans(data: bytes, pos: int, end: int, primary: int) -> list[tuple[int, int]]:
-    """Where an item's bytes are, as (start, length); empty if the box does not say it plainly."""
-    version = data[pos]
-    sizes = _uint(data, pos + 4, 2)
-    n_offset, n_length, n_base, n_index = (sizes >> s & 15 for s in (12, 8, 4, 0))
-    each = n_offset + n_length + (n_index if version else 0)
-    pos += 6
-    wide = 4 if version == 2 else 2
-    count, pos = _uint(data, pos, wide), pos + wide
-    spans = []
-    for _ in range(count):
-        ident, pos = _uint(data, pos, wide), pos + wide
-        if version:
-            if _uint(data, pos, 2) & 15:  # data inside another box: not covered
-                return []
-            pos += 2
-        pos += 2
-        base, pos = _uint(data, pos, n_base), pos + n_base
-        extents, pos = _uint(data, pos, 2), pos + 2
-        if pos + extents * each > end:
-            raise IndexError
-        if ident == primary:
-            if extents > 1 and not each:  # many times the whole file
-                return []
-            at = pos + (n_index if version else 0)
-            spans += [
-                (base + _uint(data, at + k * each, n_offset), _uint(data, at + k * each + n_offset, n_length))
-                for k in range(extents)
-            ]  # fmt: skip
-        pos += extents * each
-    return spans
+    return CodedPayload(len(item.coded), quantizer, chroma_full=item.chroma_full, grey=item.grey)
 
 
 def _av1_base_q_idx(coded: bytes) -> int | None:
