@@ -24,6 +24,8 @@ _DIRECTORIES = (0x8769, 0x8825)
 
 _HOLDERS = frozenset({"AVIF", "JPEG", "MPO", "PNG", "TIFF", "VDC", "WEBP"})
 """Formats that hold a colour profile, Exif and XMP, as Pillow names them."""
+_REWRITERS = frozenset({"AVIF", "TIFF"})
+"""Formats for which Pillow takes Exif apart: AVIF has a place of its own for the orientation."""
 _NO_GREY = frozenset({"WEBP"})
 _SEGMENT = 65_533
 _MOST_IN_JPEG = {"exif": _SEGMENT, "xmp": _SEGMENT - 29, "icc_profile": 255 * (_SEGMENT - 14)}
@@ -120,11 +122,14 @@ def prepared_for(
     most = _MOST_IN_JPEG if format_name in ("JPEG", "MPO") else {}
     if format_name not in _HOLDERS:
         most = dict.fromkeys(_NAMES, 0)
+    elif format_name in _REWRITERS and not _rewritable(kept.get("exif")):
+        most = {"exif": 0}
     for key in [k for k, limit in most.items() if len(kept.get(k, b"")) > limit]:
         if key == "exif":
             picture = _turned(picture, kept, format_name, notice)
+        size = len(kept.pop(key))
         notice(
-            f"{format_name} cannot hold {len(kept.pop(key)):,} bytes of {_NAMES[key]}; they are left out"
+            f"{size:,} bytes of {_NAMES[key]} do not go into a {format_name} file; they are left out"
         )
     options: dict[str, Any] = dict(kept)
     if format_name == "PNG" and "xmp" in kept:
@@ -139,17 +144,30 @@ def prepared_for(
     return picture, options
 
 
+def _rewritable(exif: bytes | None) -> bool:
+    """Whether Pillow can take Exif apart and put it together again."""
+    try:
+        parsed = Image.Exif()
+        parsed.load(exif or b"")
+        parsed.tobytes()
+    except Exception:  # noqa: BLE001 (as in metadata_of)
+        return False
+    return True
+
+
 def _turned(
     picture: Image.Image, kept: dict[str, bytes], format_name: str, notice: Notice
 ) -> Image.Image:
+    """The picture as its orientation shows it, which XMP must not say again."""
     exif = Image.Exif()
     exif.load(kept["exif"])
-    if exif.get(_ORIENTATION, 1) in (None, 1):
+    orientation = exif.get(_ORIENTATION)
+    if orientation not in range(2, 9):
         return picture
     notice(f"{format_name} has no place for the orientation; the pixels are turned instead")
     copy = picture.copy()
-    copy.info = dict(kept)
+    copy.info = {k: v for k, v in kept.items() if k == "xmp"}
+    copy.getexif()[_ORIENTATION] = orientation
     out = ImageOps.exif_transpose(copy)
-    if "xmp" in kept:
-        kept["xmp"] = bytes(out.info["xmp"])
+    kept.update(out.info)
     return out

@@ -9,23 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from veridical.photo.avif_boxes import read_avif_item
+from veridical.photo.formats.av1_grain import (
+    Bits,
+    ColourConfig,
+    FilmGrain,
+    read_colour_config,
+    read_grain,
+)
 from veridical.photo.formats.payload import CodedPayload
 
-__all__ = ["read_avif"]
+__all__ = ["Frame", "read_avif", "read_frame"]
 
-
-class _Bits:
-    """Most-significant-bit-first reader; reading past the end raises IndexError."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.pos = data, 0
-
-    def f(self, n: int) -> int:
-        value = 0
-        for _ in range(n):
-            value = value << 1 | self.data[self.pos >> 3] >> (7 - (self.pos & 7)) & 1
-            self.pos += 1
-        return value
+_GRAIN = (
+    "asks its decoder for film grain: the ordinary decoder lays it on, and realism 0 takes part of it for "
+    "coding noise and removes it"
+)
 
 
 def read_avif(data: bytes) -> CodedPayload:
@@ -33,15 +31,38 @@ def read_avif(data: bytes) -> CodedPayload:
     item = read_avif_item(data)
     if not item.coded:
         return CodedPayload(max(1, len(data)), None)
+    frame = read_frame(item.coded)
+    return CodedPayload(
+        len(item.coded),
+        None if frame is None else frame.base_q_idx / 255,
+        chroma_full=item.chroma_full,
+        grey=item.grey,
+        remarks=() if frame is None or frame.grain is None else (_GRAIN,),
+    )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the header of a key frame says.
+
+    Attributes:
+        base_q_idx: The quantizer, 0 to 255.
+        grain: Film grain that the decoder lays on; None without.
+    """
+
+    base_q_idx: int
+    grain: FilmGrain | None
+
+
+def read_frame(coded: bytes) -> Frame | None:
+    """The first key frame of a coded item; None for what is not covered. Never raises."""
     try:
-        index = _av1_base_q_idx(item.coded)
+        return _first_frame(coded)
     except (IndexError, ValueError):
-        index = None
-    quantizer = None if index is None else index / 255
-    return CodedPayload(len(item.coded), quantizer, chroma_full=item.chroma_full, grey=item.grey)
+        return None
 
 
-def _av1_base_q_idx(coded: bytes) -> int | None:
+def _first_frame(coded: bytes) -> Frame | None:
     pos, sequence = 0, None
     while pos < len(coded):
         header = coded[pos]
@@ -51,9 +72,9 @@ def _av1_base_q_idx(coded: bytes) -> int | None:
         if has_size:
             size, pos = _leb128(coded, pos)
         if kind == 1:
-            sequence = _sequence_header(_Bits(coded[pos : pos + size]))
+            sequence = _sequence_header(Bits(coded[pos : pos + size]))
         elif kind in (3, 6) and sequence is not None:
-            return _frame_header(_Bits(coded[pos : pos + size]), sequence)
+            return _frame_header(Bits(coded[pos : pos + size]), sequence)
         pos += size
     return None
 
@@ -82,10 +103,12 @@ class _Sequence:
     superres: bool
     width_bits: int
     height_bits: int
+    colour: ColourConfig
 
 
-def _sequence_header(b: _Bits) -> _Sequence | None:
-    b.f(3 + 1)  # profile, still_picture
+def _sequence_header(b: Bits) -> _Sequence | None:
+    profile = b.f(3)
+    b.f(1)  # still_picture
     reduced = b.f(1)
     if reduced:
         b.f(5)
@@ -132,10 +155,11 @@ def _sequence_header(b: _Bits) -> _Sequence | None:
         superres,
         width_bits,
         height_bits,
+        read_colour_config(b, profile),
     )
 
 
-def _frame_header(b: _Bits, s: _Sequence) -> int | None:
+def _frame_header(b: Bits, s: _Sequence) -> Frame | None:
     # Only a shown key frame is a still picture; anything else is not covered.
     if not s.reduced and (b.f(1) or b.f(2) != 0 or not b.f(1)):
         return None
@@ -155,11 +179,24 @@ def _frame_header(b: _Bits, s: _Sequence) -> int | None:
         width = (upscaled * 8 + denominator // 2) // denominator
     if b.f(1):
         b.f(32)
-    if screen and upscaled == width:
-        b.f(1)
+    block_copy = bool(screen and upscaled == width and b.f(1))
     if not s.reduced and not disable_cdf_update:
         b.f(1)
-    return b.f(8) if _skip_tile_info(b, width, height, superblock_128=s.superblock_128) else None
+    if not _skip_tile_info(b, width, height, superblock_128=s.superblock_128):
+        return None
+    index = b.f(8)
+    try:
+        grain = read_grain(
+            b,
+            s.colour,
+            index,
+            block_copy=block_copy,
+            superres=upscaled != width,
+            wide=s.superblock_128,
+        )
+    except IndexError:
+        grain = None
+    return Frame(index, grain)
 
 
 def _tile_log2(block: int, target: int) -> int:
@@ -169,7 +206,7 @@ def _tile_log2(block: int, target: int) -> int:
     return k
 
 
-def _skip_tile_info(b: _Bits, width: int, height: int, *, superblock_128: bool) -> bool:
+def _skip_tile_info(b: Bits, width: int, height: int, *, superblock_128: bool) -> bool:
     shift = 5 if superblock_128 else 4
     cols = (2 * ((width + 7) >> 3) + (1 << shift) - 1) >> shift
     rows = (2 * ((height + 7) >> 3) + (1 << shift) - 1) >> shift
