@@ -195,8 +195,10 @@ def load_picture(
         except Image.DecompressionBombError as cause:
             raise PictureTooLarge(too_large) from cause
         except UnidentifiedImageError as cause:
-            if whole is not None:
-                raise DamagedFile(f"{name} cannot be decoded: {remedy}") from cause
+            if len(known) == 1:
+                raise DamagedFile(
+                    f"{name} begins as a {known[0]} file and cannot be decoded: {remedy}"
+                ) from cause
             raise NotAnImage(
                 f"{name} is not a picture in a format that is opened ({', '.join(known)}); is it another kind "
                 "of file, or damaged?"
