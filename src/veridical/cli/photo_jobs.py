@@ -101,14 +101,18 @@ def output_format(suffix: str) -> str:
 def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) -> None:
     from PIL import Image
 
-    options: dict[str, Any] = dict(picture.info)
-    if format_name in ("JPEG", "WEBP", "AVIF"):
-        options["quality"] = 95
+    from veridical.photo.metadata import prepared_for
+
     if format_name in ("JPEG", "BMP", "PPM") and picture.mode in ("RGBA", "LA"):
         notice(f"{format_name} has no alpha; transparent parts are laid on white")
         white = Image.new("RGBA", picture.size, "white")
         white.alpha_composite(picture.convert("RGBA"))
+        info = picture.info
         picture = white.convert("L" if picture.mode == "LA" else "RGB")
+        picture.info = info
+    picture, options = prepared_for(picture, format_name, notice)
+    if format_name in ("JPEG", "WEBP", "AVIF"):
+        options["quality"] = 95
 
     def write(file: Any) -> None:
         try:
