@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="seeds to average over")
     parser.add_argument("--limit", type=int, help="pictures at most")
     arguments = parser.parse_args()
-    model = load_model(arguments.weights, arguments.device)
+    model = load_model(arguments.weights, device=arguments.device)
     rates = sorted(arguments.bpp)
     settings = {
         "model": model.digest, "generator": generator_digest(arguments.weights), "bpp": rates,
