@@ -81,7 +81,7 @@ def compare_folders(
         raise InvalidSetting("name a folder for the table of a comparison of folders: --out-dir D")
     pairs = _pairs(originals, files)
     make_folder(out_dir)
-    many = Many(compare_job, "comparing", engine, out_dir, Journal(out_dir / JOURNAL))
+    many = Many(compare_job, "comparing", engine, out_dir, Journal(out_dir / JOURNAL), writes=False)
     summary = many.run([PhotoJob(o, f, options) for o, f in pairs], again=force)
     results = {o.key: o.result["rows"] for o in summary.outcomes if o.error is None}
     if results:
