@@ -120,9 +120,10 @@ def load_network(
     name, options = provider(device)
     count = threads or _threads()
     with damaged_weights(path):
+        path.stat()
         if path.suffix == ".safetensors":
             raise BadWeights(
-                f"{path} is of an earlier version; train it again, or use that version"
+                f"{path} holds weights of an earlier version; train it again, or use that version"
             )
         found = [p.stat() for p in (path, path.with_suffix(".json"))]
         # A copy that keeps size and time has another inode or another time of its change.
