@@ -40,7 +40,7 @@ def coded() -> tuple[str, ...]:
 
 def comparison_table(rows: list[dict[str, Any]], title: str) -> Table:
     """A table of ``measure.photo.ComparisonRow``; columns that were not measured are left out."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=terminal.shown(title), title_justify="left")
     table.add_column("")
     shown = {k: v for k, v in _COLUMNS.items() if any(_measured(row[k]) for row in rows)}
     for name, _ in shown.values():
@@ -49,7 +49,7 @@ def comparison_table(rows: list[dict[str, Any]], title: str) -> Table:
         cells = [
             format(row[k], form) if _measured(row[k]) else "" for k, (_, form) in shown.items()
         ]
-        table.add_row(row["name"], *cells)
+        table.add_row(terminal.shown(row["name"]), *cells)
     return table
 
 
@@ -87,7 +87,7 @@ def compare_folders(
     if results:
         _write_csv(results, out_dir / "comparison.csv")
         terminal.out.print(comparison_table(_means(results), f"means of {len(results)} files"))
-        terminal.out.print(str(out_dir / "comparison.csv"), markup=False)
+        terminal.say(out_dir / "comparison.csv")
     check_all_done(summary)
 
 

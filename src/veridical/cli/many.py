@@ -139,10 +139,8 @@ def check_all_done(summary: Summary) -> None:
 
 def _say(outcome: Outcome) -> None:
     if outcome.error is not None:
-        terminal.err.print(
-            f"veridical: {outcome.key}: {outcome.error}", markup=False, soft_wrap=True
-        )
+        terminal.fail(f"{outcome.key}: {outcome.error}")
         return
     for sentence in outcome.result["notices"]:
         terminal.notice(f"{outcome.key}: {sentence}")
-    terminal.out.print(outcome.result["said"], markup=False, soft_wrap=True)
+    terminal.say(outcome.result["said"])

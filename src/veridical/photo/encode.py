@@ -6,15 +6,28 @@ from typing import Any
 
 from PIL import Image
 
-from veridical.errors import DamagedFile, InvalidSetting, UnsupportedFormat, VeridicalError
+from veridical.errors import (
+    DamagedFile,
+    InvalidSetting,
+    UnsupportedFormat,
+    VeridicalError,
+    typed_errors,
+)
 from veridical.photo.formats import Format, format_named
 from veridical.photo.image import Notice, silent
-from veridical.photo.options import DEFAULT_MAX_PIXELS, DecodeOptions, EncodeOptions, Target
+from veridical.photo.options import (
+    DEFAULT_MAX_PIXELS,
+    DecodeOptions,
+    EncodeOptions,
+    Target,
+    check_count,
+)
 from veridical.photo.reader import Source, open_source
 
 __all__ = ["encode"]
 
 
+@typed_errors()
 def encode(
     image: Source | Image.Image,
     *,
@@ -56,6 +69,7 @@ def encode(
         raise InvalidSetting(f"unknown setting {', '.join(sorted(unknown))}")
     chosen, settings = format_named(format), EncodeOptions(**options)
     chosen.check(target, settings)
+    max_pixels = check_count("max_pixels", max_pixels, 1)
     picture = open_source(image, max_pixels=max_pixels, notice=notice)
     data = chosen.encode(picture, target, settings, notice)
     _check_opens(data, chosen, picture, settings)
