@@ -132,5 +132,7 @@ def _write_csv(results: dict[str, Any], target: Path) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", "reconstruction", *_COLUMNS])
     for key, rows in results.items():
-        table.writerows([key, row["name"], *(row[k] for k in _COLUMNS)] for row in rows)
+        table.writerows(
+            [terminal.shown(key), row["name"], *(row[k] for k in _COLUMNS)] for row in rows
+        )
     write_whole(target, lambda file: file.write(text.getvalue().encode("utf-8")))

@@ -112,6 +112,8 @@ def _run(words: list[str]) -> int:
             app(prog_name="veridical")
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
+        if code == 130:  # Typer has caught it
+            raise KeyboardInterrupt from stop
     else:
         code = 0
     # What waits to be written is written here, where a full disk can still be told.
