@@ -57,9 +57,7 @@ def design(
 
     def say(outcome: Outcome) -> None:
         if outcome.error is not None:
-            terminal.err.print(
-                f"veridical: {outcome.key}: {outcome.error}", markup=False, soft_wrap=True
-            )
+            terminal.fail(f"{outcome.key}: {outcome.error}")
 
     if len(tasks) == 1:
         with terminal.progress("designing"):

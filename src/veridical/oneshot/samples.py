@@ -16,7 +16,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.errors import InvalidSetting
+from veridical.errors import InvalidSetting, typed_errors
 from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Objective, Problem
 from veridical.oneshot.sample_codec import TURNS, SampleCodec, composed, time_shared
@@ -31,6 +31,7 @@ Array = NDArray[np.float64]
 _MOST_ATOMS = 5_000
 
 
+@typed_errors()
 def design(
     samples: ArrayLike,
     *,
