@@ -198,7 +198,12 @@ def least_distortion(
     finite = FiniteSource(p, _squared(x, x))
     same, equal = _laws_at(finite, R, 0.0, 1e-7)
     scheme: Scheme = search_scheme(
-        x, p, nats=R * math.log(2), total=total * math.log(2), P=P, rounds=rounds,
+        x,
+        p,
+        nats=R * math.log(2),
+        total=total * math.log(2),
+        P=P,
+        rounds=rounds,
         starts=_starts(finite, R, equal),
     )
     shannon = shannon_distortion_lower(x, p, R)

@@ -159,7 +159,11 @@ class Search:
             point, _ = first_iterate(same, 0.0)
             point.q = law.copy()
             self.iterations += ascend(
-                point, EqualLaws(law), 0.0, 400, lambda here: self._see_equal(point, same, transport)
+                point,
+                EqualLaws(law),
+                0.0,
+                400,
+                lambda here: self._see_equal(point, same, transport),
             )
             if self.done or form.same:
                 return
