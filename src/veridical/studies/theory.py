@@ -60,7 +60,7 @@ def bm3() -> Record:
     shannon = bernoulli_rate_bits(_P_ONE, D, np.inf)
     first, second = bernoulli_thresholds(_P_ONE, fixed_p)
     # Where the perception is free, up to D1, the curve is Shannon's own.
-    apart = float(np.max(np.abs(np.where(D <= first[:, None], curves - shannon, 0.0))))
+    apart = float(np.max(np.abs(np.where(first[:, None] >= D, curves - shannon, 0.0))))
     facts = {"p": _P_ONE, "distance_from_shannon_before_d1": apart}
     return Record(
         "bm3",
