@@ -1,0 +1,201 @@
+"""What the headers of a JPEG file tell: tables, sampling, and the bytes that code the picture.
+
+```
+ SOI ─ APPn, COM (skipped) ─ DQT ─ SOF ─ DHT ─ SOS ─ scan data ─ ... ─ EOI ─ trailing bytes
+```
+One pass over the markers (ITU-T T.81, annex B). Bytes behind the end of the picture (a second
+picture, a gain map, a film, anything appended) are counted apart: they code nothing of it.
+Damaged input never raises: what cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+__all__ = ["CONDITIONS", "JpegHeader", "conditioning", "parse_jpeg_header"]
+
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_NO_LENGTH = frozenset((0x01, 0xD8, *range(0xD0, 0xD8)))
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_MOST_COMPONENTS = 4
+
+ZIGZAG = np.array(
+    sorted(
+        range(64),
+        key=lambda n: (n // 8 + n % 8, (n // 8, n % 8)[(n // 8 + n % 8 + 1) % 2]),
+    )
+)
+"""Row-major index of each coefficient in the order of the file (T.81, figure A.6), shape (64,)."""
+
+
+@dataclass(frozen=True)
+class JpegHeader:
+    """Headers of the first picture in a JPEG file.
+
+    Attributes:
+        width: In pixels; 0 if no frame header was found.
+        height: In pixels; 0 if no frame header was found.
+        sampling: (horizontal, vertical) sampling factors of each component.
+        tables: Quantization steps of each component, (8, 8) with rows by vertical frequency; None
+            where the file has no table.
+        progressive: Whether the picture comes in several refinements.
+        adobe_transform: Colour transform of an Adobe marker; None without one.
+        jfif: Whether there is a JFIF marker, which promises YCbCr.
+        scan_bytes: Bytes of entropy-coded data.
+        trailing: Bytes behind the end of the picture.
+        complete: Whether the end-of-image marker was found.
+    """
+
+    width: int = 0
+    height: int = 0
+    sampling: tuple[tuple[int, int], ...] = ()
+    tables: tuple[np.ndarray | None, ...] = ()
+    progressive: bool = False
+    adobe_transform: int | None = None
+    jfif: bool = False
+    scan_bytes: int = 0
+    trailing: int = 0
+    complete: bool = False
+
+    @property
+    def grey(self) -> bool:
+        """Whether the picture has one component."""
+        return len(self.sampling) == 1
+
+    @property
+    def chroma_step(self) -> tuple[int, int]:
+        """Pixels that one chroma sample covers, (columns, rows), relative to luma; (1, 1) if grey."""
+        if len(self.sampling) < 3:
+            return 1, 1
+        (h, v), (ch, cv) = self.sampling[0], self.sampling[1]
+        return max(1, h // max(1, ch)), max(1, v // max(1, cv))
+
+
+@dataclass
+class _State:
+    frame: dict[str, object] = field(default_factory=dict)
+    components: list[tuple[int, int, int]] = field(default_factory=list)
+    tables: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+def parse_jpeg_header(data: bytes) -> JpegHeader:
+    """Read the markers of a JPEG file; never raises, time linear in the length of the file."""
+    state = _State()
+    pos, scan_bytes, complete = 2, 0, False
+    while (found := _NEXT_MARKER.search(data, pos)) is not None:
+        pos, marker = found.end(), data[found.end() - 1]
+        if marker == 0xD9:
+            complete = True
+            break
+        if marker in _NO_LENGTH:
+            continue
+        if pos + 2 > len(data):
+            pos = len(data)
+            break
+        length = max(2, struct.unpack_from(">H", data, pos)[0])
+        _segment(state, marker, data[pos + 2 : pos + length])
+        pos = min(len(data), pos + length)
+        if marker == 0xDA:
+            end = _NEXT_MARKER.search(data, pos)
+            stop = len(data) if end is None else end.start()
+            scan_bytes += stop - pos
+            pos = stop
+    return JpegHeader(
+        sampling=tuple((h, v) for h, v, _ in state.components),
+        tables=tuple(state.tables.get(q) for _, _, q in state.components),
+        scan_bytes=scan_bytes,
+        trailing=len(data) - pos if complete else 0,
+        complete=complete,
+        **state.frame,  # type: ignore[arg-type]
+    )
+
+
+def _segment(state: _State, marker: int, body: bytes) -> None:
+    if marker == 0xDB:
+        _quantization_tables(state.tables, body)
+    elif marker in _FRAMES and len(body) >= 6 and not state.components:
+        height, width, n = struct.unpack_from(">HHB", body, 1)
+        state.frame |= {"width": width, "height": height, "progressive": marker in (0xC2, 0xC6)}
+        rows = [body[6 + 3 * i : 9 + 3 * i] for i in range(min(n, _MOST_COMPONENTS))]
+        state.components = [(r[1] >> 4, r[1] & 15, r[2]) for r in rows if len(r) == 3]
+    elif marker == 0xEE and body[:5] == b"Adobe" and len(body) >= 12:
+        state.frame["adobe_transform"] = body[11]
+    elif marker == 0xE0 and body[:5] == b"JFIF\0":
+        state.frame["jfif"] = True
+
+
+def _quantization_tables(tables: dict[int, np.ndarray], body: bytes) -> None:
+    pos = 0
+    while pos < len(body):
+        wide, ident = body[pos] >> 4, body[pos] & 15
+        raw = body[pos + 1 : pos + 1 + (128 if wide else 64)]
+        if len(raw) < (128 if wide else 64):
+            return
+        table = np.empty(64, dtype=np.int64)
+        table[ZIGZAG] = np.frombuffer(raw, dtype=">u2" if wide else "u1")
+        tables[ident] = np.maximum(table, 1).reshape(8, 8)
+        pos += 1 + len(raw)
+
+
+_UNKNOWN_STEP = 16.0
+_LOG2_BPP_RANGE = (-5.0, 3.0)
+
+_GENERAL = (
+    "avif", "webp", "jpeg", "log2_bpp", "quantizer", "quantizer_known", "chroma_full",
+    "grey", "progressive", "chroma_columns", "chroma_rows",
+)  # fmt: skip
+CONDITIONS: tuple[str, ...] = (
+    *_GENERAL,
+    *(f"luma_q_{k:02}" for k in range(64)),
+    *(f"chroma_q_{k:02}" for k in range(64)),
+)
+"""Names of the conditions in the order in which networks take them. The first seven are those of
+the networks that serve all formats."""
+
+
+def _log_steps(table: np.ndarray | None) -> np.ndarray:
+    """``log2(step) / 8``, shape (64,), rows by vertical frequency."""
+    steps = np.full(64, _UNKNOWN_STEP) if table is None else table.reshape(64).astype(float)
+    return np.log2(np.clip(steps, 1, 4096)) / 8
+
+
+def conditioning(header: JpegHeader, width: int, height: int) -> dict[str, float]:
+    """Conditions of the networks by name (:data:`CONDITIONS`).
+
+    Args:
+        header: Of the file.
+        width: Of the decoded picture in pixels.
+        height: Of the decoded picture in pixels.
+
+    Returns:
+        ``log2_bpp`` is half the binary logarithm of the scan data's bits per pixel, ``quantizer``
+        ``log2(mean luma step) / 4 - 1``, ``chroma_columns`` and ``chroma_rows`` binary logarithms
+        of the pixels that a chroma sample covers, ``luma_q_NN`` and ``chroma_q_NN``
+        ``log2(step) / 8`` for row-major frequencies; a grey picture's chroma has luma's steps.
+    """
+    luma = header.tables[0] if header.tables else None
+    chroma = header.tables[1] if len(header.tables) > 1 else luma
+    bpp = 8 * max(1, header.scan_bytes) / max(1, width * height)
+    lo, hi = _LOG2_BPP_RANGE
+    columns, rows = header.chroma_step
+    step = _UNKNOWN_STEP if luma is None else float(luma.mean())
+    values: Sequence[float] = (
+        0.0, 0.0, 1.0,
+        min(hi, max(lo, math.log2(bpp))) / 2,
+        2 * min(1.0, max(0.0, math.log2(step) / 8)) - 1,
+        float(luma is not None),
+        float(columns == rows == 1),
+        float(header.grey),
+        float(header.progressive),
+        math.log2(columns),
+        math.log2(rows),
+        *_log_steps(luma),
+        *_log_steps(chroma),
+    )  # fmt: skip
+    return dict(zip(CONDITIONS, (float(v) for v in values), strict=True))
