@@ -147,7 +147,7 @@ _UNKNOWN_STEP = 16.0
 _LOG2_BPP_RANGE = (-5.0, 3.0)
 
 _GENERAL = (
-    "avif", "webp", "jpeg", "log2_bpp", "quantizer", "quantizer_known", "chroma_full",
+    "avif", "webp", "jpeg", "half_log2_bpp", "quantizer", "quantizer_known", "chroma_full",
     "grey", "progressive", "chroma_columns", "chroma_rows",
 )  # fmt: skip
 CONDITIONS: tuple[str, ...] = (
@@ -174,7 +174,7 @@ def conditioning(header: JpegHeader, width: int, height: int) -> dict[str, float
         height: Of the decoded picture in pixels.
 
     Returns:
-        ``log2_bpp`` is half the binary logarithm of the scan data's bits per pixel, ``quantizer``
+        ``half_log2_bpp`` is half the binary logarithm of the scan data's bits per pixel, ``quantizer``
         ``log2(mean luma step) / 4 - 1``, ``chroma_columns`` and ``chroma_rows`` binary logarithms
         of the pixels that a chroma sample covers, ``luma_q_NN`` and ``chroma_q_NN``
         ``log2(step) / 8`` for row-major frequencies; a grey picture's chroma has luma's steps.

@@ -157,7 +157,7 @@ def scale_condition(header: JpegHeader, width: int, height: int) -> Condition:
     """The condition from which the residual scale is computed."""
     c = conditioning(header, width, height)
     return Condition(
-        "JPEG", 2 ** (2 * c["log2_bpp"]), (c["quantizer"] + 1) / 2, chroma_full=bool(c["chroma_full"])
+        "JPEG", 2 ** (2 * c["half_log2_bpp"]), (c["quantizer"] + 1) / 2, chroma_full=bool(c["chroma_full"])
     )
 
 
