@@ -30,7 +30,7 @@ __all__ = ["JpegSampler", "Piece", "Sources", "code", "fit_scale", "prepare_sour
 FINE = 80
 _SIDE = 512
 _DRAWINGS = 60  # of each kind
-SHARES = {"photograph": 0.70, "drawing": 0.15, "recompressed": 0.15}
+SHARES = {"photograph": 0.50, "drawing": 0.35, "recompressed": 0.15}
 _SETTINGS = ("jpeg-1", FINE, _SIDE, _DRAWINGS, sorted(SHARES.items()))
 _MODES: tuple[tuple[str, float], ...] = (("4:2:0", 0.48), ("4:4:4", 0.22), ("4:2:2", 0.12), ("grey", 0.18))
 

@@ -1,23 +1,26 @@
-"""The estimator for JPEG files: the U-Net for photographs, aligned to the 8x8 grid and told the tables.
+"""The estimator for JPEG files: a U-Net for photographs, and a head that knows the file's own quantizer.
 
 ```
- decoded ─┬─ unshuffle 4 ─ conv ─ (+ place in the 16x16 grid) ─ U-Net ─┬─ conv ─ times gate ──── shuffle 4 ─ times s ─┐
-          └─ DCT / steps ─ asinh ─ conv 1x1 ─ added at 1/8 ────────────┴─ conv 2 ─ times steps ─ inverse DCT ────────┴─ + decoded
+ decoded y ─ U-Net (as for every format) ─┬─ change ── DCT / steps ─┬──────── times gates ─ plus ─ times steps ─ inverse DCT ─ + y
+             │                            └─ features at 1/8 ─┐     │           │            │
+             └──── DCT / steps ──────────────────────────── sum ────┴─ blocks ──┴────────────┘
 ```
-The second path sees and corrects DCT coefficients in units of the file's own quantization steps, in
-which a correction lies within half a unit whatever the quality (but for files coded before). All new
-parts begin at zero: with the weights of a smaller network the whole begins as that.
+The head works on the file's 8x8 grid and in units of its quantization steps, in which a correction lies
+within half a unit whatever the quality (but for files coded before). For each coefficient it keeps,
+weakens or strengthens what the U-Net wants to change, and adds something of its own. It begins as if it
+were not there.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from veridical.photo.jpeg_header import CONDITIONS
-from veridical.photo.network import NetworkConfig, RestorationNetwork
+from veridical.photo.network import NetworkConfig, RestorationNetwork, _Block
 from veridical.photo.residual import detail, local_size
-from veridical.training.take_over import take_over
 
 __all__ = ["JpegEstimator"]
 
@@ -46,79 +49,93 @@ def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
-class JpegEstimator(RestorationNetwork):
+class JpegEstimator(nn.Module):
     """``forward(y, features, scale)`` gives the estimate and the local size of its error.
 
-    Shapes are those of ``photo.residual.estimate``; ``features`` are (n, len(CONDITIONS)).
+    Shapes are those of ``residual.estimate``; ``features`` are (n, len(CONDITIONS)).
+
+    Attributes:
+        network: The U-Net; it is told the first of the conditions.
+        n_basic: How many of them.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config)
-        w4, w8, _ = config.widths
-        self.embed[0] = nn.Linear(len(CONDITIONS), self.embed[2].in_features)
-        self.place = nn.Parameter(torch.zeros(1, w4, 4, 4))
-        self.coefficients = _zeroed(nn.Conv2d(192, w8, 1))
-        self.gate = _zeroed(nn.Conv2d(w4, 1, 1))
-        self.tail8 = _zeroed(nn.Conv2d(w4, 192, 2, stride=2))
+    def __init__(self, config: NetworkConfig, *, width: int = 96, blocks: int = 2) -> None:
+        super().__init__()
+        hidden = 64
+        self.network = RestorationNetwork(config)
+        self.n_basic: int = self.network.embed[0].in_features
+        self.embed = nn.Sequential(
+            nn.Linear(len(CONDITIONS), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+        )
+        self.from_trunk = nn.Conv2d(config.widths[0], width, 2, stride=2)
+        self.from_coefficients = nn.Conv2d(192, width, 1)
+        self.from_change = nn.Conv2d(192, width, 1)
+        self.place = nn.Parameter(torch.zeros(1, width, 2, 2))
+        self.blocks = nn.ModuleList(_Block(width, hidden) for _ in range(blocks))
+        self.to_gates = _zeroed(nn.Conv2d(width, 192, 1))
+        self.to_change = _zeroed(nn.Conv2d(width, 192, 1))
+        self.to_size = _zeroed(nn.Conv2d(width, 8, 1))
         transform = _dct()
         self.register_buffer("to_ycc", _TO_YCC[:, :, None, None], persistent=False)
         self.register_buffer("to_rgb", _TO_YCC.inverse()[:, :, None, None], persistent=False)
         self.register_buffer("dct", transform[:, :, None, None], persistent=False)
         self.register_buffer("idct", transform.T[:, :, None, None].contiguous(), persistent=False)
 
-    def start_from(self, other: RestorationNetwork) -> None:
-        """Begin as another network, whose conditions are the first of these."""
-        with torch.no_grad():
-            first = self.embed[0].weight
-            take_over(self, other)
-            old = other.embed[0].weight
-            first.zero_()
-            first[:, : old.shape[1]] = old
-
     def hidden_weights(self) -> list[nn.Parameter]:
-        """Weights of the convolutions between the first and the last."""
-        ends = ("head", "tail", "gate", "coefficients")
-        return [
-            p
-            for name, p in self.named_parameters()
-            if p.dim() == 4 and p.requires_grad and not name.startswith((*ends, "place"))
-        ]
+        """Weights of the head's convolutions between the first and the last."""
+        return [p for p in self.blocks.parameters() if p.dim() == 4]
 
-    def _per_block(self, x: Tensor, matrix: Tensor) -> Tensor:
+    def n_parameters(self) -> int:
+        """Number of trained numbers."""
+        return sum(p.numel() for p in self.parameters())
+
+    def kmac_per_pixel(self) -> float:
+        """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
+        own = [m for name, m in self.named_modules() if isinstance(m, nn.Conv2d) and not name.startswith("network")]
+        transforms = 3 * 3 * 64  # of three pictures, three channels each
+        return self.network.kmac_per_pixel() + (sum(m.weight.numel() for m in own) / 64 + transforms) / 1000
+
+    def _blockwise(self, x: Tensor, matrix: Tensor) -> Tensor:
         """A 64x64 matrix on the groups of 64 channels of (n, 192, height / 8, width / 8)."""
         n, _, h, w = x.shape
         return nn.functional.conv2d(x.reshape(3 * n, 64, h, w), matrix).reshape(n, 192, h, w)
 
-    def estimate(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """The estimate, and the trunk from which :meth:`sizes` are."""
-        steps = torch.exp2(
-            8 * torch.cat([features[:, _LUMA : _LUMA + 64], *[features[:, _CHROMA : _CHROMA + 64]] * 2], 1)
-        )[:, :, None, None] / 255  # fmt: skip
-        ycc = nn.functional.conv2d(y - 128 / 255, self.to_ycc)
-        coefficients = self._per_block(nn.functional.pixel_unshuffle(ycc, 8), self.dct)
-        h = self.embed(features)
-        shuffle = nn.functional.pixel_shuffle
+    def _coefficients(self, x: Tensor) -> Tensor:
+        """DCT of the YCbCr blocks of pictures, (n, 192, height / 8, width / 8)."""
+        ycc = nn.functional.conv2d(x, self.to_ycc)
+        return self._blockwise(nn.functional.pixel_unshuffle(ycc, 8), self.dct)
+
+    def trunk(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """What the U-Net alone gives: its change of the picture, and its last features at 1/4."""
         seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
-        a = self.head(nn.functional.pixel_unshuffle(seen, 4))
-        a = a + self.place.repeat(1, 1, a.shape[2] // 4, a.shape[3] // 4)
-        a = self.down4(a, h)
-        b = self.to8(a) + self.coefficients(torch.asinh(coefficients / steps))
-        b = self.down8(b, h)
-        c = self.mid16(self.to16(b), h)
-        b = self.up8(b + shuffle(self.from16(c), 2), h)
-        trunk = self.up4(a + shuffle(self.from8(b), 2), h)
-        change = shuffle(self.tail(trunk) * (2 * torch.sigmoid(self.gate(trunk))), 4) * scale
-        blocks = self._per_block(self.tail8(trunk) * steps, self.idct)
-        change = change + nn.functional.conv2d(shuffle(blocks, 8), self.to_rgb)
+        trunk = self.network._trunk(seen, features[:, : self.n_basic], None, None)  # noqa: SLF001
+        return scale * nn.functional.pixel_shuffle(self.network.tail(trunk), 4), trunk
+
+    def head(
+        self, y: Tensor, features: Tensor, change: Tensor, trunk: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The estimate, and the logarithms of two local sizes at 1/4 of the resolution."""
+        f = features
+        tables: Sequence[Tensor] = [f[:, _LUMA : _LUMA + 64], *[f[:, _CHROMA : _CHROMA + 64]] * 2]
+        steps = (torch.exp2(8 * torch.cat(list(tables), 1)) / 255)[:, :, None, None]
+        wanted = self._coefficients(change) / steps
+        a = self.from_trunk(nn.functional.silu(trunk))
+        a = a + self.from_coefficients(torch.asinh(self._coefficients(y - 128 / 255) / steps))
+        a = a + self.from_change(torch.asinh(4 * wanted))
+        a = a + self.place.repeat(1, 1, a.shape[2] // 2, a.shape[3] // 2)
+        h = self.embed(f)
+        for block in self.blocks:
+            a = block(a, h)
+        a = nn.functional.silu(a)
+        better = 2 * torch.sigmoid(self.to_gates(a)) * wanted + self.to_change(a)
+        pixels = nn.functional.pixel_shuffle(self._blockwise(better * steps, self.idct), 8)
+        change = nn.functional.conv2d(pixels, self.to_rgb)
         luma = nn.functional.conv2d(change, self.to_ycc[:1])
-        grey = features[:, _GREY, None, None, None]
-        return y + change + grey * (luma - change), trunk
+        change = change + f[:, _GREY, None, None, None] * (luma - change)
+        more = nn.functional.pixel_shuffle(self.to_size(a), 2)
+        return y + change, self.network.spread(trunk) + more
 
-    def sizes(self, trunk: Tensor) -> Tensor:
-        """Standard deviations of the error in units of the scale, from a trunk of ``estimate``."""
-        return local_size(self.spread(trunk))
-
-    def forward(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        x, trunk = self.estimate(y, features, scale)
-        return x, self.sizes(trunk)
+        x_mmse, log_size = self.head(y, features, *self.trunk(y, features, scale))
+        return x_mmse, local_size(log_size)

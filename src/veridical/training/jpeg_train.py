@@ -23,6 +23,7 @@ from torch import Tensor
 from veridical.photo.condition import ResidualScale
 from veridical.photo.jpeg_header import CONDITIONS, conditioning, parse_jpeg_header
 from veridical.photo.model import PhotoModel
+from veridical.photo.residual import local_size
 from veridical.photo.network import GRID, NetworkConfig, laid_out
 from veridical.training.drawings import HELD_OUT, KINDS, draw
 from veridical.training.flow_parts import spread_loss
@@ -34,6 +35,7 @@ from veridical.training.photo_parts import accelerator_for
 
 __all__ = ["JpegPreset", "restore", "train_jpeg", "validate"]
 
+_POWER = 0.8
 _FLOOR = 3e-6
 """Added to the squared error to expect, (0.44 of 255 levels)^2: rounding leaves 0.29."""
 
@@ -51,7 +53,7 @@ class Plateau(Schedule):
     def rate(self, step: int, peak: float | None = None) -> float:
         """Learning rate at a step."""
         peak = self.learning_rate if peak is None else peak
-        return peak * min(1.0, (step + 1) / 200, (self.steps - step) / self.decay)
+        return peak * min(1.0, (step + 1) / 50, (self.steps - step) / self.decay)
 
 
 @dataclass(frozen=True)
@@ -73,23 +75,25 @@ class JpegPreset:
 
 def jpeg_loss(network: JpegEstimator, x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> Tensor:
     """See the module."""
-    out, trunk = network.estimate(y, features, scale)
-    size = network.sizes(trunk.detach())
+    with torch.no_grad():
+        change, trunk = network.trunk(y, features, scale)
+    out, log_size = network.head(y, features, change, trunk)
+    size = local_size(log_size)
     expected = (size.detach() * scale).square().mean((1, 2, 3), keepdim=True)
-    error = ((out.float() - x).square() / (expected + _FLOOR)).mean()
+    weight = (expected + _FLOOR) ** _POWER * (scale**2) ** (1 - _POWER)
+    error = ((out.float() - x).square() / weight).mean()
     return error + 0.1 * spread_loss(x - out.detach().float(), size.float(), scale)
 
 
 def train_jpeg(
     sources: Sources,
     scale: ResidualScale,
-    start: PhotoModel | None,
+    start: PhotoModel,
     preset: JpegPreset,
     run: Path,
     *,
     seed: int = 1,
     seconds: float | None = None,
-    adjust: Callable[[JpegEstimator], None] = lambda network: None,
     report: Callable[[int, float, float], None] = lambda step, loss, seconds: None,
 ) -> tuple[torch.nn.Module, dict[str, float]] | None:
     """Train to the end of the schedule; ``None`` if ``seconds`` ran out, with a checkpoint.
@@ -100,14 +104,15 @@ def train_jpeg(
     accelerator = accelerator_for(preset)
     torch.manual_seed(seed)  # initial weights only
     network = JpegEstimator(preset.config())
-    if start is not None:
-        network.start_from(start.estimator)
-    adjust(network)
+    network.network.load_state_dict(start.estimator.state_dict())
+    for name, parameter in network.network.named_parameters():
+        parameter.requires_grad_(name.startswith("spread"))
     network = laid_out(network)
     sampler = JpegSampler(
         sources, scale, patch=preset.patch, batch_size=preset.batch_size, seed=seed
     )
 
+    trained = [p for p in network.parameters() if p.requires_grad]
     workers = 2 if accelerator.device.type == "cpu" else 1
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     coming: dict[int, Future[dict[str, np.ndarray]]] = {}
@@ -117,14 +122,14 @@ def train_jpeg(
         x, y = (b[k].permute(0, 3, 1, 2).float().div_(255) for k in ("source", "decoded"))
         with accelerator.autocast():
             value = jpeg_loss(model, x, y, b["features"], b["scale"][:, None, None, None])
-        return value.detach(), *torch.autograd.grad(value, list(model.parameters()))
+        return value.detach(), *torch.autograd.grad(value, trained)
 
     def loss(model: JpegEstimator, step: int) -> Tensor:
         batch = coming.pop(step).result() if step in coming else sampler.batch(step)
         parts = list(pool.map(lambda k: part(model, batch, k), range(workers)))
         coming[step + 1] = pool.submit(sampler.batch, step + 1)
         value, *gradients = (sum(p) / workers for p in zip(*parts, strict=True))
-        linear = sum((p * g).sum() for p, g in zip(model.parameters(), gradients, strict=True))
+        linear = sum((p * g).sum() for p, g in zip(trained, gradients, strict=True))
         return value + linear - linear.detach()  # whose gradient is that of the loss
 
     return train(
@@ -146,7 +151,7 @@ def restore(network: JpegEstimator, scale: ResidualScale, data: bytes) -> tuple[
     y = torch.nn.functional.pad(y, (0, -width % GRID, 0, -height % GRID), mode="replicate")
     y = y.contiguous(memory_format=torch.channels_last)
     s = torch.full((1, 1, 1, 1), scale(scale_condition(header, width, height)))
-    out, _ = network.estimate(y, features, s)
+    out, _ = network(y, features, s)
     out = out[0, :, :height, :width].clamp(0, 1).permute(1, 2, 0).numpy() * 255
     return decoded.astype(np.float32), out
 
