@@ -4,10 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
-LOCKS := requirements/torch.txt requirements/dev.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-BENCHMARKS := $(wildcard benchmarks/bench_*.py benchmarks/*/bench_*.py)
 CODE := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
@@ -18,20 +17,24 @@ CODE := $(wildcard src tests benchmarks examples)
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# torch goes first and alone: the exact pin is what selects the CPU build where one is offered.
-# The lock names every transitive package, so nothing is left to resolve.
-$(STAMP): $(LOCKS) pyproject.toml
+# What a user needs: no torch. The locks name every transitive package, so nothing is left to resolve.
+$(CORE): requirements/core.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "veridical needs Python 3.11 or newer; set PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --quiet -r requirements/torch.txt
-	$(PIP) install --quiet --no-deps -r requirements/dev.txt
+	$(PIP) install --quiet --no-deps -r requirements/core.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-install: $(STAMP) ## make the pinned environment in .venv
+# torch goes first and alone: the exact pin is what selects the CPU build where one is offered.
+$(STAMP): $(CORE) requirements/torch.txt requirements/dev.txt
+	$(PIP) install --quiet -r requirements/torch.txt
+	$(PIP) install --quiet --no-deps -r requirements/dev.txt
+	touch $@
 
-demo: $(STAMP) ## code sample photographs and write a page to look at: build/demo
+install: $(STAMP) ## make the pinned environment in .venv: everything that tests and training need
+
+demo: $(CORE) ## code a sample photograph and write a page to look at: build/demo (core install only)
 	$(BIN)/veridical demo --out build/demo
 
 test: $(STAMP) ## run the tests that need neither long nor a GPU (ARGS="-k name" for some)
@@ -58,9 +61,10 @@ format: $(STAMP) ## format the code and repair what the linter can repair
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-bench: $(STAMP) ## measure speed: import time, then every benchmarks/bench_*.py
+bench: $(STAMP) ## run the benchmarks that need no data: import time, decoding against other codecs, codes
 	$(BIN)/python benchmarks/import_time.py
-	$(if $(BENCHMARKS),$(BIN)/python -m pytest --benchmark-only $(BENCHMARKS) $(ARGS))
+	$(BIN)/python benchmarks/oneshot.py
+	$(BIN)/python benchmarks/limits.py
 
 $(VENV)/.docs: $(STAMP) requirements/docs.txt
 	$(PIP) install --quiet --no-deps -r requirements/docs.txt
@@ -72,7 +76,7 @@ docs: $(VENV)/.docs ## build the documentation site: build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	cp build/demo/demo.html build/site/demo.html
 
-lock: ## pin the newest versions that pyproject.toml allows: requirements/dev.txt
+lock: ## pin the newest versions that pyproject.toml allows: requirements/core.txt and dev.txt
 	requirements/lock.sh $(PYTHON)
 
 wheel: $(STAMP) ## build the wheel: dist/

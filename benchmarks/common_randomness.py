@@ -27,13 +27,13 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
-
-from veridical.measure import mse_unit
 from veridical.photo.learned.decode import decode_container
 from veridical.photo.learned.encode import LatentPicture, LearnedEncoder
 from veridical.photo.learned.model import DEFAULT_CODEC, LearnedModel, generator_path, load_codec
 from veridical.photo.learned.prior import QUALITY_STEPS
 from veridical.photo.learned.quantizers import QUANTIZERS
+
+from veridical.measure import mse_unit
 
 WITHIN = 0.01
 BESIDE = (0.6, 1.6)

@@ -4,13 +4,12 @@ python benchmarks/digits.py [--preset cpu] [--device cuda] [--pairs 5]
 """
 
 import argparse
-from dataclasses import replace
 
 import torch
 
-from veridical.estimate.ensemble import ConvolutionMode
-from veridical.training.digit_loop import Job, Limits, seconds_of_a_step
-from veridical.training.digit_rows import budget_named
+from veridical.studies.mnist.presets import budget_named
+from veridical.studies.mnist.training.adversarial import Job, Runtime, seconds_of_a_step
+from veridical.studies.mnist.training.layers import ConvolutionMode
 from veridical.training.loop import keep_memory
 
 
@@ -30,11 +29,11 @@ def main() -> None:
     rows = budget.rows[: given.pairs]
     for adversarial in (False, True):
         for mode in ConvolutionMode:
-            limits = replace(Limits(device=given.device), mode=mode)
+            runtime = Runtime(device=given.device, mode=mode)
             alone, together = (
                 seconds_of_a_step(
                     Job(name="benchmark", rows=part, adversarial=adversarial),
-                    budget, digits, limits, steps=given.steps,
+                    budget, digits, runtime, steps=given.steps,
                 ) / len(part)
                 for part in (rows[:1], rows)
             )  # fmt: skip

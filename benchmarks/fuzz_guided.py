@@ -54,9 +54,10 @@ def container_target() -> tuple[Test, list[bytes]]:
 
 def decode_target() -> tuple[Test, list[bytes]]:
     """``info`` and ``decode`` of small ``.vdc`` files, whole and what is whole of damaged ones."""
-    from veridical.photo.decode import decode
     from veridical.photo.facts import info
     from veridical.photo.learned import decode as _decode  # noqa: F401 (its code is watched)
+
+    from veridical.photo.decode import decode
 
     weights = GOLDEN / "tiny.safetensors"
 
@@ -74,8 +75,9 @@ def decode_target() -> tuple[Test, list[bytes]]:
 def headers_target() -> tuple[Test, list[bytes]]:
     """The readers of everyday headers, each on every input: they never raise, and stay in range."""
     from veridical.photo.avif_headers import read_avif
-    from veridical.photo.condition import condition_of
     from veridical.photo.headers import read_jpeg, read_webp
+
+    from veridical.photo.condition import condition_of
 
     def test(data: bytes) -> None:
         for name, read in (("AVIF", read_avif), ("WEBP", read_webp), ("JPEG", read_jpeg)):

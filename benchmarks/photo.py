@@ -18,11 +18,12 @@ import numpy as np
 from photo_rows import Records, Row, add_measures, picture_paths, pixels_of, tables
 from PIL import Image
 
-from veridical import encode, info
+from veridical import encode
 from veridical.errors import TargetUnreachable
 from veridical.measure import mse_unit
-from veridical.photo.decode import decode_picture
-from veridical.photo.reader import open_coded
+from veridical.photo.decode import decode_at
+from veridical.photo.formats import open_image
+from veridical.photo.options import DecodeOptions
 
 FORMATS = ("AVIF", "WEBP", "JPEG")
 
@@ -42,18 +43,18 @@ def measure(
     """One picture in one format at one rate."""
     truth = pixels_of(folder / picture)
     data = coded(Image.fromarray(truth), format, target_bits_per_pixel)
-    facts = info(data, steps=steps)
-    file = open_coded(data)
-    versions = {"ordinary": file.pixels}
-    for a in (0.0, 0.5, 1.0):
-        versions[f"{a:g}"] = np.asarray(decode_picture(file, realism=a, steps=steps).convert("RGB"))
+    file = open_image(data, DecodeOptions(steps=steps))
+    info, realisms = file.info, (0.0, 0.5, 1.0)
+    versions = {"ordinary": np.asarray(file.ordinary)}
+    for a, x in zip(realisms, decode_at(file, realisms), strict=True):
+        versions[f"{a:g}"] = np.asarray(x.convert("RGB"))
     row: Row = {
         "picture": picture,
         "format": format,
         "target_bits_per_pixel": target_bits_per_pixel,
-        "bits_per_pixel": facts.bits_per_pixel,
+        "bits_per_pixel": info.bits_per_pixel,
         "transport_cost": mse_unit(versions["0"], versions["1"]),
-        "predicted_mse": {f"{a:g}": facts.price.distortion_at(a) for a in (0.0, 0.5, 1.0)},
+        "predicted_mse": {f"{a:g}": info.price.distortion_at(a) for a in realisms},
     }
     return add_measures(row, truth, versions, out, stlpips=stlpips)
 

@@ -17,12 +17,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-
 from veridical.photo.learned import coding
 from veridical.photo.learned.coding import TileKey, decode_tile, encode_tile
 from veridical.photo.learned.prior import Prior, scale_of_row
 from veridical.photo.learned.quantizers import Scalar
 from veridical.photo.learned.transform import kmac_per_pixel
+
 from veridical.training.loop import keep_memory
 from veridical.training.photo_codec import CODEC_PRESETS, codec_loss, new_networks
 

@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 import veridical
-from veridical.photo.reader import open_coded
 
 CROP = (250, 130, 450, 300)
 SCALE = 2
@@ -29,7 +28,7 @@ def main() -> None:
         rows.append(
             [
                 ("original", original),
-                (f"{name}, {rate:.2f} bits/pixel", Image.fromarray(open_coded(file).pixels)),
+                (f"{name}, {rate:.2f} bits/pixel", veridical.open(file).ordinary),
                 ("realism 0", veridical.decode(file, realism=0)),
                 ("realism 0.5", veridical.decode(file, realism=0.5)),
                 ("realism 1", veridical.decode(file, realism=1)),

@@ -1,4 +1,4 @@
-"""Size of the noise that the flow of everyday files starts with: which one leaves the least distance?
+"""Size of the noise that the flow of conventional formats starts with: which one leaves the least distance?
 
     python benchmarks/start_noise.py ../shared/data/photos/val --every 2 --out runs/start-noise
 
@@ -6,7 +6,7 @@ A flow trained to the end would want the noise it was trained with (1). A small 
 that noise the shape of detail, and what it cannot is grain; less of it at the start leaves less at the
 end. For each format and rate: the Frechet distance on EfficientNet-Lite0 features of 64-pixel patches
 at realism 0, and for each size of the noise at realism 0.5 and 1: it should fall from one to the next.
-Every third picture is taken again, smaller or with grain, as in training. Records are kept, so a killed
+Every third picture is augmented (downscaled, film grain), as in training. Records are kept, so a killed
 run goes on. Choose on pictures of which no figure is reported.
 """
 
@@ -22,11 +22,11 @@ from PIL import Image
 
 from photo import FORMATS, coded
 from veridical.measure import frechet_with_error
-from veridical.photo.model import load_model
-from veridical.photo.noise import NoiseField
-from veridical.photo.reader import open_coded
-from veridical.photo.restore import photo_codec, restore
-from veridical.training.photo_retaken import retaken
+from veridical.photo.decode import decode_at
+from veridical.photo.formats import open_image
+from veridical.photo.options import DecodeOptions
+from veridical.photo.restoration import RestorationDecoder
+from veridical.training.augment import augment
 
 
 def measure(
@@ -37,13 +37,16 @@ def measure(
     truth = pixels_of(folder / picture)
     if again is not None:
         rng = np.random.default_rng(again)
-        truth = np.asarray(retaken(Image.fromarray(truth), rng, smallest_side=160))
-    file = open_coded(coded(Image.fromarray(truth), format, target_bits_per_pixel))
-    model = load_model(weights)
+        truth = np.asarray(augment(Image.fromarray(truth), rng, smallest_side=160))
+    data = coded(Image.fromarray(truth), format, target_bits_per_pixel)
+    options = DecodeOptions(weights=weights)
 
     def decoded(size: float, realism: float) -> np.ndarray:
-        codec = photo_codec(replace(model, start_noise={file.condition.format: size}))
-        return restore(file.pixels, file.condition, codec, realism=realism, noise=NoiseField(0))
+        file = open_image(data, options)
+        model = replace(file.decoder.model, start_noise=size)
+        # A cached property: what stands in its place is what is used.
+        vars(file)["decoder"] = RestorationDecoder(model, file.condition)
+        return np.asarray(decode_at(file, [realism])[0].convert("RGB"))
 
     versions = {"0": decoded(1.0, 0.0)}
     for s in sizes:

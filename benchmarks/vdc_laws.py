@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
-
 from veridical.photo.learned.coding import EntropyModel, TileKey, encode_tile
 from veridical.photo.learned.prior import LARGEST_HYPER
 from veridical.photo.learned.quantizers import Scalar
 from veridical.photo.learned.relaxed import TrainedCodec
 from veridical.photo.learned.transform import STRIDE
+
 from veridical.training.photo_codec import CODEC_PRESETS, load_networks
 from veridical.training.photo_pixels import centre_crops
 

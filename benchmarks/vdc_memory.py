@@ -18,10 +18,10 @@ import torch
 from PIL import Image
 from timing import peak
 from vdc_speed import avif, mosaic
-
-from veridical.bitstream.container import read
 from veridical.photo.learned.encode import LearnedEncoder
 from veridical.photo.learned.model import load_codec
+
+from veridical.bitstream.container import read
 
 
 def memory(

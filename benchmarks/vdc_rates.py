@@ -22,16 +22,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from photo_rows import Records, Row, picture_paths, pixels_of
 from PIL import Image
+from veridical.photo.learned import coding
+from veridical.photo.learned.encode import LearnedEncoder
+from veridical.photo.learned.model import load_codec, quality_number
+from veridical.photo.model import load_model
 
 from veridical import decode
 from veridical.bitstream.container import read
 from veridical.bitstream.tables import SymbolEncoder, TableSet
 from veridical.errors import InvalidSetting
 from veridical.measure import bd_rate_percent, psnr_db
-from veridical.photo.learned import coding
-from veridical.photo.learned.encode import LearnedEncoder
-from veridical.photo.learned.model import load_codec, quality_number
-from veridical.photo.model import load_model
 
 _JPEG = (5, 10, 15, 25, 40, 55, 70, 82, 90, 95)
 RIVALS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {

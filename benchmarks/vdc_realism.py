@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from photo_rows import Records, Row, add_measures, picture_paths, pixels_of, tables
 from PIL import Image
+from veridical.photo.learned.encode import LearnedEncoder
+from veridical.photo.learned.model import DEFAULT_CODEC, generator_path, load_codec
 
 from veridical import decode, info
 from veridical.errors import TargetUnreachable
 from veridical.measure import mse_unit
-from veridical.photo.learned.encode import LearnedEncoder
-from veridical.photo.learned.model import DEFAULT_CODEC, generator_path, load_codec
 
 REALISMS = (0.0, 0.5, 1.0)
 

@@ -32,14 +32,14 @@ import torch
 from photo_rows import picture_paths, pixels_of
 from PIL import Image
 from timing import interleaved
-
-from veridical.bitstream.container import read
-from veridical.bitstream.tables import SymbolDecoder
 from veridical.photo.learned import decode as decoding
 from veridical.photo.learned.encode import LearnedEncoder
 from veridical.photo.learned.model import LearnedModel, load_codec
 from veridical.photo.learned.prior import Prior
 from veridical.photo.learned.transform import kmac_per_pixel
+
+from veridical.bitstream.container import read
+from veridical.bitstream.tables import SymbolDecoder
 
 Works = dict[str, Callable[[], object]]
 MBT = "mbt2018-mean"

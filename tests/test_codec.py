@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from veridical.codec import Codec, resolve_realism
+from veridical.codec import PartsCodec, resolve_realism
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
 
@@ -31,7 +31,7 @@ class Posterior:
         return np.where(context, 1.0, -1.0) * np.abs(rng.standard_normal(x_mmse.shape))
 
 
-CODEC = Codec(Sign(), Centroid(), Posterior(), lambda index: Calibration(D, D))
+CODEC = PartsCodec(Sign(), Centroid(), Posterior(), lambda index: Calibration(D, D))
 
 
 def test_perception_is_met_at_the_predicted_price():
@@ -52,7 +52,7 @@ def test_realism_zero_reads_no_randomness():
         def generate(self, x_mmse, rng, context):
             raise AssertionError("not to be called")
 
-    codec = Codec(Sign(), Centroid(), Fails(), lambda index: Calibration(D, D))
+    codec = PartsCodec(Sign(), Centroid(), Fails(), lambda index: Calibration(D, D))
     out = codec.decode(np.array([True]), np.random.default_rng(0), realism=0)
     assert out[0] == math.sqrt(2 / math.pi)
 

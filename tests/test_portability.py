@@ -110,7 +110,7 @@ def test_text_files_name_their_encoding():
 def test_names_of_files_suit_every_system():
     # Oracle: what Windows forbids in names; and no two names of a folder may differ in case alone.
     from veridical.studies.catalogue import STUDIES
-    from veridical.training.digit_rows import TABLE, rows_of
+    from veridical.studies.mnist.table import TABLE, rows_of
 
     checkout = PACKAGE.parents[1]
     places = [

@@ -19,14 +19,16 @@ __version__ = "0.1.0"
 __all__ = [
     "Calibration",
     "Codec",
+    "DecodeOptions",
+    "EncodeOptions",
     "FileInfo",
-    "LearnedSettings",
     "VeridicalError",
     "__version__",
     "decode",
     "design",
     "encode",
     "info",
+    "open",
 ]
 
 if TYPE_CHECKING:
@@ -34,26 +36,31 @@ if TYPE_CHECKING:
     from veridical.errors import VeridicalError
     from veridical.interpolate import Calibration
     from veridical.oneshot.samples import design
-    from veridical.photo.decode import decode
-    from veridical.photo.encode import LearnedSettings, encode
-    from veridical.photo.facts import FileInfo, info
+    from veridical.photo.decode import decode, info
+    from veridical.photo.encode import encode
+    from veridical.photo.formats import open_image as open  # noqa: A004 (the word for it)
+    from veridical.photo.image import FileInfo
+    from veridical.photo.options import DecodeOptions, EncodeOptions
 
 _HOME = {
-    "Calibration": "veridical.interpolate",
-    "Codec": "veridical.codec",
-    "FileInfo": "veridical.photo.facts",
-    "LearnedSettings": "veridical.photo.encode",
-    "VeridicalError": "veridical.errors",
-    "decode": "veridical.photo.decode",
-    "design": "veridical.oneshot.samples",
-    "encode": "veridical.photo.encode",
-    "info": "veridical.photo.facts",
+    "Calibration": "veridical.interpolate:Calibration",
+    "Codec": "veridical.codec:Codec",
+    "DecodeOptions": "veridical.photo.options:DecodeOptions",
+    "EncodeOptions": "veridical.photo.options:EncodeOptions",
+    "FileInfo": "veridical.photo.image:FileInfo",
+    "VeridicalError": "veridical.errors:VeridicalError",
+    "decode": "veridical.photo.decode:decode",
+    "design": "veridical.oneshot.samples:design",
+    "encode": "veridical.photo.encode:encode",
+    "info": "veridical.photo.decode:info",
+    "open": "veridical.photo.formats:open_image",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
+        module, _, attribute = _HOME[name].partition(":")
+        value = getattr(import_module(module), attribute)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'veridical' has no attribute {name!r}")

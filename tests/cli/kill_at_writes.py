@@ -11,6 +11,7 @@ killed all along its way. What stands in the folder after each kill is looked at
 
 import contextlib
 import fnmatch
+import hashlib
 import io
 import json
 import os
@@ -42,10 +43,11 @@ def content(data):
     if data is None or not data.startswith(b"PK"):
         return data
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        out = {k: (a.dtype.str, a.shape, a.tobytes()) for k, a in archive.items() if k != "facts"}
-        if "facts" in archive.files:
-            facts = json.loads(str(archive["facts"]))
-            out["facts"] = {k: v for k, v in facts.items() if "seconds" not in k}
+        head = "__record__"
+        out = {k: (a.dtype.str, a.shape, a.tobytes()) for k, a in archive.items() if k != head}
+        if head in archive.files:
+            facts = json.loads(str(archive[head]))["facts"]
+            out[head] = {k: v for k, v in facts.items() if "seconds" not in k}
     return out
 
 
@@ -130,19 +132,19 @@ def digits(words):
     """The training of digits, with networks and data as small as they can be."""
     from dataclasses import replace
 
-    from veridical.estimate.digit_pairs import PairShape
-    from veridical.training import digit_rows, mnist
+    from veridical.studies.mnist import presets
+    from veridical.studies.mnist.training import run
 
-    shape = PairShape(
+    shape = presets.PairShape(
         side=8, encoder=(12,), hidden=10, base=2, channels=(4, 3, 2),
         kernels=((3, 2), (3, 1), (2, 1)), critic=(3, 4),
     )  # fmt: skip
-    quick = digit_rows.BUDGETS["quick"]
-    digit_rows.BUDGETS["quick"] = replace(
+    quick = presets.BUDGETS["quick"]
+    presets.BUDGETS["quick"] = replace(
         quick, digits=96, tested=40, shape=shape, epochs=(1, 1), classifier_epochs=1, batch=32,
         flow=replace(quick.flow, width=8, depth=1, steps=3, reflow_pairs=40, reflow_steps=3, batch=16),
     )  # fmt: skip
-    sys.exit(mnist.main(words))
+    sys.exit(run.main(words))
 
 
 def careless(words):
@@ -204,12 +206,12 @@ def whole(path):
         elif path.suffix == ".safetensors":
             from safetensors import safe_open
 
-            from veridical.photo.model import read_weights
-
             with safe_open(path, framework="pt") as file:
-                layout = json.loads((file.metadata() or {}).get("veridical", "{}")).get("layout")
-            if layout is not None:
-                read_weights(path, layout, "", kind="layout", otherwise="")  # its digest
+                list(file.keys())
+        elif path.suffix == ".onnx":
+            from veridical.photo.weights import read_card
+
+            read_card(path, hashlib.sha256(path.read_bytes()).hexdigest())
         elif path.suffix in (".png", ".jpg", ".avif", ".webp"):
             Image.open(path).load()
     except Exception as fault:  # noqa: BLE001 (whatever a damaged file makes a reader raise)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from veridical.errors import InvalidSetting, TargetUnreachable, UnsupportedFormat
-from veridical.photo.encode import EverydayEncoder, encode, format_of_suffix
+from veridical.photo.encode import encode
+from veridical.photo.formats import format_of_suffix
 
 FORMATS = ("AVIF", "WEBP", "JPEG")
 
@@ -68,12 +69,22 @@ def test_paths_and_bytes_are_pictures_too(photograph, tmp_path):
         {"max_bytes": 0},
         {"quality": 3, "bpp": 1.0},
         {"bpp": 1.0, "max_bytes": 10},
-        {"format": "PNG"},
+        {"quality": 2.5},
+        {"seed": 3},
+        {"colour": "blue"},
     ],
 )
-def test_settings_outside_their_domain(settings):
+def test_settings_outside_their_domain(photograph, settings):
     with pytest.raises(InvalidSetting):
-        EverydayEncoder(**settings)
+        encode(photograph, **settings)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_large_target_gives_the_highest_quality(photograph, name):
+    # Oracle: the file at quality 100; exact.
+    assert encode(photograph, format=name, max_bytes=10**9) == encode(
+        photograph, format=name, quality=100
+    )
 
 
 def test_too_long_a_side_is_said():
@@ -82,7 +93,7 @@ def test_too_long_a_side_is_said():
 
 
 def test_suffixes():
-    assert format_of_suffix(".JPG") == "JPEG"
+    assert format_of_suffix(".JPG").name == "JPEG"
     with pytest.raises(UnsupportedFormat, match="avif"):
         format_of_suffix(".png")
 

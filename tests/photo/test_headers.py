@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from veridical.photo.avif_headers import read_avif
-from veridical.photo.headers import read_jpeg, read_webp
+from veridical.photo.formats.av1_headers import read_avif
+from veridical.photo.formats.jpeg import read_jpeg
+from veridical.photo.formats.webp import read_webp
 
 # libaom's table from its 0..63 scale to base_q_idx (av1/encoder/av1_quantize.c).
 LIBAOM = {*range(0, 249, 4), 249, 255}

@@ -18,7 +18,9 @@ from veridical.errors import (
     VeridicalError,
 )
 from veridical.photo.encode import encode
-from veridical.photo.reader import open_coded, open_source, read_bytes
+from veridical.photo.formats import open_image
+from veridical.photo.options import DecodeOptions
+from veridical.photo.reader import open_source, read_bytes
 
 
 def png(picture):
@@ -30,7 +32,7 @@ def png(picture):
 def test_colours_are_the_ordinary_decoders(coded):
     # Oracle: Pillow; bit-exact.
     for name, data in coded.items():
-        picture = open_coded(data)
+        picture = open_image(data)
         assert picture.format == name
         assert not picture.grey
         assert np.array_equal(picture.pixels, np.asarray(Image.open(io.BytesIO(data))))
@@ -39,7 +41,7 @@ def test_colours_are_the_ordinary_decoders(coded):
 
 @pytest.mark.parametrize("name", ["AVIF", "WEBP", "JPEG"])
 def test_greyscale_stays_greyscale(photograph, name):
-    picture = open_coded(encode(photograph.convert("L"), format=name, quality=30))
+    picture = open_image(encode(photograph.convert("L"), format=name, quality=30))
     assert picture.grey
     assert np.ptp(picture.pixels, axis=2).max() == 0
 
@@ -51,7 +53,7 @@ def test_alpha_is_kept(photograph, name):
     alpha[40:150, 60:200] = 255
     rgba = photograph.copy()
     rgba.putalpha(Image.fromarray(alpha))
-    picture = open_coded(encode(rgba, format=name, quality=40))
+    picture = open_image(encode(rgba, format=name, quality=40))
     assert np.abs(picture.alpha.astype(int) - alpha).mean() < 2
 
 
@@ -95,9 +97,9 @@ def test_metadata_survives(photograph, name):
     source.info["icc_profile"] = profile
     source.info["exif"] = exif.tobytes()
     data = encode(source, format=name, quality=30)
-    picture = open_coded(data)
+    picture = open_image(data)
     assert picture.metadata["icc_profile"] == profile
-    out = picture.to_image(picture.pixels)
+    out = picture.finish(picture.pixels)
     buffer = io.BytesIO()
     out.save(buffer, "PNG", **out.info)
     again = Image.open(buffer)
@@ -109,7 +111,7 @@ def test_metadata_survives(photograph, name):
 def test_lossless_has_no_condition(photograph):
     buffer = io.BytesIO()
     photograph.save(buffer, "WEBP", lossless=True)
-    assert open_coded(buffer.getvalue()).condition is None
+    assert open_image(buffer.getvalue()).condition is None
 
 
 def test_refusals(coded, photograph, tmp_path):
@@ -118,15 +120,15 @@ def test_refusals(coded, photograph, tmp_path):
     with pytest.raises(MissingFile, match="folder"):
         read_bytes(tmp_path)
     with pytest.raises(NotAnImage, match="empty"):
-        open_coded(b"")
+        open_image(b"")
     with pytest.raises(NotAnImage, match="not a picture"):
-        open_coded(b"certainly not a picture, but long enough to be looked at" * 4)
+        open_image(b"certainly not a picture, but long enough to be looked at" * 4)
     with pytest.raises(UnsupportedFormat, match="PNG"):
-        open_coded(png(photograph))
+        open_image(png(photograph))
     with pytest.raises(PictureTooLarge, match="max-pixels"):
-        open_coded(coded["JPEG"], max_pixels=1000)
+        open_image(coded["JPEG"], DecodeOptions(max_pixels=1000))
     with pytest.raises(InvalidSetting):
-        open_coded(coded["JPEG"], max_pixels=0)
+        open_image(coded["JPEG"], DecodeOptions(max_pixels=0))
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked():
@@ -142,12 +144,12 @@ def test_truncation_is_noticed(coded, name):
     data = coded[name]
     for keep in (0.3, 0.6, 0.9):
         with pytest.raises((DamagedFile, NotAnImage)):
-            open_coded(data[: int(keep * len(data))])
+            open_image(data[: int(keep * len(data))])
 
 
 def test_pillows_limit_is_put_back(coded):
     before = Image.MAX_IMAGE_PIXELS
-    open_coded(coded["AVIF"], max_pixels=100_000)
+    open_image(coded["AVIF"], DecodeOptions(max_pixels=100_000))
     assert before == Image.MAX_IMAGE_PIXELS
 
 
@@ -160,7 +162,7 @@ def test_mutated_files_give_a_picture_or_a_typed_error(coded, data):
         mutated[data.draw(st.integers(0, len(mutated) - 1))] = data.draw(st.integers(0, 255))
     keep = data.draw(st.one_of(st.just(len(mutated)), st.integers(0, len(mutated))))
     try:
-        picture = open_coded(bytes(mutated[:keep]), max_pixels=4_000_000)
+        picture = open_image(bytes(mutated[:keep]), DecodeOptions(max_pixels=4_000_000))
     except VeridicalError:
         return
     assert picture.pixels.shape == (picture.height, picture.width, 3)

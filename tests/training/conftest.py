@@ -1,8 +1,9 @@
-"""Small pictures to train on and to validate on."""
+"""Small pictures to train on and to validate on, and one whole run of the networks of ``.vdc`` files."""
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +19,31 @@ def pictures(tmp_path_factory):
                 folder / name / f"{k}.png"
             )
     return folder
+
+
+@pytest.fixture(scope="session")
+def vdc_pictures(tmp_path_factory):
+    """Four photographs cut from one, a small picture and something that is no picture."""
+    data = pytest.importorskip("skimage.data")
+    out = tmp_path_factory.mktemp("pictures")
+    coffee = data.coffee()
+    for k in range(4):
+        Image.fromarray(coffee[60 * k : 60 * k + 120, 90 * k : 90 * k + 150]).save(out / f"{k}.png")
+    Image.fromarray(coffee[:40, :40]).save(out / "small.png")
+    (out / "text.png").write_text("no picture")
+    return out
+
+
+@pytest.fixture(scope="session")
+def vdc_run(vdc_pictures, tmp_path_factory):
+    """Folder of a whole run of the tiny preset by the command, and the weights file in it."""
+    import torch
+
+    from veridical.cli.main import app
+
+    torch.set_num_threads(1)
+    run = tmp_path_factory.mktemp("run")
+    words = ["train", "photo-codec", vdc_pictures, "--validation", vdc_pictures, "--run", run]
+    result = CliRunner().invoke(app, [*map(str, words), "--preset", "tiny"])
+    assert result.exit_code == 0, result.output
+    return run, run / "vdc.npz"

@@ -10,10 +10,11 @@ from PIL import Image
 
 import veridical
 from veridical.errors import BadWeights, InvalidSetting, TrainingData
-from veridical.photo.model import save_weights
-from veridical.photo.network import NetworkConfig, RestorationNetwork, laid_out
+from veridical.photo.weights import SHIPPED
 from veridical.training import loop, photo_run
+from veridical.training.augment import augment
 from veridical.training.loop import Schedule, train
+from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
 from veridical.training.photo_data import (
     Pairs,
     PairSampler,
@@ -21,7 +22,6 @@ from veridical.training.photo_data import (
     encode_at_random,
     prepare,
 )
-from veridical.training.photo_retaken import retaken
 from veridical.training.photo_run import run_all
 
 pytest.importorskip("accelerate")
@@ -29,7 +29,7 @@ pytest.importorskip("accelerate")
 
 @pytest.fixture(scope="module")
 def pairs(pictures, tmp_path_factory):
-    return prepare([pictures / "train"], tmp_path_factory.mktemp("pairs"))
+    return prepare([pictures / "train"], tmp_path_factory.mktemp("pairs"), format="JPEG")
 
 
 def test_decoded_and_source_lie_on_each_other(pairs):
@@ -58,11 +58,11 @@ def test_symmetries_are_eight():
     assert len(seen) == 8
 
 
-def test_a_picture_taken_again_is_smaller_and_mostly_grainy():
+def test_an_augmented_picture_is_smaller_and_mostly_grainy():
     # Oracle: the ranges that the function promises; grey pictures, where grain is at full size.
     # Of 60 pictures 40 +- 4 standard deviations (15) are grainy; levels within 10 % of the range.
     grey = Image.new("RGB", (400, 300), (128, 128, 128))
-    taken = [retaken(grey, np.random.default_rng(k), 160) for k in range(60)]
+    taken = [augment(grey, np.random.default_rng(k), 160) for k in range(60)]
     factors = [t.width / 400 for t in taken]
     assert 0.54 < min(factors) < 0.65
     assert 0.9 < max(factors) <= 1
@@ -76,21 +76,21 @@ def test_a_picture_taken_again_is_smaller_and_mostly_grainy():
 
 def test_a_small_picture_keeps_its_size():
     # Oracle: contract: patches need 160 pixels.
-    taken = [retaken(Image.new("RGB", (160, 400)), np.random.default_rng(k), 160) for k in range(5)]
+    taken = [augment(Image.new("RGB", (160, 400)), np.random.default_rng(k), 160) for k in range(5)]
     assert {t.size for t in taken} == {(160, 400)}
 
 
-def test_every_picture_is_coded_twice_in_each_format_and_once_again_retaken(pairs):
-    # Oracle: contract; a retaken picture has a source of its own.
+def test_every_picture_is_coded_twice_and_once_again_augment(pairs):
+    # Oracle: contract; an augmented picture has a source of its own.
     for name in ("0.png", "1.png", "2.png"):
         mine = [r for r in pairs.records if r["name"] == name]
         by_source = [sum(r["source"] == at for r in mine) for at in {r["source"] for r in mine}]
-        assert sorted(by_source) == [3, 6]
+        assert sorted(by_source) == [1, 2]
 
 
 def test_a_prepared_set_is_reused_and_recognised(pictures, pairs):
     before = (pairs.folder / "pixels.u8").stat().st_mtime_ns
-    again = prepare([pictures / "train"], pairs.folder)
+    again = prepare([pictures / "train"], pairs.folder, format="JPEG")
     assert again.digest == pairs.digest
     assert (pairs.folder / "pixels.u8").stat().st_mtime_ns == before
     with pytest.raises(TrainingData):
@@ -101,9 +101,9 @@ def test_no_usable_picture(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(b"no picture")
     with pytest.raises(TrainingData, match="no picture"):
-        prepare([tmp_path / "in"], tmp_path / "out")
+        prepare([tmp_path / "in"], tmp_path / "out", format="JPEG")
     with pytest.raises(TrainingData, match="neither"):
-        prepare([tmp_path / "in" / "a.png"], tmp_path / "out")
+        prepare([tmp_path / "in" / "a.png"], tmp_path / "out", format="JPEG")
 
 
 def test_noise_needs_more_than_a_byte_a_pixel():
@@ -135,7 +135,10 @@ def test_another_seed_means_other_files_and_other_batches(pictures, tmp_path, mo
     for seed in (0, 1, 1):
         run = tmp_path / str(len(seen))
         assert (
-            run_all([pictures / "train"], pictures / "val", run, preset="tiny", seed=seed) is None
+            run_all(
+                [pictures / "train"], pictures / "val", run, format="JPEG", preset="tiny", seed=seed
+            )
+            is None
         )
     zero, one, again = seen
     assert all(a != b for a, b in zip(zero, one, strict=True))
@@ -149,7 +152,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path, schedule):
 
     def network():
         torch.manual_seed(0)
-        return laid_out(RestorationNetwork(NetworkConfig(1, (8, 8, 8))))
+        return to_channels_last(RestorationNetwork(NetworkConfig(1, (8, 8, 8))))
 
     def train(model, *arguments, **options):
         return loop.train(model, *arguments, hidden=model.hidden_weights(), **options)
@@ -213,7 +216,7 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path):
     # Oracle: contract: the command's result opens a file; a second call does no stage again.
     arguments = ([pictures / "train"], pictures / "val", tmp_path)
     said = []
-    path = run_all(*arguments, preset="tiny", say=said.append)
+    path = run_all(*arguments, format="JPEG", preset="tiny", say=said.append)
     out = veridical.decode(
         veridical.encode(pictures / "val" / "0.png", format="JPEG", quality=20),
         weights=path,
@@ -224,36 +227,31 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path):
     assert card["training_data"]["pictures"] == 3
     assert any("stage flow" in s for s in said)
     said.clear()
-    run_all(*arguments, preset="tiny", say=said.append)
+    run_all(*arguments, format="JPEG", preset="tiny", say=said.append)
     assert not any("stage" in s for s in said)
 
 
 def test_settings_outside_their_domain(tmp_path):
     with pytest.raises(InvalidSetting, match="preset"):
-        run_all([tmp_path], tmp_path, tmp_path, preset="huge")
+        run_all([tmp_path], tmp_path, tmp_path, format="JPEG", preset="huge")
     with pytest.raises(InvalidSetting, match="seed"):
-        run_all([tmp_path], tmp_path, tmp_path, seed=-1)
+        run_all([tmp_path], tmp_path, tmp_path, format="JPEG", seed=-1)
     with pytest.raises(InvalidSetting):
         Schedule(0)
     with pytest.raises(InvalidSetting, match="hidden"):
         Schedule(2, hidden_rate=-1e-3)
 
 
-def test_weights_of_a_larger_network_are_no_start(pictures, pairs, tmp_path):
+def test_weights_of_a_larger_network_are_no_start(pictures, tmp_path):
     # Oracle: contract; nothing is prepared before.
-    from veridical.photo.price import PriceList
-
-    networks = [
-        RestorationNetwork(NetworkConfig(2, (16, 8, 8), spread=True)),
-        RestorationNetwork(NetworkConfig(5, (16, 8, 8), timed=True, bypass=8)),
-    ]
-    save_weights(
-        tmp_path / "w.safetensors", *networks, pairs.scale, PriceList.unknown(), {},
-        start_noise=dict.fromkeys(("AVIF", "WEBP", "JPEG"), 1.0),
-    )  # fmt: skip
     with pytest.raises(BadWeights, match="no room"):
         run_all(
-            [pictures / "train"], pictures / "val", tmp_path / "run", preset="tiny",
-            start=tmp_path / "w.safetensors",
+            [pictures / "train"], pictures / "val", tmp_path / "run", format="JPEG", preset="tiny",
+            start=SHIPPED / "jpeg.onnx",
         )  # fmt: skip
     assert not (tmp_path / "run" / "pairs").exists()
+
+
+def test_a_format_with_a_training_of_its_own(tmp_path):
+    with pytest.raises(InvalidSetting, match="photo-codec"):
+        run_all([tmp_path], tmp_path, tmp_path, format="VDC", preset="tiny")

@@ -53,7 +53,7 @@ def test_two_processes_equal_one_also_after_a_kill(pictures, tmp_path):
         time.sleep(0.01)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    assert not (tmp_path / "two" / "everyday.safetensors").exists()
+    assert not (tmp_path / "two" / "jpeg.onnx").exists()
     two = subprocess.run(words, env=quiet(), capture_output=True, text=True, check=False)
     assert two.returncode == 0, two.stderr
     for stage in STAGES:
@@ -61,6 +61,6 @@ def test_two_processes_equal_one_also_after_a_kill(pictures, tmp_path):
         assert a.keys() == b.keys()
         for name, value in a.items():
             np.testing.assert_allclose(b[name], value, rtol=0, atol=1e-6, err_msg=f"{stage} {name}")
-    assert (tmp_path / "two" / "everyday.safetensors").exists()
+    assert (tmp_path / "two" / "jpeg.onnx").exists()
     # Both took part: each notes the rows of the reflow that it drew.
     assert len(list((tmp_path / "two").glob("reflow.done-*-of-2"))) == 2

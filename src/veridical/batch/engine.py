@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from veridical.batch.tasks import Outcome, Task
-from veridical.errors import InvalidSetting, MissingDependency, VeridicalError
+from veridical.errors import InvalidSetting, VeridicalError
+from veridical.extras import missing, require
 
 __all__ = ["Engine", "connected", "until_death"]
 
@@ -102,8 +103,7 @@ def _threads(engine: Engine) -> Iterator[None]:
         if not engine.torch:
             yield
             return
-        import torch
-
+        torch = require("torch")
         before = torch.get_num_threads()
         torch.set_num_threads(engine.threads)
         try:
@@ -151,7 +151,5 @@ def _connect(engine: Engine, stack: ExitStack) -> None:
                 get_client()
             except ValueError:
                 stack.enter_context(Client(n_workers=engine.workers, threads_per_worker=1))
-    except ImportError as cause:
-        raise MissingDependency(
-            f'the engine {engine.name} needs its package: pip install "veridical[cluster]"'
-        ) from cause
+    except ModuleNotFoundError as cause:
+        raise missing(cause) from cause

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
 from veridical.block.group_encoder import GroupEncoder, GroupWords
-from veridical.codec import Codec, resolve_realism
+from veridical.codec import PartsCodec, resolve_realism
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
 from veridical.quantize.group import NestedChain
@@ -94,7 +94,7 @@ class GroupGenerator:
 
 
 @dataclass(frozen=True)
-class GroupCodec(Codec[Array, Whole, np.random.Generator]):
+class GroupCodec(PartsCodec[Array, Whole, np.random.Generator]):
     """A codec of blocks of ``n`` symbols.
 
     Attributes:

@@ -24,7 +24,7 @@ from veridical.block.lattice_parts import (
     scale_at_rate,
     typical,
 )
-from veridical.codec import Codec
+from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.lattice import LatticeEstimator
 from veridical.interpolate import Calibration
@@ -41,7 +41,7 @@ _MOST_SIMILAR = 16
 
 
 @dataclass(frozen=True)
-class LatticeCodec(Codec[Array, Whole, np.random.Generator]):
+class LatticeCodec(PartsCodec[Array, Whole, np.random.Generator]):
     """A lattice code for blocks of independent normal samples.
 
     Attributes:

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.block.codebook import MOST_INDEX_BITS, MOST_TOTAL_BITS
 from veridical.block.cosine import conveyed_share
 from veridical.block.random_coding import RandomCode, random_code
-from veridical.codec import Codec
+from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration, check_perception
 from veridical.random import random_words
@@ -144,7 +144,7 @@ class _Side:
 
 
 @dataclass(frozen=True)
-class VectorCode(Codec[Array, Whole, np.random.Generator]):
+class VectorCode(PartsCodec[Array, Whole, np.random.Generator]):
     """Random codes side by side; prices and perceptions are *per vector*.
 
     Attributes:

@@ -25,7 +25,7 @@ from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
 from veridical.block.channels import CellChannel, SphereChannel, SymbolChannel
 from veridical.block.codebook import SphereCodebook
 from veridical.block.cosine import BestCosine, conveyed_share, is_number, mean_length
-from veridical.codec import Codec
+from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
 from veridical.interpolate import Calibration
@@ -61,7 +61,7 @@ class ScaledWords:
 
 
 @dataclass(frozen=True)
-class RandomCode(Codec[Array, Whole, np.random.Generator]):
+class RandomCode(PartsCodec[Array, Whole, np.random.Generator]):
     """A random code of Gaussian blocks; prices and perceptions are *per sample* (block / n).
 
     Attributes:

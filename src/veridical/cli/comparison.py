@@ -16,19 +16,26 @@ from veridical.cli.files import expand
 from veridical.cli.many import JOURNAL, Many, check_all_done
 from veridical.cli.photo_jobs import PhotoJob, compare_job
 from veridical.errors import InvalidSetting, MissingFile
+from veridical.photo.options import DecodeOptions
 from veridical.studies.records import make_folder
 from veridical.writing import write_whole
 
-__all__ = ["CODED", "PICTURES", "compare_folders", "comparison_table"]
+__all__ = ["PICTURES", "coded", "compare_folders", "comparison_table"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp")
-CODED = (".avif", ".webp", ".jpg", ".jpeg", ".vdc")
 _COLUMNS = {
     "psnr_db": ("PSNR dB", ".2f"),
     "predicted_psnr_db": ("predicted dB", ".2f"),
     "stlpips": ("ST-LPIPS", ".4f"),
     "frechet": ("patch Frechet", ".3f"),
 }
+
+
+def coded() -> tuple[str, ...]:
+    """Suffixes of coded files."""
+    from veridical.photo.formats import suffixes
+
+    return suffixes()
 
 
 def comparison_table(rows: list[dict[str, Any]], title: str) -> Table:
@@ -54,7 +61,7 @@ def compare_folders(
     originals: Path,
     files: Path,
     out_dir: Path | None,
-    settings: dict[str, Any],
+    options: DecodeOptions,
     *,
     engine: Engine,
     force: bool,
@@ -75,7 +82,7 @@ def compare_folders(
     pairs = _pairs(originals, files)
     make_folder(out_dir)
     many = Many(compare_job, "comparing", engine, out_dir, Journal(out_dir / JOURNAL))
-    summary = many.run([PhotoJob(o, f, settings) for o, f in pairs], again=force)
+    summary = many.run([PhotoJob(o, f, options) for o, f in pairs], again=force)
     results = {o.key: o.result["rows"] for o in summary.outcomes if o.error is None}
     if results:
         _write_csv(results, out_dir / "comparison.csv")
@@ -90,7 +97,7 @@ def _pairs(originals: Path, files: Path) -> list[tuple[Path, Path]]:
     for path in expand([originals], PICTURES):
         known.setdefault(path.relative_to(originals).with_suffix(""), []).append(path)
     pairs = []
-    for path in expand([files], CODED):
+    for path in expand([files], coded()):
         found = known.get(path.relative_to(files).with_suffix(""), [])
         if len(found) != 1:
             raise MissingFile(

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from veridical.cli import terminal
-from veridical.errors import MissingDependency, TargetUnreachable, UnwritableOutput
+from veridical.errors import TargetUnreachable, UnwritableOutput
+from veridical.photo.options import DEFAULT_STEPS
 from veridical.writing import write_whole
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from veridical.photo.opened import Settings
+    from veridical.photo.options import DecodeOptions
     from veridical.photo.page import PageFile
 
 __all__ = ["demo"]
@@ -26,39 +27,34 @@ def demo(
         "demo"
     ),
     bpp: Annotated[float, typer.Option(help="Bits per pixel to aim for.")] = 0.2,
-    steps: Annotated[int, typer.Option(help="Steps of the generator.")] = 4,
+    steps: Annotated[int, typer.Option(help="Steps of the generator.")] = DEFAULT_STEPS,
     seed: Annotated[int, typer.Option(help="Same seed, same picture.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Code a photograph in each format, decode it at realism 0, 0.5 and 1, and show it on a page.
 
-    The photograph comes with scikit-image. Files in the folder are replaced. The .vdc format takes
-    part if its weights are installed.
+    Files in the folder are replaced. Perceptual distances are measured where the extra ``metrics`` is
+    installed.
     """
-    from PIL import Image
+    from importlib.resources import files
 
-    from veridical.photo.learned import model as learned
-    from veridical.photo.opened import Settings
+    from veridical.photo.formats import FORMATS
+    from veridical.photo.options import DecodeOptions
     from veridical.photo.page import page
+    from veridical.photo.reader import open_source
 
-    try:
-        from skimage import data as photographs
-    except ImportError as cause:
-        raise MissingDependency(
-            'the demo photograph comes with scikit-image: pip install "veridical[demo]"'
-        ) from cause
-    original = Image.fromarray(photographs.coffee())
-    settings = Settings(seed, steps, device)
+    original = open_source(files("veridical.photo").joinpath("demo.webp").read_bytes())
+    options = DecodeOptions(seed=seed, steps=steps, device=device)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
         raise UnwritableOutput(
             f"cannot make the folder {out}: {cause.strerror or cause}"
         ) from cause
-    formats = [("AVIF", "avif"), ("WEBP", "webp"), ("JPEG", "jpg")]
-    if learned.DEFAULT_CODEC.exists():
-        formats.append(("VDC", "vdc"))
-    coded = [_shown(original, name, out / f"coffee.{end}", bpp, settings) for name, end in formats]
+    coded = [
+        _shown(original, name, out / f"coffee{one.suffixes[0]}", bpp, options)
+        for name, one in FORMATS.items()
+    ]
     html = page(original, [file for file in coded if file is not None])
     write_whole(out / "demo.html", lambda f: f.write(html.encode("utf-8")))
     terminal.out.print(
@@ -67,7 +63,7 @@ def demo(
 
 
 def _shown(
-    original: Image.Image, format_name: str, target: Path, bpp: float, settings: Settings
+    original: Image.Image, format_name: str, target: Path, bpp: float, options: DecodeOptions
 ) -> PageFile | None:
     """Code in one format, print the table, write file and pictures.
 
@@ -77,18 +73,18 @@ def _shown(
     import numpy as np
 
     from veridical.cli.comparison import comparison_table
-    from veridical.measure.photo import compare_opened
-    from veridical.photo.opened import open_file
+    from veridical.measure.photo import compare_image
+    from veridical.photo.formats import open_image
     from veridical.photo.page import PageFile
 
     with terminal.progress(format_name) as update:
         data = _coded(original, format_name, bpp)
-        file = open_file(data, settings)
-        rows, pictures = compare_opened(
-            np.asarray(original), file, notice=terminal.notice, progress=update
+        file = open_image(data, options)
+        rows, pictures = compare_image(
+            np.asarray(original), file, options, notice=terminal.notice, progress=update
         )
-    facts = file.facts
-    title = f"{format_name}, {facts.bits_per_pixel:.3f} bits per pixel, {facts.n_bytes:,} bytes"
+    i = file.info
+    title = f"{format_name}, {i.bits_per_pixel:.3f} bits per pixel, {i.n_bytes:,} bytes"
     table = comparison_table([asdict(row) for row in rows], title)
     terminal.out.print(table)
     write_whole(target, lambda f: f.write(data))
@@ -99,7 +95,7 @@ def _shown(
         return None
     cells = zip(*(column.cells for column in table.columns), strict=True)
     return PageFile(
-        title, pictures[0.0], pictures[1.0], file.ordinary, facts.price if facts.priced else None,
+        title, pictures[0.0], pictures[1.0], file.ordinary, i.price,
         [str(c.header) for c in table.columns], [[str(x) for x in row] for row in cells],
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from veridical.cli.study import study
 from veridical.cli.train import train_app
 from veridical.cli.view import view
 from veridical.errors import SomeFailed, VeridicalError
+from veridical.extras import missing
 
 __all__ = ["app", "main"]
 
@@ -74,6 +75,9 @@ def main() -> None:
     except VeridicalError as error:
         typer.echo(f"veridical: {error}", err=True)
         sys.exit(3 if isinstance(error, SomeFailed) else 2)
+    except ModuleNotFoundError as cause:
+        typer.echo(f"veridical: {missing(cause)}", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("veridical: interrupted", err=True)
         sys.exit(130)

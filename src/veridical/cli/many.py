@@ -54,7 +54,9 @@ class Many:
             seen = [stat.st_size, stat.st_mtime_ns]
         except OSError:
             seen = []
-        text = json.dumps([__version__, seen, job.settings], sort_keys=True, default=str)
+        text = json.dumps(
+            [__version__, seen, job.options, job.encoding], sort_keys=True, default=str
+        )
         inside = job.target.is_relative_to(self.folder)
         name = job.target.relative_to(self.folder) if inside else job.target
         return Task(name.as_posix(), job, hashlib.sha256(text.encode()).hexdigest()[:16])

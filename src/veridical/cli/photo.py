@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +12,11 @@ from rich.table import Table
 
 from veridical.batch import Engine, Journal
 from veridical.cli import terminal
-from veridical.cli.comparison import CODED, PICTURES, compare_folders, comparison_table
+from veridical.cli.comparison import PICTURES, coded, compare_folders, comparison_table
 from veridical.cli.files import jobs, read_list
 from veridical.cli.many import JOURNAL, EngineName, Jobs, Many, check_all_done
 from veridical.cli.photo_jobs import PhotoJob, compare_job, decode_job, encode_job, output_format
-from veridical.photo.defaults import DEFAULT_STEPS, DEFAULT_TILE
+from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_STEPS, DEFAULT_TILE, DecodeOptions
 
 __all__ = ["compare", "decode", "encode", "info"]
 
@@ -31,19 +32,18 @@ OutDir = Annotated[
     Path | None, typer.Option("--out-dir", "-o", help="Folder for the results of many inputs.")
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing outputs.")]
-MaxPixels = Annotated[
-    int | None, typer.Option(help="Largest picture accepted, in pixels (default 178,956,970).")
-]
+MaxPixels = Annotated[int, typer.Option(help="Largest picture accepted, in pixels.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same picture.")]
 Steps = Annotated[int, typer.Option(help="Steps of the generator: more is slower and finer.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Weights = Annotated[Path | None, typer.Option(help="Own weights file instead of the shipped one.")]
-
-
-def _limit(max_pixels: int | None) -> int:
-    from veridical.photo.reader import DEFAULT_MAX_PIXELS
-
-    return DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
+Threads = Annotated[
+    int | None,
+    typer.Option(help="Threads of the networks (default: the cores; one with --out-dir)."),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="Own weights: a file, or a folder of several, instead of the shipped ones."),
+]
 
 
 def _named(paths: list[Path] | None, from_list: Path | None) -> list[Path]:
@@ -68,19 +68,20 @@ def _all(
         ((source, target),) = jobs(paths, None, suffix, named, lambda s, t: force)
         check(target)
         with terminal.progress(f"{title} {source.name}") as update:
-            job = PhotoJob(source, target, settings)
-            said = work(job, terminal.notice, update)["said"]
+            said = work(PhotoJob(source, target, **settings), terminal.notice, update)["said"]
         terminal.out.print(said, markup=False)
         return
     many = Many(work, title, engine, out_dir, Journal(out_dir / JOURNAL))
+    if "options" in settings:
+        settings = {"options": replace(settings["options"], threads=engine.threads)}
 
     def replaces(source: Path, target: Path) -> bool:
-        return force or many.own_leftover(PhotoJob(source, target, settings))
+        return force or many.own_leftover(PhotoJob(source, target, **settings))
 
     pairs = jobs(paths, out_dir, suffix, named, replaces)
     for _, target in pairs:
         check(target)
-    check_all_done(many.run([PhotoJob(s, t, settings) for s, t in pairs], again=force))
+    check_all_done(many.run([PhotoJob(s, t, **settings) for s, t in pairs], again=force))
 
 
 def encode(
@@ -102,7 +103,7 @@ def encode(
     workers: Jobs = None,
     engine: EngineName = "loky",
     force: Force = False,
-    max_pixels: MaxPixels = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     quantizer: Annotated[
         str, typer.Option(help=".vdc only: scalar; dither or e8 for common randomness.")
     ] = "scalar",
@@ -113,33 +114,22 @@ def encode(
     weights: Weights = None,
 ) -> None:
     """Code photographs as small AVIF, WebP or JPEG files that open everywhere, or as .vdc files."""
-    from veridical.photo.encode import (
-        LearnedSettings,
-        everyday_encoder,
-        format_of_suffix,
-        learned_encoder,
-    )
+    from veridical.photo.formats import format_of_suffix
+    from veridical.photo.options import EncodeOptions, Target
 
-    learned = LearnedSettings(quantizer, seed, realism, weights)
-
+    options = {"quantizer": quantizer, "seed": seed, "realism": realism, "weights": weights}
+    wanted, own = Target(quality=quality, bpp=bpp, max_bytes=max_bytes), EncodeOptions(**options)
     suffix = "." + format.lower().lstrip(".")
     format_of_suffix(suffix)
-
-    def check(target: Path) -> None:
-        name = format_of_suffix(target.suffix)
-        if name == "VDC":
-            learned_encoder(learned, quality, bpp, max_bytes)
-        else:
-            everyday_encoder(name, quality, bpp, max_bytes, learned)
-
     _all(
         encode_job, _named(paths, from_list), out_dir, suffix, named=PICTURES, force=force, title="coding",
         settings={
-            "quality": quality, "bpp": bpp, "max_bytes": max_bytes, "learned": learned,
-            "max_pixels": _limit(max_pixels),
+            "encoding": {
+                "quality": quality, "bpp": bpp, "max_bytes": max_bytes, "max_pixels": max_pixels, **options,
+            }
         },
-        check=check,
-        engine=Engine(engine, workers, torch=format_of_suffix(suffix) == "VDC"),
+        check=lambda target: format_of_suffix(target.suffix).check(wanted, own),
+        engine=Engine(engine, workers),
     )  # fmt: skip
 
 
@@ -158,6 +148,7 @@ def decode(
     seed: Seed = 0,
     steps: Steps = DEFAULT_STEPS,
     device: Device = "auto",
+    threads: Threads = None,
     tile: Annotated[
         int, typer.Option(help="Side of the tiles in pixels, a multiple of 16; bounds memory.")
     ] = DEFAULT_TILE,
@@ -170,7 +161,7 @@ def decode(
     workers: Jobs = None,
     engine: EngineName = "loky",
     force: Force = False,
-    max_pixels: MaxPixels = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     allow_partial: Annotated[
         bool,
         typer.Option("--allow-partial", help="Decode what is whole of a damaged .vdc file."),
@@ -178,15 +169,15 @@ def decode(
 ) -> None:
     """Decode AVIF, WebP, JPEG or .vdc files at any realism, into any picture format."""
     suffix = "." + format.lower().lstrip(".")
+    options = DecodeOptions(
+        realism=realism, perception=perception, seed=seed, steps=steps, device=device, threads=threads,
+        tile=tile, weights=weights, max_pixels=max_pixels, allow_partial=allow_partial,
+    )  # fmt: skip
     _all(
-        decode_job, _named(paths, from_list), out_dir, suffix, named=CODED, force=force, title="decoding",
-        settings={
-            "realism": realism, "perception": perception, "seed": seed, "steps": steps, "device": device,
-            "tile": tile, "weights": weights, "max_pixels": _limit(max_pixels),
-            "allow_partial": allow_partial,
-        },
+        decode_job, _named(paths, from_list), out_dir, suffix, named=coded(), force=force, title="decoding",
+        settings={"options": options},
         check=lambda target: output_format(target.suffix),
-        engine=Engine(engine, workers, torch=True),
+        engine=Engine(engine, workers),
     )  # fmt: skip
 
 
@@ -196,14 +187,15 @@ def info(
     ],
     steps: Steps = DEFAULT_STEPS,
     weights: Weights = None,
-    max_pixels: MaxPixels = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
 ) -> None:
     """Say what a file is and predict the error of every setting before decoding."""
     from veridical.cli.files import expand
-    from veridical.photo.facts import info as photo_info
+    from veridical.photo.decode import info as photo_info
 
-    for path in expand(files, CODED):
-        i = photo_info(path, steps=steps, weights=weights, max_pixels=_limit(max_pixels))
+    options = DecodeOptions(steps=steps, weights=weights, max_pixels=max_pixels)
+    for path in expand(files, coded()):
+        i = photo_info(path, options)
         table = Table(title=str(path), title_justify="left", show_header=False)
         kind = i.format + (", greyscale" if i.grey else "") + (", alpha" if i.alpha else "")
         table.add_row("format", kind + (", lossless" if i.lossless else ""))
@@ -213,8 +205,9 @@ def info(
             table.add_row("quantizer", f"{i.quantizer:.3f} (0 finest, 1 coarsest)")
         for name, value in i.details.items():
             table.add_row(name, value)
-        for a in (0.0, 0.5, 1.0) if i.priced else ():
-            p = i.price.perception_at(a)
+        price = i.price
+        for a in (0.0, 0.5, 1.0) if price is not None else ():
+            p = price.perception_at(a)
             table.add_row(
                 f"realism {a:g}",
                 f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, perception at most {p:.3g}",
@@ -240,25 +233,22 @@ def compare(
     workers: Jobs = None,
     engine: EngineName = "loky",
     force: Force = False,
-    max_pixels: MaxPixels = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
 ) -> None:
     """Measure the ordinary decoder and realism 0, 0.5 and 1 against the original.
 
     A .vdc file has no ordinary decoder, and realism 0 alone if its weights have no generator.
     """
-    settings = {
-        "seed": seed, "steps": steps, "device": device, "weights": weights, "max_pixels": _limit(max_pixels),
-    }  # fmt: skip
+    from veridical.measure.photo import has_metrics
+
+    options = DecodeOptions(
+        seed=seed, steps=steps, device=device, weights=weights, max_pixels=max_pixels
+    )
     if original.is_dir() or file.is_dir():
-        compare_folders(
-            original,
-            file,
-            out_dir,
-            settings,
-            engine=Engine(engine, workers, torch=True),
-            force=force,
-        )
+        team = Engine(engine, workers, torch=has_metrics())
+        options = replace(options, threads=team.threads)
+        compare_folders(original, file, out_dir, options, engine=team, force=force)
         return
     with terminal.progress("comparing") as update:
-        rows = compare_job(PhotoJob(original, file, settings), terminal.notice, update)["rows"]
+        rows = compare_job(PhotoJob(original, file, options), terminal.notice, update)["rows"]
     terminal.out.print(comparison_table(rows, f"{file} against {original}"))

@@ -1,4 +1,4 @@
-"""What a worker does with one photograph: code it, decode it, or measure it; files whole or not there."""
+"""What a worker does with one photograph: encode it, decode it, or measure it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from veridical.errors import UnwritableOutput
+from veridical.photo.options import DecodeOptions
 from veridical.writing import write_whole
 
 __all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "output_format"]
@@ -18,26 +19,33 @@ Update = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PhotoJob:
-    """Input, output (for a comparison: the coded file) and the settings of ``veridical``'s functions."""
+    """Input, output (for a comparison: the coded file) and how.
+
+    Attributes:
+        source, target: Paths.
+        options: Of the decoder.
+        encoding: Arguments of ``veridical.encode``.
+    """
 
     source: Path
     target: Path
-    settings: dict[str, Any] = field(default_factory=dict)
+    options: DecodeOptions = field(default_factory=DecodeOptions)
+    encoding: dict[str, Any] = field(default_factory=dict)
 
 
 def encode_job(
     job: PhotoJob, notice: Notice | None = None, progress: Update | None = None
 ) -> dict[str, Any]:
     """Code one photograph; returns its size and what a person should know."""
-    from veridical.photo.encode import encode, format_of_suffix
+    from veridical.photo.encode import encode
 
     del progress
     notices: list[str] = []
     data = encode(
         job.source,
-        format=format_of_suffix(job.target.suffix),
+        format=job.target.suffix[1:],
         notice=notices.append if notice is None else notice,
-        **job.settings,
+        **job.encoding,
     )
     write_whole(job.target, lambda file: file.write(data))
     return {"said": f"{job.target}: {len(data):,} bytes", "notices": notices}
@@ -51,12 +59,8 @@ def decode_job(
 
     notices: list[str] = []
     tell = notices.append if notice is None else notice
-    picture = decode(
-        job.source,
-        notice=tell,
-        progress=(lambda done, total: None) if progress is None else progress,
-        **job.settings,
-    )
+    update = (lambda done, total: None) if progress is None else progress
+    picture = decode(job.source, job.options, notice=tell, progress=update)
     _save_picture(picture, job.target, output_format(job.target.suffix), tell)
     return {
         "said": f"{job.target}: {picture.width} x {picture.height} {picture.mode}",
@@ -73,13 +77,9 @@ def compare_job(
     from veridical.measure.photo import compare_file
 
     notices: list[str] = []
-    rows = compare_file(
-        job.source,
-        job.target,
-        notice=notices.append if notice is None else notice,
-        progress=(lambda done, total: None) if progress is None else progress,
-        **job.settings,
-    )
+    tell = notices.append if notice is None else notice
+    update = (lambda done, total: None) if progress is None else progress
+    rows = compare_file(job.source, job.target, job.options, notice=tell, progress=update)
     return {"rows": [asdict(row) for row in rows], "notices": notices, "said": f"{job.target}"}
 
 

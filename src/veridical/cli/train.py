@@ -8,16 +8,16 @@ from typing import Annotated
 import typer
 
 from veridical.cli import terminal
-from veridical.errors import MissingDependency
+from veridical.extras import require
 
 __all__ = ["train_app"]
 
 Data = Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")]
 Validation = Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")]
-PresetName = Annotated[
-    str, typer.Option(help="cpu, gpu or tiny; for everyday files also cpu-long.")
+PresetName = Annotated[str, typer.Option(help="cpu, gpu or tiny; for photo also cpu-long.")]
+Minutes = Annotated[
+    float | None, typer.Option(help="Save a checkpoint and stop after so many minutes.")
 ]
-Minutes = Annotated[float | None, typer.Option(help="Stop, ready to go on, after this long.")]
 
 train_app = typer.Typer(help="Train own weights.", no_args_is_help=True)
 
@@ -34,6 +34,9 @@ def photo(
     run: Annotated[
         Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
     ] = Path("runs/photo"),
+    format: Annotated[  # noqa: A002 (the option's name)
+        str, typer.Option(help="Whose files: avif, webp, jpeg or a registered format.")
+    ] = "jpeg",
     preset: PresetName = "cpu",
     minutes: Minutes = None,
     start: Annotated[
@@ -49,14 +52,16 @@ def photo(
 ) -> None:
     """Train estimator and generator on pictures of your own; a killed run goes on where it was.
 
-    The result is RUN/everyday.safetensors with its card, for ``veridical decode --weights``.
+    The result is RUN/FORMAT.onnx and RUN/FORMAT-generator.onnx with their cards, for ``veridical decode
+    --weights RUN``.
     """
-    _needs_accelerate()
+    require("accelerate")
+    from veridical.photo.formats import format_named
     from veridical.training.photo_run import run_all
 
     with terminal.progress("preparing") as update:
         path = run_all(
-            data, validation, run, preset=preset, minutes=minutes,
+            data, validation, run, format=format_named(format).name, preset=preset, minutes=minutes,
             start=start, keep_estimator=keep_estimator, seed=seed,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
@@ -64,15 +69,6 @@ def photo(
         terminal.out.print("stopped; the same command goes on")
     else:
         terminal.out.print(f"{path}", markup=False)
-
-
-def _needs_accelerate() -> None:
-    try:
-        import accelerate  # noqa: F401 (only whether it is there)
-    except ImportError as cause:
-        raise MissingDependency(
-            'training needs accelerate: pip install "veridical[train]"'
-        ) from cause
 
 
 @train_app.command("photo-codec")
@@ -91,9 +87,9 @@ def photo_codec(
 ) -> None:
     """Train the learned codec on pictures of your own; a killed run goes on where it was.
 
-    The result is RUN/photo-codec.safetensors with its generator and their cards, for ``--weights``.
+    The result is RUN/vdc.npz with its generator and their cards, for ``--weights``.
     """
-    _needs_accelerate()
+    require("accelerate")
     from veridical.training.photo_codec_run import run_codec
 
     with terminal.progress("preparing") as update:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting, NotConverged
+from veridical.extras import require
 from veridical.measure.uncertainty import Measured, split_error
 from veridical.transport import weighted_points
 
@@ -92,7 +93,7 @@ def w1_distance(x_hat: ArrayLike, x: ArrayLike) -> float:
         from scipy.stats import wasserstein_distance
 
         return float(wasserstein_distance(left[:, 0], right[:, 0]))
-    import ot
+    ot = require("ot")
 
     result: Any = ot.emd2(
         ot.unif(len(left)), ot.unif(len(right)), ot.dist(left, right, metric="euclidean"),

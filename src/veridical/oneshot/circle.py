@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.codec import Codec
+from veridical.codec import PartsCodec
 from veridical.estimate.circle import ArcCentroids
 from veridical.generate.circle import UniformArcs
 from veridical.interpolate import Calibration
@@ -28,7 +28,9 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
-def circle_codec(n_outputs: int, n_seeds: float = 1) -> Codec[Array, Index, np.random.Generator]:
+def circle_codec(
+    n_outputs: int, n_seeds: float = 1
+) -> PartsCodec[Array, Index, np.random.Generator]:
     """Codec of points on the unit circle at ``log2 M`` bits each ([T] section II).
 
     ``encode`` takes unit vectors, shape ``(n, 2)``, and gives integers ``0 .. M-1``, shape
@@ -43,7 +45,7 @@ def circle_codec(n_outputs: int, n_seeds: float = 1) -> Codec[Array, Index, np.r
         InvalidSetting: a number outside its range.
     """
     quantizer = CircleQuantizer(n_outputs, n_seeds)
-    return Codec(quantizer, ArcCentroids(quantizer), UniformArcs(quantizer), _price(quantizer))
+    return PartsCodec(quantizer, ArcCentroids(quantizer), UniformArcs(quantizer), _price(quantizer))
 
 
 def _price(quantizer: CircleQuantizer) -> Calibration:

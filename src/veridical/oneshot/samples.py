@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
-from veridical.codec import Codec
+from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate import CentroidEstimator, cell_error, seeded_means
 from veridical.generate.plan import PlanGenerator
@@ -43,7 +43,7 @@ _MOST_ATOMS = 5_000
 
 
 @dataclass(frozen=True)
-class SampleCodec(Codec[Array, Whole, np.random.Generator]):
+class SampleCodec(PartsCodec[Array, Whole, np.random.Generator]):
     """A codec designed from samples.
 
     Attributes:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.codec import Codec
+from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
 from veridical.oneshot.simulation_codes import DitherCode, IndexCode, selection_code
@@ -39,7 +39,7 @@ Method = PoissonRepresentation | OrderedRandomCoding | GreedyRejection | Layered
 
 
 @dataclass(frozen=True)
-class SimulatedCodec(Codec[Array, Whole, np.random.Generator]):
+class SimulatedCodec(PartsCodec[Array, Whole, np.random.Generator]):
     """A codec whose sample at realism 1 is simulated with common randomness.
 
     Attributes:

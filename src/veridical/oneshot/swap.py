@@ -3,7 +3,7 @@
 >>> codec = veridical.design(samples, rate_bits=1, seeds=2, rng=rng)
 >>> plain = with_generator(codec, posterior_of(codec, samples), samples, rng=rng)
 
-A :class:`~veridical.codec.Codec` is a frozen dataclass, so that ``dataclasses.replace`` exchanges any
+A :class:`~veridical.codec.PartsCodec` is a frozen dataclass, so that ``dataclasses.replace`` exchanges any
 part of it; the price list has to follow, and that is all that these functions add.
 """
 
@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.codec import Codec, Generator
+from veridical.codec import Generator, PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate import CentroidEstimator
 from veridical.generate.posterior import PosteriorGenerator
@@ -27,7 +27,7 @@ __all__ = ["posterior_of", "with_generator"]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
-Vectors = TypeVar("Vectors", bound="Codec[Array, Whole, np.random.Generator]")
+Vectors = TypeVar("Vectors", bound="PartsCodec[Array, Whole, np.random.Generator]")
 
 
 def with_generator(
@@ -67,7 +67,7 @@ def with_generator(
 
 
 def posterior_of(
-    codec: Codec[Array, Whole, np.random.Generator],
+    codec: PartsCodec[Array, Whole, np.random.Generator],
     samples: ArrayLike,
     weights: ArrayLike | None = None,
 ) -> PosteriorGenerator:

@@ -8,23 +8,19 @@ networks work in units of it, so that one network serves a file of 0.05 and one 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from veridical.errors import InvalidSetting
-from veridical.photo.avif_headers import read_avif
-from veridical.photo.headers import CodedPayload, read_jpeg, read_webp
+from veridical.errors import BadWeights, InvalidSetting
 
-__all__ = ["FORMATS", "N_FEATURES", "Condition", "ResidualScale", "condition_of"]
+__all__ = ["BASIC_FEATURES", "Condition", "ResidualScale"]
 
-FORMATS = ("AVIF", "WEBP", "JPEG")
-"""Formats with trained networks, in the order of the one-hot features."""
-
-N_FEATURES = len(FORMATS) + 4
+BASIC_FEATURES = ("half_log2_bpp", "quantizer", "quantizer_known", "chroma_full")
+"""Names of the features that every format tells."""
 
 _LOG2_BPP_RANGE = (-5.0, 3.0)
-_READERS = {"AVIF": read_avif, "WEBP": read_webp, "JPEG": read_jpeg}
 
 
 @dataclass(frozen=True)
@@ -32,20 +28,18 @@ class Condition:
     """What a coded file tells about its picture.
 
     Attributes:
-        format: "AVIF", "WEBP" or "JPEG".
         bits_per_pixel: Bits of the coded colour payload per pixel, positive.
         quantizer: From 0 (finest) to 1 (coarsest) within the format; None if unknown.
         chroma_full: Whether colour is coded at full resolution.
+        more: Further features by name, for networks of this format.
     """
 
-    format: str
     bits_per_pixel: float
     quantizer: float | None = None
     chroma_full: bool = False
+    more: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.format not in FORMATS:
-            raise InvalidSetting(f"format {self.format!r} is not one of {', '.join(FORMATS)}")
         if not self.bits_per_pixel > 0:
             raise InvalidSetting(f"bits per pixel must be positive, got {self.bits_per_pixel}")
 
@@ -55,58 +49,56 @@ class Condition:
         lo, hi = _LOG2_BPP_RANGE
         return min(hi, max(lo, math.log2(self.bits_per_pixel)))
 
-    def features(self) -> np.ndarray:
-        """Features for the networks, float32 of shape (N_FEATURES,)."""
-        known = self.quantizer is not None
-        return np.array(
-            [float(self.format == f) for f in FORMATS]
-            + [
-                self.log2_bpp / 2,
-                2 * (self.quantizer or 0.0) - 1 if known else 0.0,
-                float(known),
-                float(self.chroma_full),
-            ],
-            dtype=np.float32,
+    def named(self) -> dict[str, float]:
+        """Every feature by name."""
+        q = self.quantizer
+        basic = (
+            self.log2_bpp / 2,
+            0.0 if q is None else 2 * q - 1,
+            float(q is not None),
+            float(self.chroma_full),
         )
+        return dict(zip(BASIC_FEATURES, basic, strict=True)) | dict(self.more)
 
+    def features(self, names: Sequence[str] = BASIC_FEATURES) -> np.ndarray:
+        """Features in the order of their names, float32 of shape (len(names),).
 
-def condition_of(
-    format_name: str, data: bytes, width: int, height: int
-) -> tuple[Condition, CodedPayload]:
-    """Condition of a file from its bytes.
-
-    Args:
-        format_name: Pillow's name of the format, one of :data:`FORMATS`.
-        data: The whole file.
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
-
-    Raises:
-        InvalidSetting: The format has no trained network.
-    """
-    if format_name not in _READERS:
-        raise InvalidSetting(f"format {format_name!r} is not one of {', '.join(FORMATS)}")
-    payload = _READERS[format_name](data)
-    bpp = 8 * payload.n_bytes / (width * height)
-    return Condition(format_name, bpp, payload.quantizer, payload.chroma_full), payload
+        Raises:
+            BadWeights: A name that this file's format does not tell.
+        """
+        known = self.named()
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise BadWeights(
+                f"these weights want to know {', '.join(missing)}, which this version does not read; "
+                "use the version that trained them"
+            )
+        return np.array([known[name] for name in names], dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class ResidualScale:
-    """Expected root-mean-square error of the ordinary decoder, on the [0, 1] scale.
+    """Expected root-mean-square error of the ordinary decoder of one format, on the [0, 1] scale.
 
-    ``log2(mse) = w . (1, b, b^2, q, q^2, bq, chroma)`` for each format with ``b = log2(bits per
-    pixel)`` and the quantizer ``q``; without a quantizer, the same without the terms in ``q``.
-    Fitted by least squares on the training files; only a unit of length, never a prediction that
-    is shown to anybody.
+    ``log2(mse) = w . (1, b, b^2, q, q^2, bq, chroma)`` with ``b = log2(bits per pixel)`` and the
+    quantizer ``q``; without a quantizer, the same without the terms in ``q``. Fitted by least squares
+    on the training files; only a unit of length, never a prediction that is shown to anybody.
 
     Attributes:
-        with_quantizer: Coefficients, shape (formats, 7).
-        without_quantizer: Coefficients, shape (formats, 7); columns 3 to 5 are zero.
+        with_quantizer: Coefficients, shape (7,).
+        without_quantizer: Coefficients, shape (7,); places 3 to 5 are zero.
+
+    Raises:
+        BadWeights: Other shapes, or numbers that are not finite.
     """
 
     with_quantizer: np.ndarray
     without_quantizer: np.ndarray
+
+    def __post_init__(self) -> None:
+        for table in (self.with_quantizer, self.without_quantizer):
+            if table.shape != (7,) or not np.all(np.isfinite(table)):
+                raise BadWeights("the residual scale is not two lists of seven finite numbers")
 
     @staticmethod
     def terms(b: np.ndarray, q: np.ndarray, chroma: np.ndarray) -> np.ndarray:
@@ -118,31 +110,26 @@ class ResidualScale:
         table = self.without_quantizer if c.quantizer is None else self.with_quantizer
         q = 0.0 if c.quantizer is None else c.quantizer
         x = self.terms(np.array(c.log2_bpp), np.array(q), np.array(float(c.chroma_full)))
-        log2_mse = float(x @ table[FORMATS.index(c.format)])
-        return min(0.3, max(0.001, 2.0 ** (log2_mse / 2)))
+        return min(0.3, max(0.001, 2.0 ** (float(x @ table) / 2)))
 
     @classmethod
-    def fit(cls, conditions: list[Condition], mse_unit: np.ndarray) -> ResidualScale:
+    def fit(cls, conditions: Sequence[Condition], mse_unit: np.ndarray) -> ResidualScale:
         """Fit to measured errors.
 
         Args:
             conditions: One for each file.
             mse_unit: Mean squared error of the ordinary decoder on the [0, 1] scale, shape (n,).
         """
-        tables = np.zeros((2, len(FORMATS), 7))
         y = np.log2(np.maximum(mse_unit, 1e-7))
-        for k, name in enumerate(FORMATS):
-            mine = [i for i, c in enumerate(conditions) if c.format == name]
-            for use_q in (True, False):
-                rows = [i for i in mine if conditions[i].quantizer is not None or not use_q]
-                if not rows:
-                    tables[int(not use_q), k, 0] = -9.0
-                    continue
-                b = np.array([conditions[i].log2_bpp for i in rows])
-                q = np.array([(conditions[i].quantizer or 0.0) * use_q for i in rows])
-                ch = np.array([float(conditions[i].chroma_full) for i in rows])
-                x = cls.terms(b, q, ch)
-                ridge = 1e-3 * np.eye(7)
-                w = np.linalg.solve(x.T @ x + ridge, x.T @ y[rows])
-                tables[int(not use_q), k] = w
-        return cls(tables[0], tables[1])
+        b = np.array([c.log2_bpp for c in conditions])
+        chroma = np.array([float(c.chroma_full) for c in conditions])
+        known = np.array([c.quantizer is not None for c in conditions])
+        q = np.array([c.quantizer or 0.0 for c in conditions])
+
+        def solved(rows: np.ndarray, q: np.ndarray) -> np.ndarray:
+            if not np.any(rows):
+                return np.array([-9.0, 0, 0, 0, 0, 0, 0])
+            x = cls.terms(b, q, chroma)[rows]
+            return np.linalg.solve(x.T @ x + 1e-3 * np.eye(7), x.T @ y[rows])
+
+        return cls(solved(known, q), solved(np.ones_like(known), np.zeros_like(q)))

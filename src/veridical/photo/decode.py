@@ -1,71 +1,54 @@
-"""From a coded file to a picture at any realism."""
+"""From a coded file to pictures at any realism: the one loop over windows.
+
+```
+ CodedImage ─ window ─ decoder.estimate ─ x_mmse ─┬─ interpolate(realism) ─ core of the window ─ picture
+                            └─ decoder.generate ─ x_real ┘
+```
+Memory is bounded by the window, not the picture. Neighbouring windows overlap by a margin wider than what
+the networks see in practice, noise depends on position only, and only the core of each window is kept; so
+a picture in windows is the picture as a whole, up to rounding. A window is estimated once and generated
+once, however many realisms are asked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from os import PathLike
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from veridical.bitstream.container import SIGNATURE
 from veridical.codec import resolve_realism
-from veridical.interpolate import check_perception, check_realism
-from veridical.photo.expected import file_price
-from veridical.photo.model import load_model
+from veridical.errors import InvalidSetting
+from veridical.interpolate import check_realism, interpolate
+from veridical.photo.formats import open_image
+from veridical.photo.image import CodedImage, FileInfo, Notice, silent
 from veridical.photo.noise import NoiseField
-from veridical.photo.reader import (
-    DEFAULT_MAX_PIXELS,
-    CodedPicture,
-    Source,
-    open_coded,
-    read_bytes,
-)
-from veridical.photo.restore import (
-    DEFAULT_STEPS,
-    DEFAULT_TILE,
-    check_steps,
-    photo_codec,
-    restore,
-)
+from veridical.photo.options import DecodeOptions
+from veridical.photo.reader import Source
+from veridical.photo.tiles import Tile, tiles
 
-__all__ = ["decode", "decode_picture", "vdc_bytes"]
+__all__ = ["decode", "decode_at", "decode_windows", "info", "supported_realisms"]
+
+Progress = Callable[[int, int], None]
 
 
 def decode(
-    source: Source,
+    source: Source | CodedImage,
+    options: DecodeOptions | None = None,
     *,
-    realism: float | None = None,
-    perception: float | None = None,
-    seed: int = 0,
-    steps: int = DEFAULT_STEPS,
-    device: str = "auto",
-    tile: int = DEFAULT_TILE,
-    weights: str | PathLike[str] | None = None,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    allow_partial: bool = False,
-    notice: Callable[[str], None] = lambda message: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    notice: Notice = silent,
+    progress: Progress = lambda done, total: None,
+    **settings: Any,
 ) -> Image.Image:
     """Decode an AVIF, WebP, JPEG or ``.vdc`` file at any realism.
 
     Args:
-        source: Path or bytes of the file.
-        realism: 0 gives the least error, 1 follows the statistics of photographs, values between
-            the optimal tradeoff; the default is 0, or what a ``.vdc`` file says.
-        perception: Instead of a realism: squared Wasserstein-2 distance to the law of photographs
-            to be met, per channel sample on the [0, 1] scale; 0 is realism 1.
-        seed: Private randomness of the generator; the same seed gives the same picture.
-        steps: Steps of the generator's flow.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        tile: Side of the tiles in pixels, a multiple of 16; bounds the memory.
-        weights: Own weights file instead of the shipped one.
-        max_pixels: Limit against decompression bombs.
-        allow_partial: Decode what is whole of a damaged ``.vdc`` file; its damaged tiles are grey,
-            and told in notices and in ``info["damaged_tiles"]``.
+        source: Path or bytes of the file, or an open file.
+        options: How (see :class:`veridical.DecodeOptions`).
         notice: Called with a sentence when something was converted.
-        progress: Called with (tiles done, tiles in all).
+        progress: Called with (windows done, windows in all).
+        **settings: Instead of options, single ones by name, such as ``realism=0.7``.
 
     Returns:
         Pillow picture of mode L, LA, RGB or RGBA, with ICC profile, Exif and XMP in ``info``.
@@ -73,83 +56,95 @@ def decode(
     Raises:
         VeridicalError: Any of ``errors``; the message says the cause and the remedy.
 
-    Source: [T] Prop. 3 with an everyday codec as the perception-oblivious encoder.
+    Source: [T] Prop. 3 with a conventional codec as the perception-oblivious encoder.
     """
-    if realism is not None:
-        check_realism(realism)
-    if perception is not None:
-        check_perception(perception)
-    NoiseField(seed)
-    data = vdc_bytes(source)
-    if data is not None:
-        from veridical.photo.learned.decode import decode_container
-        from veridical.photo.learned.model import load_codec
-
-        check_steps(steps)
-        return decode_container(
-            data, load_codec(None if weights is None else Path(weights), device),
-            realism=realism, perception=perception, seed=seed, steps=steps, tile=tile,
-            max_pixels=max_pixels, allow_partial=allow_partial, notice=notice, progress=progress,
-        )  # fmt: skip
-    picture = open_coded(source, max_pixels=max_pixels, notice=notice)
-    return decode_picture(
-        picture, realism=realism, perception=perception, seed=seed, steps=steps, device=device,
-        tile=tile, weights=weights, notice=notice, progress=progress,
-    )  # fmt: skip
-
-
-def vdc_bytes(source: Source) -> bytes | None:
-    """The bytes of a source that begins like a ``.vdc`` file; None for any other."""
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source) if bytes(source[:4]) == SIGNATURE[:4] else None
-    try:
-        with Path(source).open("rb") as file:
-            begins = file.read(4) == SIGNATURE[:4]
-    except OSError:
-        return None  # the reader of everyday files says what is wrong
-    return read_bytes(source) if begins else None
-
-
-def decode_picture(
-    picture: CodedPicture,
-    *,
-    realism: float | None = None,
-    perception: float | None = None,
-    seed: int = 0,
-    steps: int = DEFAULT_STEPS,
-    device: str = "auto",
-    tile: int = DEFAULT_TILE,
-    weights: str | PathLike[str] | None = None,
-    notice: Callable[[str], None] = lambda message: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Image.Image:
-    """As :func:`decode`, for a file that is open already (several settings of one file)."""
-    if picture.condition is None:
-        notice("the file is lossless: every realism is the picture itself")
-        return picture.to_image(picture.pixels)
-    model = load_model(None if weights is None else Path(weights), device)
-    codec = photo_codec(model, steps=steps)
-    if perception is None:
-        a = check_realism(0.0 if realism is None else realism)
+    o = DecodeOptions.of(options, settings)
+    image = open_image(source, o, notice)
+    if o.realism is None and o.perception is None:
+        a = image.default_realism
+    elif o.perception is not None:
+        a = resolve_realism(image.price(), None, o.perception)
     else:
-        price = file_price(model, picture.pixels, picture.condition, steps)
-        a = resolve_realism(price, realism, perception)
-    colour = restore(
-        picture.pixels,
-        picture.condition,
-        codec,
-        realism=a,
-        noise=NoiseField(seed),
-        tile=tile,
-        progress=progress,
-    )
-    if picture.grey:
-        colour = np.repeat(_rounded_mean(colour)[:, :, None], 3, axis=2)
-    return picture.to_image(colour)
+        a = resolve_realism(None, o.realism, None)
+    return decode_at(image, [a], o, notice=notice, progress=progress)[0]
 
 
-def _rounded_mean(colour: np.ndarray) -> np.ndarray:
-    total = colour[:, :, 0].astype(np.uint16)
-    total += colour[:, :, 1]
-    total += colour[:, :, 2]
-    return ((total + 1) // 3).astype(np.uint8)
+def decode_at(
+    image: CodedImage,
+    realisms: Sequence[float],
+    options: DecodeOptions | None = None,
+    *,
+    notice: Notice = silent,
+    progress: Progress = lambda done, total: None,
+) -> list[Image.Image]:
+    """Pictures of an open file at several realisms, at the cost of one.
+
+    Args:
+        image: From ``veridical.open``.
+        realisms: Each 0 to 1.
+        options: Seed and tile; realism and perception are not read.
+        notice: Called with a sentence when something was converted.
+        progress: Called with (windows done, windows in all).
+
+    Raises:
+        InvalidSetting: A realism outside [0, 1], or above 0 without a generator.
+    """
+    wanted = [check_realism(a) for a in realisms]
+    if image.decoder is None:
+        notice("the file is lossless: every realism is the picture itself")
+        return [image.finish(np.asarray(image.ordinary)) for _ in wanted]
+    out = [np.empty((image.height, image.width, 3), dtype=np.uint8) for _ in wanted]
+    o = options or DecodeOptions()
+    for tile, x_mmse, x_real in decode_windows(image, any(wanted), o, progress):
+        core = tile.core
+        for a, picture in zip(wanted, out, strict=True):
+            x = x_mmse if x_real is None else interpolate(x_mmse, x_real, a)
+            levels = np.clip(np.rint(x * np.float32(255)), 0, 255).astype(np.uint8)
+            picture[core.top : core.bottom, core.left : core.right] = levels.transpose(1, 2, 0)
+    return [image.finish(picture) for picture in out]
+
+
+def decode_windows(
+    image: CodedImage,
+    generate: bool,  # noqa: FBT001 (the two forms of one walk)
+    options: DecodeOptions,
+    progress: Progress = lambda done, total: None,
+) -> Iterator[tuple[Tile, np.ndarray, np.ndarray | None]]:
+    """Cores of ``x_mmse`` and, if asked, ``x_real``, float32 of shape (3, height, width), window by window."""
+    decoder = image.decoder
+    if decoder is None:
+        raise InvalidSetting("a lossless file has nothing to estimate")
+    noise = NoiseField(options.seed)
+    places = tiles(image.height, image.width, options.tile)
+    for done, tile in enumerate(places, 1):
+        estimate = decoder.estimate(image.window(tile.window), 0)
+        x_real = decoder.generate(estimate, noise) if generate else None
+        kept = (slice(None), *tile.kept)
+        yield tile, estimate.x_mmse[kept], None if x_real is None else x_real[kept]
+        progress(done, len(places))
+
+
+def info(
+    source: Source | CodedImage, options: DecodeOptions | None = None, **settings: Any
+) -> FileInfo:
+    """Read a file and predict its price at every setting, without decoding it at any realism.
+
+    Args:
+        source: Path or bytes of an AVIF, WebP, JPEG or ``.vdc`` file, or an open file.
+        options: How it would be decoded; the transport cost depends on ``steps``.
+        **settings: Instead of options, single ones by name.
+
+    Raises:
+        VeridicalError: Any of ``errors``.
+    """
+    return open_image(source, DecodeOptions.of(options, settings)).info
+
+
+def supported_realisms(
+    image: CodedImage, realisms: Sequence[float], notice: Notice
+) -> tuple[float, ...]:
+    """The realisms that a file can be decoded at: all of them, or 0 alone, which is then told."""
+    if image.has_generator or not any(realisms):
+        return tuple(realisms)
+    notice("the weights of this file have no generator: realism 0 is all there is to see")
+    return (0.0,)

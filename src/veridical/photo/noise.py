@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from veridical.errors import InvalidSetting
+from veridical.photo.options import check_seed
 
 __all__ = ["NoiseField"]
 
@@ -29,12 +29,7 @@ class NoiseField:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (
-            isinstance(self.seed, bool)
-            or not isinstance(self.seed, int)
-            or not 0 <= self.seed < 2**64
-        ):
-            raise InvalidSetting(f"seed must be an integer from 0 to 2^64 - 1, got {self.seed!r}")
+        check_seed(self.seed)
 
     def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """The field over a window, float32 of shape (3, height, width); positions at least 0."""

@@ -6,31 +6,26 @@
 >>> Image.open("x.vdc").decoding(realism=0.7)  # decoded so instead
 >>> picture.save("y.vdc", quality=40)          # or bpp=0.2, or max_bytes=20_000
 
-``save`` takes also ``quantizer``, ``seed``, ``realism`` and ``weights`` (see
-``photo.encode.LearnedSettings``). What has to be converted, as alpha, is told in a warning. Errors
-are those of ``veridical.errors``.
+``save`` takes also ``quantizer``, ``seed``, ``realism`` and ``weights`` (see ``veridical.EncodeOptions``).
+What has to be converted, as alpha, is told in a warning. Errors are those of ``veridical.errors``.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-from os import PathLike
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from veridical.bitstream.container import SIGNATURE, read
+from veridical.bitstream.container import SIGNATURE
 from veridical.errors import InvalidSetting
 from veridical.photo.decode import decode
-from veridical.photo.encode import LearnedSettings, encode
-from veridical.photo.reader import DEFAULT_MAX_PIXELS
-from veridical.photo.restore import DEFAULT_STEPS, DEFAULT_TILE
+from veridical.photo.encode import encode
+from veridical.photo.formats.vdc import VDC
+from veridical.photo.options import DEFAULT_MAX_PIXELS, DecodeOptions, EncodeOptions
 
 __all__ = ["VdcImageFile"]
-
-
-_NAME = "VDC"
 
 
 def _limit() -> int:
@@ -42,52 +37,42 @@ def _limit() -> int:
 class VdcImageFile(ImageFile.ImageFile):
     """A ``.vdc`` file opened by Pillow; the header is read first, the picture on ``load``."""
 
-    format = _NAME
-    format_description = "veridical learned photo codec"
+    format = VDC.name
+    format_description = "veridical photo codec"
 
     def _open(self) -> None:
-        self._data: bytes | None = self.fp.read() if self.fp is not None else b""
-        self._options: dict[str, Any] = {}
-        container = read(self._data, max_pixels=_limit())
-        header = container.header
-        self._size = (header.width, header.height)
-        self._mode = "L" if header.channels == 1 else "RGB"
-        self.info.update(container.metadata)
+        data = self.fp.read() if self.fp is not None else b""
+        self._options = DecodeOptions(max_pixels=_limit())
+        coded = VDC.open(data, self._options)
+        self._data: bytes | None = data
+        self._size = (coded.width, coded.height)
+        self._mode = "L" if coded.container.header.channels == 1 else "RGB"
+        self.info.update(coded.container.metadata)
         self.tile = []
 
-    def decoding(
-        self,
-        *,
-        realism: float | None = None,
-        perception: float | None = None,
-        seed: int = 0,
-        steps: int = DEFAULT_STEPS,
-        device: str = "auto",
-        tile: int = DEFAULT_TILE,
-        weights: str | PathLike[str] | None = None,
-    ) -> VdcImageFile:
-        """Say how the picture is decoded when it is loaded, as for ``veridical.decode``.
+    def decoding(self, **settings: Any) -> VdcImageFile:
+        """Say how the picture is decoded when it is loaded.
+
+        Args:
+            **settings: Of :class:`veridical.DecodeOptions`, by name.
 
         Returns:
             The same object.
 
         Raises:
-            InvalidSetting: The picture was decoded already.
+            InvalidSetting: An unknown or impossible setting, or the picture was decoded already.
         """
         if self._data is None:
             raise InvalidSetting(
                 "the picture was decoded already; open the file again to decode it otherwise"
             )
-        self._options = {
-            "realism": realism, "perception": perception, "seed": seed, "steps": steps,
-            "device": device, "tile": tile, "weights": weights,
-        }  # fmt: skip
+        self._options = DecodeOptions.of(None, {"max_pixels": _limit(), **settings})
         return self
 
     def load(self) -> Any:
         """Decode once, at the file's own realism or as :meth:`decoding` says."""
         if self._data is not None:
-            picture = decode(self._data, max_pixels=_limit(), **self._options)
+            picture = decode(self._data, self._options)
             self._data = None
             if self.fp is not None and self._exclusive_fp:
                 self.fp.close()
@@ -105,23 +90,21 @@ def _accept(prefix: bytes) -> bool:
 def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     del filename
     options = im.encoderinfo
-    settings = LearnedSettings(
-        **{k: options[k] for k in ("quantizer", "seed", "realism", "weights") if k in options}
-    )
+    known = ("quality", "bpp", "max_bytes", *EncodeOptions.__dataclass_fields__)
+    settings = {k: options[k] for k in known if k in options}
     picture = im.copy()
     for key in ("icc_profile", "exif", "xmp"):
         if options.get(key):
             value = options[key]
             picture.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
     data = encode(
-        picture, format="VDC", quality=options.get("quality"), bpp=options.get("bpp"),
-        max_bytes=options.get("max_bytes"), learned=settings, max_pixels=_limit(),
+        picture, format=VDC.name, max_pixels=_limit(), **settings,
         notice=lambda message: warnings.warn(message, stacklevel=4),
     )  # fmt: skip
     fp.write(data)
 
 
-Image.register_open(_NAME, VdcImageFile, _accept)
-Image.register_save(_NAME, _save)
-Image.register_extension(_NAME, ".vdc")
-Image.register_mime(_NAME, "image/x-vdc")
+Image.register_open(VDC.name, VdcImageFile, _accept)
+Image.register_save(VDC.name, _save)
+Image.register_extension(VDC.name, ".vdc")
+Image.register_mime(VDC.name, "image/x-vdc")

@@ -1,6 +1,6 @@
-"""The price list of everyday photographs: error and transport cost by format, rate and picture.
+"""The price list of a format: error and transport cost by rate and picture.
 
-Both are measured on validation photographs and described, for each format, by ``exp(w . x)`` with
+Both are measured on validation photographs of one format and described by ``exp(w . x)`` with
 regressors ``x``: ``log2(bits per pixel)``, the logarithm of the error that the estimator expects of
 the picture (``photo.expected``), and of the file's quantizer ``q`` a line with bends, because
 quantization tables saturate. Without a quantizer the other terms alone remain. Fitted to one set of
@@ -13,13 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
-from veridical.errors import InvalidSetting
+from veridical.errors import BadWeights, InvalidSetting
 from veridical.interpolate import Calibration
-from veridical.photo.condition import FORMATS, Condition
+from veridical.photo.condition import Condition
 
 __all__ = ["PriceList", "fit_log_linear"]
 
@@ -52,6 +52,8 @@ def fit_log_linear(x: np.ndarray, y: np.ndarray, ridge: float = 1e-6) -> np.ndar
         ratio = t * np.exp(-np.clip(x @ w, -30, 30))
         return x.T @ (ratio[:, None] * x) / len(t) + np.diag(weight)
 
+    from scipy.optimize import minimize
+
     # Convex, but its regressors are nearly dependent: first-order methods stop far too early.
     found = minimize(
         value,
@@ -68,17 +70,41 @@ def fit_log_linear(x: np.ndarray, y: np.ndarray, ridge: float = 1e-6) -> np.ndar
 
 @dataclass(frozen=True)
 class PriceList:
-    """Measured error and transport cost by format, rate, picture and number of steps.
+    """Measured error and transport cost of one format by rate, picture and number of steps.
 
     Attributes:
         steps: Numbers of steps that were measured, ascending.
-        mmse: Coefficients, shape (2, formats, terms); row 0 with quantizer, row 1 without.
-        cost: Coefficients, shape (len(steps), 2, formats, terms).
+        mmse: Coefficients, shape (2, terms); row 0 with quantizer, row 1 without.
+        cost: Coefficients, shape (len(steps), 2, terms).
+
+    Raises:
+        BadWeights: Other shapes, or numbers that are not finite.
     """
 
     steps: tuple[int, ...]
     mmse: np.ndarray
     cost: np.ndarray
+
+    def __post_init__(self) -> None:
+        right = self.mmse.shape == (2, _N_TERMS) and self.cost.shape == (
+            len(self.steps),
+            2,
+            _N_TERMS,
+        )
+        if not right or not np.all(np.isfinite(self.mmse)) or not np.all(np.isfinite(self.cost)):
+            raise BadWeights("the price list has another shape, or numbers that are not finite")
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> PriceList:
+        """From what :meth:`as_json` gave."""
+        steps = tuple(int(k) for k in values["steps"])
+        return cls(
+            steps, np.array(values["mmse"], dtype=float), np.array(values["cost"], dtype=float)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Lists and numbers only."""
+        return {"steps": list(self.steps), "mmse": self.mmse.tolist(), "cost": self.cost.tolist()}
 
     def calibration(self, condition: Condition, expected: float, steps: int) -> Calibration:
         """Price of one file; numbers of steps between measured ones take the nearest below.
@@ -90,19 +116,10 @@ class PriceList:
         """
         k = max([i for i, s in enumerate(self.steps) if s <= steps], default=0)
         row = int(condition.quantizer is None)
-        f = FORMATS.index(condition.format)
         x = _terms([condition], np.array([expected]))[0]
         if condition.quantizer is None:
             x[_PLAIN:] = 0.0
-        return Calibration(
-            mmse=_bounded(x @ self.mmse[row, f]), transport_cost=_bounded(x @ self.cost[k, row, f])
-        )
-
-    @classmethod
-    def unknown(cls) -> PriceList:
-        """A list of the right shape before anything is measured."""
-        zeros = np.zeros((2, len(FORMATS), _N_TERMS))
-        return cls((1,), zeros, zeros[None])
+        return Calibration(_bounded(x @ self.mmse[row]), _bounded(x @ self.cost[k, row]))
 
     @classmethod
     def fit(
@@ -125,20 +142,9 @@ class PriceList:
         x = _terms(conditions, expected)
         plain = x.copy()
         plain[:, _PLAIN:] = 0.0
-        formats = np.array([FORMATS.index(c.format) for c in conditions])
 
         def both(y: np.ndarray) -> np.ndarray:
-            return np.stack(
-                [
-                    np.stack(
-                        [
-                            fit_log_linear(m[formats == f], y[formats == f])
-                            for f in range(len(FORMATS))
-                        ]
-                    )
-                    for m in (x, plain)
-                ]
-            )
+            return np.stack([fit_log_linear(m, y) for m in (x, plain)])
 
         return cls(tuple(steps), both(mmse), np.stack([both(c) for c in cost.T]))
 

@@ -7,7 +7,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -24,19 +23,16 @@ from veridical.errors import (
     PictureTooLarge,
     UnsupportedFormat,
 )
-from veridical.photo.condition import FORMATS, Condition, condition_of
+from veridical.photo.options import DEFAULT_MAX_PIXELS
 
 __all__ = [
-    "DEFAULT_MAX_PIXELS",
-    "CodedPicture",
     "Source",
-    "open_coded",
+    "load_picture",
+    "metadata_of",
     "open_source",
     "read_bytes",
+    "split_channels",
 ]
-
-DEFAULT_MAX_PIXELS = 178_956_970
-"""Largest picture accepted without an option: Pillow's own limit against decompression bombs."""
 
 Source = str | PathLike[str] | bytes
 Notice = Callable[[str], None]
@@ -90,7 +86,12 @@ def _pillow(max_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _load(data: bytes, name: str, max_pixels: int) -> Image.Image:
+def load_picture(data: bytes, name: str, max_pixels: int) -> Image.Image:
+    """A picture that Pillow has read to its end, within a limit of pixels.
+
+    Raises:
+        NotAnImage, DamagedFile, PictureTooLarge, UnsupportedFormat: See ``errors``.
+    """
     if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
         raise InvalidSetting(f"max_pixels must be a positive integer, got {max_pixels!r}")
     if data[:4] == SIGNATURE[:4]:  # whether or not Pillow has the plugin for them
@@ -130,55 +131,6 @@ def _load(data: bytes, name: str, max_pixels: int) -> Image.Image:
     return im
 
 
-@dataclass(frozen=True)
-class CodedPicture:
-    """A coded photograph after its ordinary decoder.
-
-    Attributes:
-        pixels: Decoded colour, uint8 of shape (height, width, 3).
-        alpha: Opacity, uint8 of shape (height, width), or None.
-        grey: Whether the picture is greyscale (its three channels are the same).
-        condition: What the file tells the networks; None if the coding was lossless.
-        n_bytes: Size of the whole file.
-        metadata: ICC profile, Exif and XMP in the form that Pillow's ``save`` takes.
-        format: Pillow's name of the format.
-    """
-
-    pixels: np.ndarray
-    alpha: np.ndarray | None
-    grey: bool
-    condition: Condition | None
-    n_bytes: int
-    format: str
-    metadata: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return self.pixels.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return self.pixels.shape[1]
-
-    @property
-    def bits_per_pixel(self) -> float:
-        """Bits of the whole file per pixel."""
-        return 8 * self.n_bytes / (self.width * self.height)
-
-    def to_image(self, colour: np.ndarray) -> Image.Image:
-        """A Pillow picture of new colours with this picture's alpha, greyness and metadata."""
-        if self.grey:
-            out = Image.fromarray(np.ascontiguousarray(colour[:, :, 0]))
-        else:
-            out = Image.fromarray(colour)
-        if self.alpha is not None:
-            out.putalpha(Image.fromarray(self.alpha))
-        out.info.update(self.metadata)
-        return out
-
-
 def metadata_of(im: Image.Image) -> dict[str, Any]:
     """ICC profile, Exif (with orientation) and XMP of a picture, where present."""
     kept = {key: im.info[key] for key in ("icc_profile", "xmp") if im.info.get(key)}
@@ -188,47 +140,8 @@ def metadata_of(im: Image.Image) -> dict[str, Any]:
     return kept
 
 
-def open_coded(
-    source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, notice: Notice = _silent
-) -> CodedPicture:
-    """Open a lossy everyday file and decode it as any program would.
-
-    Args:
-        source: Path or bytes of an AVIF, WebP or JPEG file.
-        max_pixels: Limit against decompression bombs.
-        notice: Called with a sentence when something was converted.
-
-    Raises:
-        MissingFile, NotAnImage, DamagedFile, PictureTooLarge: See ``errors``.
-        UnsupportedFormat: A picture, but not AVIF, WebP or JPEG.
-    """
-    data = read_bytes(source)
-    name = "the given data" if isinstance(source, bytes | bytearray | memoryview) else str(source)
-    im = _load(data, name, max_pixels)
-    format_name = im.format or "unknown"
-    if format_name == "MPO":  # a JPEG with further pictures behind it, as many cameras write
-        format_name = "JPEG"
-    if format_name not in FORMATS:
-        raise UnsupportedFormat(
-            f"{name} is a {format_name} picture; only lossy AVIF, WebP and JPEG files hold something to restore. "
-            "To code it, use: veridical encode"
-        )
-    if getattr(im, "n_frames", 1) > 1 and format_name != "JPEG":
-        notice(f"{name} is an animation; only its first frame is decoded")
-    pixels, alpha, grey = _split(im, notice)
-    condition, payload = condition_of(format_name, data, im.width, im.height)
-    return CodedPicture(
-        pixels=pixels,
-        alpha=alpha,
-        grey=grey,
-        condition=None if payload.lossless else condition,
-        n_bytes=len(data),
-        format=format_name,
-        metadata=metadata_of(im),
-    )
-
-
-def _split(im: Image.Image, notice: Notice) -> tuple[np.ndarray, np.ndarray | None, bool]:
+def split_channels(im: Image.Image, notice: Notice) -> tuple[np.ndarray, np.ndarray | None, bool]:
+    """Colours (height, width, 3) and alpha (height, width) of a picture, and whether it is grey."""
     alpha = None
     if im.mode in ("RGBA", "LA", "PA") or "transparency" in im.info:
         rgba = im.convert("RGBA")
@@ -272,7 +185,7 @@ def open_source(
         name = (
             "the given data" if isinstance(source, bytes | bytearray | memoryview) else str(source)
         )
-        im = _load(read_bytes(source), name, max_pixels)
+        im = load_picture(read_bytes(source), name, max_pixels)
     info = metadata_of(im)
     transparent = "transparency" in im.info
     if im.mode.startswith("I;16") or im.mode == "I":

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
+from veridical.extras import require
 from veridical.random import random_symbols
 from veridical.transport import power_assign, weighted_points
 
@@ -134,7 +135,7 @@ def lloyd(
     distinct = np.unique(x, axis=0)
     if distinct.shape[0] <= outputs:
         return _settled(x, a, distinct)
-    from sklearn.cluster import KMeans
+    KMeans = require("sklearn.cluster").KMeans
 
     means = KMeans(
         outputs, n_init=starts, tol=0.0, max_iter=1000, random_state=int(rng.integers(1 << 31))

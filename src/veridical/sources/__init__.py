@@ -1,1 +1,1 @@
-"""Sources: circle, Bernoulli, Gaussian, samples, digits, MNIST, photographs."""
+"""Sources: circle, Bernoulli, Gaussian, samples."""

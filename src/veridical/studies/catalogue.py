@@ -29,8 +29,8 @@ from veridical.studies import (
     universality,
     universality_pictures,
 )
-from veridical.studies.mnist import constructive, constructive_pictures, pairs, pairs_pictures
-from veridical.studies.mnist.material import PRESETS
+from veridical.studies.mnist import constructive, figures, pairs
+from veridical.studies.mnist.measurements import PRESETS
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
 
@@ -152,27 +152,23 @@ STUDIES: dict[str, Study] = {
         ("quick", "full"),
     ),
     "bm6": Study(
-        "[BM] Fig. 6: digits, encoder-decoder pairs", pairs.bm6, pairs_pictures.draw_bm6, PRESETS
+        "[BM] Fig. 6: digits, encoder-decoder pairs", pairs.bm6, figures.draw_bm6, PRESETS
     ),
-    "bm7": Study(
-        "[BM] Fig. 7: digits, cuts of the surface", pairs.bm7, pairs_pictures.draw_bm7, PRESETS
-    ),
+    "bm7": Study("[BM] Fig. 7: digits, cuts of the surface", pairs.bm7, figures.draw_bm7, PRESETS),
     "bm8": Study(
-        "[BM] Fig. 8: digits, deep-feature distortion", pairs.bm8, pairs_pictures.draw_bm8, PRESETS
+        "[BM] Fig. 8: digits, deep-feature distortion", pairs.bm8, figures.draw_bm8, PRESETS
     ),
-    "bm9": Study(
-        "[BM] Fig. 9: digits of either distortion", pairs.bm9, pairs_pictures.draw_bm9, PRESETS
-    ),
+    "bm9": Study("[BM] Fig. 9: digits of either distortion", pairs.bm9, figures.draw_bm9, PRESETS),
     "bm10": Study(
         "[BM] Fig. 10: one distortion judged by the other",
         pairs.bm10,
-        pairs_pictures.draw_bm10,
+        figures.draw_bm10,
         PRESETS,
     ),
     "constructive-mnist": Study(
         "digits: one encoder a rate against a pair a point",
         constructive.constructive,
-        constructive_pictures.draw_constructive,
+        figures.draw_constructive,
         PRESETS,
     ),
 }

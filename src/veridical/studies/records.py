@@ -31,7 +31,7 @@ class Record:
 
     study: str
     facts: Mapping[str, Any]
-    arrays: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    arrays: Mapping[str, NDArray[Any]] = field(repr=False)
 
 
 def make_folder(folder: Path) -> None:

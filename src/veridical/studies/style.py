@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from veridical.errors import MissingDependency
+from veridical.extras import require
 from veridical.writing import write_whole
 
 __all__ = ["PALETTE", "figure", "grid", "save_figure", "shades"]
@@ -44,14 +44,10 @@ def figure(
     Raises:
         MissingDependency: matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as cause:
-        raise MissingDependency(
-            'figures need matplotlib: pip install "veridical[studies]"'
-        ) from cause
+    mpl = require("matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(_SETTINGS):
         drawn = Figure(figsize=(width * columns, height), layout="constrained")
         FigureCanvasAgg(drawn)

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from veridical.photo.residual import whiten
+from veridical.training.residual import whiten
 
-__all__ = ["end_loss", "normal_noise", "on_the_way", "spread_loss", "stratified_times"]
+__all__ = ["end_loss", "interpolate_path", "normal_noise", "spread_loss", "stratified_times"]
 
 
 def spread_loss(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def stratified_times(n: int, seed: list[int], device: torch.device) -> Tensor:
     return torch.from_numpy(t.astype(np.float32)).to(device)
 
 
-def on_the_way(n: Tensor, r: Tensor, time: Tensor) -> Tensor:
+def interpolate_path(n: Tensor, r: Tensor, time: Tensor) -> Tensor:
     """``u_t`` on the line from ``n`` to ``r``; times of shape (n,)."""
     t = time[:, None, None, None]
     return (1 - t) * n + t * r

@@ -35,6 +35,7 @@ class Schedule:
     Attributes:
         steps: Optimizer steps.
         learning_rate: Peak rate of Adam; linear warm-up over 200 steps, then a half cosine to 0.
+        clip_norm: Longest gradient; a longer one is scaled down.
         hidden_rate: Peak rate of Muon for the network's hidden weights, with the same course; 0
             leaves them to Adam.
         average: Decay of the exponential average of the weights; the average is the result.
@@ -46,6 +47,7 @@ class Schedule:
     average: float = 0.999
     checkpoint_seconds: float = 60.0
     hidden_rate: float = 0.0
+    clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.learning_rate > 0 or not 0 <= self.average < 1:
@@ -126,7 +128,7 @@ class _Run:
         self.step, self.seconds, self.recent = 0, 0.0, 0.0
         saved = None
         if checkpoint.exists():
-            saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            saved = _load(checkpoint)
             self._restore(model, saved, made)
         self.network = model
         self.task, *ready = accelerator.prepare(_Task(model, loss), *made.values())
@@ -179,7 +181,7 @@ class _Run:
         value = self.task(self.step)
         self.network.zero_grad(set_to_none=True)
         self.accelerator.backward(value)
-        self.accelerator.clip_grad_norm_(self.task.parameters(), 1.0)
+        self.accelerator.clip_grad_norm_(self.task.parameters(), schedule.clip_norm)
         for optimizer in self.optimizers.values():
             optimizer.step()
         self.step += 1
@@ -203,6 +205,15 @@ class _Run:
                 f"the loss is {current} at step {self.step}; lower the learning rate"
             )
         self.recent = current if self.recent == 0.0 else 0.95 * self.recent + 0.05 * current
+
+
+def _load(checkpoint: Path) -> dict[str, Any]:
+    try:
+        return torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as cause:
+        raise TrainingData(
+            f"{checkpoint} is no checkpoint ({cause}); remove it to train again"
+        ) from cause
 
 
 def train(

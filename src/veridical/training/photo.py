@@ -21,16 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from veridical.generate.flow import integrate_on_arcs
-from veridical.photo.network import RestorationNetwork, laid_out
-from veridical.photo.residual import estimate, predict_residual, whiten
 from veridical.training.flow_parts import (
     end_loss,
+    interpolate_path,
     normal_noise,
-    on_the_way,
     spread_loss,
     stratified_times,
 )
 from veridical.training.loop import train
+from veridical.training.networks import RestorationNetwork, to_channels_last
 from veridical.training.photo_data import Pairs
 from veridical.training.photo_parts import (
     Batches,
@@ -42,13 +41,14 @@ from veridical.training.photo_parts import (
     flow_config,
     load_stage,
 )
-from veridical.training.take_over import take_over
+from veridical.training.residual import estimate, predict_residual, whiten
+from veridical.training.warm_start import warm_start
 from veridical.writing import write_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from veridical.photo.model import PhotoModel
+    from veridical.training.photo_parts import Start
 
 __all__ = ["train_estimator", "train_flow", "train_reflow", "train_spread"]
 
@@ -61,7 +61,7 @@ def train_estimator(
     *,
     seed: int = 1,
     seconds: float | None = None,
-    start: PhotoModel | None = None,
+    start: Start | None = None,
 ) -> nn.Module | None:
     """Least-squares stage; ``None`` if ``seconds`` ran out, as for the other stages.
 
@@ -72,8 +72,8 @@ def train_estimator(
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     model = RestorationNetwork(estimator_config(preset, spread=False))
     if start is not None:
-        take_over(model, start.estimator)
-    model = laid_out(model)
+        warm_start(model, start.estimator)
+    model = to_channels_last(model)
 
     def loss(network: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
@@ -116,7 +116,7 @@ def train_spread(
     model = RestorationNetwork(estimator_config(preset)).requires_grad_(False)
     model.load_state_dict(trained.state_dict(), strict=False)
     model.spread.requires_grad_(True)
-    model = laid_out(model)
+    model = to_channels_last(model)
 
     def loss(network: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
@@ -145,7 +145,7 @@ def _flow_loss(
         with torch.no_grad():
             x_mmse, size = estimate(estimator, y, features, scale)
         n, r = ends(x_mmse, size)
-        u = on_the_way(n, r, time)
+        u = interpolate_path(n, r, time)
         out = predict_residual(network, u, time, x_mmse, size, y, features, scale)
     return end_loss(out, r, time)
 
@@ -158,7 +158,7 @@ def train_flow(
     *,
     seed: int = 2,
     seconds: float | None = None,
-    start: PhotoModel | None = None,
+    start: Start | None = None,
 ) -> nn.Module | None:
     """Rectified-flow stage; begins with the weights of the estimator where the shapes agree.
 
@@ -167,11 +167,11 @@ def train_flow(
     accelerator = accelerator_for(preset)
     batches = Batches(pairs, preset, seed, accelerator)
     estimator = load_stage("spread", estimator_config(preset), run)
-    estimator = laid_out(estimator.to(accelerator.device))
+    estimator = to_channels_last(estimator.to(accelerator.device))
     torch.manual_seed(seed)
     model = RestorationNetwork(flow_config(preset))
-    take_over(model, estimator if start is None else start.flow)
-    model = laid_out(model)
+    warm_start(model, estimator if start is None else start.flow)
+    model = to_channels_last(model)
 
     def loss(network: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
@@ -249,12 +249,12 @@ def train_reflow(
     accelerator = accelerator_for(preset)
     estimator = load_stage("spread", estimator_config(preset), run)
     flow = load_stage("flow", flow_config(preset), run)
-    estimator, flow = (laid_out(m.to(accelerator.device)) for m in (estimator, flow))
+    estimator, flow = (to_channels_last(m.to(accelerator.device)) for m in (estimator, flow))
     store = _reflow_pairs(pairs, preset, run, report, seed, accelerator, flow, estimator)
     batches = Batches(pairs, preset, seed, accelerator)
     model = RestorationNetwork(flow_config(preset))
     model.load_state_dict(flow.state_dict())
-    model = laid_out(model.requires_grad_(True))
+    model = to_channels_last(model.requires_grad_(True))
 
     def loss(network: RestorationNetwork, step: int) -> Tensor:
         k = int(np.random.default_rng([seed, step, 1]).integers(preset.reflow_batches))

@@ -1,4 +1,4 @@
-"""Training of the learned photo codec: transforms, gains, prior and laws together.
+"""Training of the networks of ``.vdc`` files: transforms, gains, prior and laws together.
 
 The objective of one picture at quality ``q`` is (with [T] eq. 45 at ``P`` = infinity)
 
@@ -6,7 +6,7 @@ The objective of one picture at quality ``q`` is (with [T] eq. 45 at ``P`` = inf
 
 with ``q`` drawn anew for every picture, so that one model learns all rates; the last factor keeps
 fine qualities from drowning the coarse ones and changes no optimum of a single quality. The rate
-is that of the smooth laws, which the frozen tables follow (``photo.learned.relaxed``).
+is that of the smooth laws, which the frozen tables follow (``training.vdc.codec``).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from veridical.errors import InvalidSetting, TrainingData
-from veridical.photo.learned.prior import QUALITY_STEPS, PriorConfig
-from veridical.photo.learned.relaxed import TrainedCodec, lambda_of
-from veridical.photo.learned.transform import STRIDE, TransformConfig
+from veridical.photo.vdc.prior import QUALITY_STEPS, STRIDE, PriorConfig
 from veridical.training.loop import Schedule, train
 from veridical.training.photo_codec_flow import FlowPreset
 from veridical.training.photo_parts import accelerator_for, save_stage
 from veridical.training.photo_pixels import CropSampler, Pixels
+from veridical.training.vdc.codec import TrainedCodec, lambda_of
+from veridical.training.vdc.transform import TransformConfig
 
 __all__ = [
     "CODEC_PRESETS",

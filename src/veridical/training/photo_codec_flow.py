@@ -1,4 +1,4 @@
-"""Training of the learned codec's generator: the spread of the error, a flow, one round of reflow.
+"""Training of the generator of ``.vdc`` files: the spread of the error, a flow, one round of reflow.
 
 The codec is trained before and stays as it is. Every step codes fresh crops at random qualities,
 quantized as in use, and the flow learns what the synthesis missed (``training.flow_parts``).
@@ -17,28 +17,26 @@ from torch import Tensor
 
 from veridical.errors import InvalidSetting, TrainingData
 from veridical.generate.flow import integrate_on_arcs
-from veridical.photo.learned.generator import FlowInput, LatentFlow
-from veridical.photo.learned.prior import QUALITY_STEPS
-from veridical.photo.learned.relaxed import TrainedCodec
-from veridical.photo.learned.transform import STRIDE
-from veridical.photo.network import NetworkConfig, laid_out
-from veridical.photo.residual import whiten
+from veridical.photo.condition import BASIC_FEATURES
+from veridical.photo.vdc.prior import QUALITY_STEPS, STRIDE
 from veridical.training.flow_parts import (
     end_loss,
+    interpolate_path,
     normal_noise,
-    on_the_way,
     spread_loss,
     stratified_times,
 )
 from veridical.training.loop import Schedule, train
+from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
 from veridical.training.photo_parts import save_stage
 from veridical.training.photo_pixels import CropSampler, Pixels
+from veridical.training.residual import whiten
+from veridical.training.vdc.codec import TrainedCodec
+from veridical.training.vdc.generator import FlowInput, LatentFlow
 from veridical.writing import write_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-    from veridical.photo.network import RestorationNetwork
 
 __all__ = ["GENERATOR_STAGES", "FlowPreset", "Training", "begin_flow", "load_flow", "train_stage"]
 
@@ -80,7 +78,7 @@ class FlowPreset:
         """Sizes of the flow's network, which sees the synthesis of a codec."""
         return NetworkConfig(
             pictures=4, widths=self.widths, timed=True, bypass=self.bypass,
-            side=codec.config[0].widths[0],
+            side=codec.config[0].widths[0], features=1,
         )  # fmt: skip
 
     def schedule(self, stage: str) -> Schedule:
@@ -137,13 +135,13 @@ def begin_flow(training: Training, start: RestorationNetwork | None, seed: int =
 
     Args:
         training: What all stages need.
-        start: Flow of everyday files, whose weights are taken where the shapes agree.
+        start: Flow of a conventional format, whose weights are taken where the shapes agree.
         seed: Of the other weights and of the crops.
     """
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     flow = LatentFlow(training.preset.network(training.codec))
     if start is not None:
-        _take_over(flow.network, start)
+        _warm_start(flow.network, start)
     place, log_error = [], []
     for step in range(24):
         x, x_mmse, _, quality = training.coded(seed, step)
@@ -155,9 +153,18 @@ def begin_flow(training: Training, start: RestorationNetwork | None, seed: int =
     return flow
 
 
-def _take_over(network: RestorationNetwork, start: RestorationNetwork) -> None:
-    """Weights of a flow of everyday files; its fourth picture does not exist here."""
+_CHROMA_FULL = BASIC_FEATURES.index("chroma_full")
+
+
+def _warm_start(network: RestorationNetwork, start: RestorationNetwork) -> None:
+    """Weights of a flow of a conventional format.
+
+    Its fourth picture does not exist here, nor what it is told besides the rate: full chroma, and no more.
+    """
     theirs = start.state_dict()
+    told, n = theirs["embed.0.weight"], start.config.features
+    theirs["embed.0.bias"] = theirs["embed.0.bias"] + told[:, _CHROMA_FULL]
+    theirs["embed.0.weight"] = torch.cat([told[:, :1], told[:, n:]], 1)
     head = theirs["head.weight"]
     theirs["head.weight"] = torch.cat([head[:, : 3 * 48], head[:, 4 * 48 :]], 1)
     mine = network.state_dict()
@@ -195,8 +202,8 @@ def train_stage(
         stage: Its name.
         training: What all stages need.
         report: Told of progress.
-        start: Flow of everyday files for the first stage to begin with.
-        seconds: Stop after this long.
+        start: Flow of a conventional format for the first stage to begin with.
+        seconds: Save a checkpoint and stop after so many.
 
     Raises:
         TrainingData: The stage before is not finished, or the loss is not finite.
@@ -213,7 +220,7 @@ def train_stage(
         flow.spread.requires_grad_(True)
     else:
         flow.network.requires_grad_(True)
-        laid_out(flow.network)
+        to_channels_last(flow.network)
         store = _reflow_pairs(training, flow, report) if stage == "reflow" else None
         loss = _flow_loss(training, store)
     result = train(
@@ -229,7 +236,7 @@ def train_stage(
 def _spread_loss(training: Training) -> Callable[[LatentFlow, int], Tensor]:
     def loss(flow: LatentFlow, step: int) -> Tensor:
         x, x_mmse, side, quality = training.coded(6, step)
-        seen = flow.sees(x_mmse, side, quality)
+        seen = flow.conditioning(x_mmse, side, quality)
         return spread_loss(x - x_mmse, seen.size, seen.scale)
 
     return loss
@@ -245,7 +252,7 @@ def _flow_loss(training: Training, store: np.memmap | None) -> Callable[[LatentF
             k = int(np.random.default_rng([_REFLOW_SEED, step, 1]).integers(len(store)))
             seed = _REFLOW_SEED
         x, x_mmse, side, quality = training.coded(seed, k)
-        seen = flow.sees(x_mmse, side, quality)
+        seen = flow.conditioning(x_mmse, side, quality)
         n = normal_noise(tuple(x.shape), [seed, k, 0], x.device)
         if store is None:
             r = whiten(x - x_mmse, seen.size, seen.scale)
@@ -253,7 +260,7 @@ def _flow_loss(training: Training, store: np.memmap | None) -> Callable[[LatentF
             r = torch.from_numpy(store[k].astype(np.float32)).to(x.device)
         time = stratified_times(n_crops, [seed, step, 7], x.device)
         with training.accelerator.autocast():
-            out = flow(on_the_way(n, r, time), time, seen)
+            out = flow(interpolate_path(n, r, time), time, seen)
         return end_loss(out, r, time)
 
     return loss
@@ -285,7 +292,7 @@ def _reflow_pairs(training: Training, flow: LatentFlow, report: Report) -> np.me
 def _ends(training: Training, flow: LatentFlow, k: int) -> Tensor:
     with torch.inference_mode(), training.accelerator.autocast():
         x, x_mmse, side, quality = training.coded(_REFLOW_SEED, k)
-        seen: FlowInput = flow.sees(x_mmse, side, quality)
+        seen: FlowInput = flow.conditioning(x_mmse, side, quality)
         n = normal_noise(tuple(x.shape), [_REFLOW_SEED, k, 0], x.device)
 
         def predict(u: Tensor, time: float) -> Tensor:

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from veridical.bitstream.container import read
-from veridical.codec import Codec
-from veridical.photo.learned.decode import decode_container, decode_latents
-from veridical.photo.learned.encode import QUANTIZER_NAMES, LearnedEncoder
-from veridical.photo.learned.model import (
-    CodecNetworks,
-    LearnedModel,
-    generator_path,
-    load_codec,
-    save_codec,
-    save_generator,
-)
-from veridical.photo.learned.parts import LatentWindow, learned_codec
-from veridical.photo.learned.prices import QualityPrices
-from veridical.photo.learned.prior import QUALITY_STEPS
-from veridical.photo.network import laid_out
+from veridical.photo.decode import decode
 from veridical.photo.noise import NoiseField
+from veridical.photo.options import EncodeOptions, Target
+from veridical.photo.tiles import Box
+from veridical.photo.vdc.decoder import LatentWindow, VdcDecoder
+from veridical.photo.vdc.encode import VdcEncoder
+from veridical.photo.vdc.image import decode_latents
+from veridical.photo.vdc.model import VdcModel, load_model, network_path
+from veridical.photo.vdc.prices import QualityPrices
+from veridical.photo.vdc.prior import QUALITY_STEPS
+from veridical.photo.vdc.quantizers import QUANTIZERS
+from veridical.photo.weights import write_weights
 from veridical.training.photo_codec_flow import GENERATOR_STAGES, Training, load_flow
 from veridical.training.photo_pixels import centre_crops
+from veridical.training.vdc.codec import TrainedCodec
+from veridical.training.vdc.export import save_codec, save_generator, save_prices
 
 __all__ = ["export", "export_generator", "rate_and_error"]
 
@@ -40,22 +35,22 @@ _STEPS = (1, 2, 4)
 
 
 def rate_and_error(
-    model: LearnedModel, picture: np.ndarray, qualities: list[int], quantizer: str = "scalar"
+    model: VdcModel, picture: np.ndarray, qualities: list[int], quantizer: str = "scalar"
 ) -> np.ndarray:
     """Bits per pixel of real files and squared error on the [0, 1] scale, shape (qualities, 2)."""
-    encoder = LearnedEncoder(model, quantizer=quantizer)
-    analysed = encoder.analyse(Image.fromarray(picture), seed=1)
+    encoder = VdcEncoder(model, EncodeOptions(quantizer=quantizer, seed=1))
+    analysed = encoder.analyse(Image.fromarray(picture))
     out = []
     for quality in qualities:
         data = encoder.at_quality(analysed, quality)
-        decoded = np.asarray(decode_container(data, model, realism=0.0, max_pixels=1 << 40))
+        decoded = np.asarray(decode(data, realism=0.0, weights=model.path))
         error = np.mean((decoded.astype(np.float64) - picture) ** 2) / 255**2
         out.append((8 * len(data) / (picture.shape[0] * picture.shape[1]), error))
     return np.array(out)
 
 
 def export(
-    networks: CodecNetworks,
+    networks: TrainedCodec,
     name: str,
     validation: Path,
     side: int,
@@ -65,7 +60,7 @@ def export(
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Path:
-    """Write ``run/photo-codec.safetensors`` and its card, with prices and figures measured on files.
+    """Write ``run/vdc.npz``, its networks and their cards, with prices and figures measured on files.
 
     Args:
         networks: Trained.
@@ -81,9 +76,9 @@ def export(
         TrainingData: No usable validation picture.
     """
     pictures = centre_crops(validation, side)
-    unpriced = run / "unpriced.safetensors"
-    save_codec(unpriced, networks, recipe, name=name)
-    model = load_codec(unpriced)
+    path = run / "vdc.npz"
+    save_codec(path, networks, recipe, name=name)
+    model = load_model(path)
     anchors = networks.config[1].anchors
     qualities = [round(k * QUALITY_STEPS / (anchors - 1)) for k in range(anchors)]
     found = []
@@ -104,10 +99,9 @@ def export(
             f"quality {figure['quality']:g}: {figure['bits_per_pixel']} bits per pixel, {figure['psnr_db']} dB"
         )
     prices = QualityPrices.without_cost(np.array(qualities), np.maximum(error, 1e-9))
-    path = run / "photo-codec.safetensors"
     validated = {"pictures": len(pictures), "side": side, "folder": validation.name}
     card = recipe | {"validation": validated, "figures": figures}
-    save_codec(path, networks, card, name=name, prices={0: prices})
+    save_prices(path, {0: prices}, {"name": name, **card})
     return path
 
 
@@ -135,20 +129,15 @@ def export_generator(
     Raises:
         TrainingData: No usable validation picture, or the last stage is not finished.
     """
-    flow = load_flow(GENERATOR_STAGES[-1], training)
-    generator_path(path).unlink(missing_ok=True)
-    codec = load_codec(path)
-    shipped = copy.deepcopy(flow).half().float()  # measured as it will be read
-    shipped.log_scale.copy_(flow.log_scale)
-    laid_out(shipped.network)
-    model = replace(codec, flow=shipped.to(codec.device))
+    save_generator(path, load_flow(GENERATOR_STAGES[-1], training), recipe)
+    model = load_model(path)
     pictures = centre_crops(validation, side)
-    anchors = model.sizes[1].anchors
+    anchors = model.entropy.prior.config.anchors
     qualities = [round(k * QUALITY_STEPS / (anchors - 1)) for k in range(anchors)]
     trained = hashlib.sha256((training.run / f"{GENERATOR_STAGES[-1]}.safetensors").read_bytes())
-    log = _Log(training.run / "prices.jsonl", f"{codec.digest} {trained.hexdigest()}")
+    log = _Log(training.run / "prices.jsonl", f"{model.digest} {trained.hexdigest()}")
     prices, figures = {}, {}
-    for number, name in enumerate(QUANTIZER_NAMES):
+    for number, name in enumerate(QUANTIZERS):
         found = []
         for done, picture in enumerate(pictures, 1):
             row = log.known.get((name, done))
@@ -174,9 +163,10 @@ def export_generator(
         for figure in figures[name]:
             say(f"{name}: {figure}")
     validated = {"pictures": len(pictures), "side": side, "folder": validation.name}
-    save_generator(
-        path, flow, codec.digest, prices, recipe | {"validation": validated, "figures": figures}
-    )
+    save_prices(path, prices)
+    network = network_path(path, "generator")
+    card = recipe | {"validation": validated, "figures": figures}
+    write_weights(network, network.read_bytes(), card)
 
 
 class _Log:
@@ -201,22 +191,20 @@ class _Log:
 
 
 def _costs(
-    model: LearnedModel, picture: np.ndarray, quality: int, quantizer: str, seed: int
+    model: VdcModel, picture: np.ndarray, quality: int, quantizer: str, seed: int
 ) -> list[float]:
     """Error at realism 0, at realism 1 with the most steps, and the transport cost by steps."""
-    encoder = LearnedEncoder(model, quality / 100, quantizer=quantizer, seed=seed)
-    data = encoder.encode(Image.fromarray(picture))
-    container = read(data, max_pixels=1 << 40)
+    encoder = VdcEncoder(model, EncodeOptions(quantizer=quantizer, seed=seed))
+    data = encoder.encode(Image.fromarray(picture), Target(quality=quality / 100))
+    container = read(data, max_pixels=picture.size)
     latents, _ = decode_latents(container, model)
-    height, width = picture.shape[:2]
-    window = LatentWindow(latents, 0, 0, height, width, quality, container.header.quantizer)
-    source = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1).to(model.device)
-    out: list[float] = []
-    for steps in _STEPS:
-        codec: Codec = learned_codec(model, steps=steps)
-        x_mmse, x_real = (
-            codec.decode(window, NoiseField(seed), realism=a).clamp(0, 1) for a in (0.0, 1.0)
-        )
-        out.append(float((x_real - x_mmse).square().mean()))
-    errors = [float((x - source).square().mean()) for x in (x_mmse, x_real)]
-    return errors + out
+    box = Box(0, picture.shape[0], 0, picture.shape[1])
+    window = LatentWindow(latents, box, quality, container.header.quantizer)
+    source = picture.transpose(2, 0, 1).astype(np.float64) / 255
+    estimate = VdcDecoder(model).estimate(window)
+    x_mmse = estimate.x_mmse.clip(0, 1).astype(np.float64)
+    x_real = [
+        VdcDecoder(model, steps).generate(estimate, NoiseField(seed)).clip(0, 1) for steps in _STEPS
+    ]
+    errors = [float(np.mean((x - source) ** 2)) for x in (x_mmse, x_real[-1])]
+    return errors + [float(np.mean((x - x_mmse) ** 2)) for x in x_real]

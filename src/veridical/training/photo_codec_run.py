@@ -1,4 +1,4 @@
-"""The whole training of the learned codec, from a folder of pictures to priced weights.
+"""The whole training of ``.vdc`` files' networks, from a folder of pictures to priced weights.
 
 Stages: pixels, codec, weights of the codec, then spread, flow and reflow of its generator and their
 prices. Each leaves its result in the run's folder and is skipped when that is there, so the same
@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from veridical.errors import InvalidSetting
-from veridical.photo.learned.model import generator_path
-from veridical.photo.model import load_model
+from veridical.photo.vdc.model import network_path
+from veridical.training.export import load_torch
 from veridical.training.loop import keep_memory
 from veridical.training.photo_codec import (
     CODEC_PRESETS,
@@ -47,8 +47,8 @@ def run_codec(
         validation: Folder or tar file of other pictures, for rates and prices.
         run: Folder of the run.
         preset: Name in ``CODEC_PRESETS``.
-        minutes: Stop with a checkpoint after this long.
-        start: Weights file of everyday files, whose flow the generator begins with.
+        minutes: Save a checkpoint and stop after so many.
+        start: Weights file of a conventional format, with whose flow beside it the generator begins.
         progress: Called with (stage, done, total).
         say: Called with a sentence at the end of stages.
 
@@ -63,7 +63,7 @@ def run_codec(
         raise InvalidSetting(f"preset must be one of {', '.join(CODEC_PRESETS)}, got {preset!r}")
     sizes = CODEC_PRESETS[preset]
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    everyday = None if start is None else load_model(start, "cpu").flow
+    flow = None if start is None else load_torch(network_path(start, "generator"))[1]
     keep_memory()
     run.mkdir(parents=True, exist_ok=True)
     pixels = prepare_pixels(
@@ -86,8 +86,8 @@ def run_codec(
             return None
         finished("codec")
     recipe = _recipe(data, validation, preset, start, pixels)
-    path = run / "photo-codec.safetensors"
-    if not path.exists():
+    path = run / "vdc.npz"
+    if not _measured(path):
         stages = {"stages": {"codec": json.loads((run / "codec.json").read_text(encoding="utf-8"))}}
         export(
             load_networks(sizes, run), sizes.name, validation, sizes.validation_side, run, recipe | stages,
@@ -99,10 +99,10 @@ def run_codec(
     for stage in GENERATOR_STAGES:
         if (run / f"{stage}.safetensors").exists():
             continue
-        if train_stage(stage, training, report, start=everyday, seconds=left()) is None:
+        if train_stage(stage, training, report, start=flow, seconds=left()) is None:
             return None
         finished(stage)
-    if not _priced(path):
+    if not _measured(network_path(path, "generator")):
         stages = {
             s: json.loads((run / f"{s}.json").read_text(encoding="utf-8")) for s in GENERATOR_STAGES
         }
@@ -113,9 +113,9 @@ def run_codec(
     return path
 
 
-def _priced(path: Path) -> bool:
-    """Whether the generator's file and its card were written, prices and all."""
-    card = generator_path(path).with_suffix(".json")
+def _measured(path: Path) -> bool:
+    """Whether a weights file was written with the figures on its card."""
+    card = path.with_suffix(".json")
     return card.exists() and "figures" in json.loads(card.read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""Training pairs for photographs: pictures as an everyday codec leaves them, beside their source.
+"""Training pairs for photographs: pictures as a conventional codec leaves them, beside their source.
 
 ``prepare`` codes every picture of a folder (or tar) a few times at random settings, decodes it
 again and lays the pixels in one flat file that is mapped into memory; ``PairSampler`` cuts random
@@ -6,7 +6,7 @@ patches from it. Turning and mirroring happen *before* coding, because block gri
 siting are not symmetric; patches start at multiples of 16 for the same reason.
 
 Pictures from the web are scaled down and clean, those out of a camera are not. So each picture is
-also taken a second time (``training.photo_retaken``): at another resolution, and mostly with grain.
+also taken a second time (``training.augment``): at another resolution, and mostly with grain.
 """
 
 from __future__ import annotations
@@ -16,22 +16,26 @@ import io
 import json
 import os
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from veridical.errors import TrainingData
-from veridical.photo.condition import FORMATS, Condition, ResidualScale, condition_of
-from veridical.training.photo_retaken import SETTINGS, retaken
+from veridical.errors import InvalidSetting, TrainingData
+from veridical.photo.condition import Condition, ResidualScale
+from veridical.photo.formats import format_named
+from veridical.photo.formats.conventional import ConventionalFormat
+from veridical.training.augment import SETTINGS, augment
 from veridical.writing import write_text
 
-__all__ = ["PairSampler", "Pairs", "dihedral", "pictures", "prepare"]
+__all__ = ["PairSampler", "Pairs", "conventional", "dihedral", "pictures", "prepare"]
 
 _QUALITY = {"AVIF": (1, 90), "WEBP": (0, 95), "JPEG": (1, 93)}
+_QUALITY_OF_OTHERS = (1, 93)
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 _MIN_SIDE = 160
 _MOST_WORKERS = 61  # Windows waits for no more
@@ -61,9 +65,21 @@ def pictures(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
             raise TrainingData(f"{source} is neither a folder nor a tar file of pictures")
 
 
+def conventional(name: str) -> ConventionalFormat:
+    """A conventional format by its name.
+
+    Raises:
+        InvalidSetting: Unknown, or a format with a training of its own.
+    """
+    found = format_named(name)
+    if not isinstance(found, ConventionalFormat):
+        raise InvalidSetting(f"{name} has a training of its own: veridical train photo-codec")
+    return found
+
+
 def encode_at_random(picture: Image.Image, name: str, rng: np.random.Generator) -> bytes:
     """Code a picture with random settings of the format; more often coarse than fine."""
-    lo, hi = _QUALITY[name]
+    lo, hi = _QUALITY.get(name, _QUALITY_OF_OTHERS)
     quality = int(lo + (hi - lo + 1) * rng.random() ** 1.5)
     options: dict[str, object] = {"quality": min(quality, hi)}
     if name != "WEBP" and rng.random() < 0.2:
@@ -92,38 +108,39 @@ class _Taken:
     versions: list[tuple[dict, bytes]]
 
 
-def _variants(job: tuple[int, str, bytes, int, int]) -> tuple[str, list[_Taken]] | None:
-    index, name, data, n_variants, seed = job
+def _variants(job: tuple[int, str, bytes, int, int, str]) -> tuple[str, list[_Taken]] | None:
+    index, name, data, n_variants, seed, format_name = job
     try:
         picture = Image.open(io.BytesIO(data)).convert("RGB")
     except Exception:  # noqa: BLE001 (Pillow's readers raise almost anything; the picture is skipped)
         return None
     if min(picture.size) < _MIN_SIDE:
         return None
-    again = retaken(picture, np.random.default_rng([seed, index]), _MIN_SIDE)
+    again = augment(picture, np.random.default_rng([seed, index]), _MIN_SIDE)
     return name, [
-        _coded(source, [seed, index, k], n)
+        _coded(source, [seed, index, k], n, format_name)
         for k, (source, n) in enumerate([(picture, n_variants), (again, -(-n_variants // 2))])
     ]
 
 
-def _coded(picture: Image.Image, seed: list[int], n_variants: int) -> _Taken:
+def _coded(picture: Image.Image, seed: list[int], n_variants: int, fmt: str) -> _Taken:
     source = np.asarray(picture)
     out = []
-    for f, fmt in enumerate(FORMATS):
-        for v in range(n_variants):
-            rng = np.random.default_rng([*seed, f, v])
-            k = int(rng.integers(8))
-            turned = Image.fromarray(np.ascontiguousarray(dihedral(source, k)))
-            grey = rng.random() < 0.04
-            coded = encode_at_random(turned.convert("L") if grey else turned, fmt, rng)
-            with Image.open(io.BytesIO(coded)) as im:
-                decoded = np.asarray(im.convert("RGB"))
-            condition, _ = condition_of(fmt, coded, *turned.size)
-            truth = np.asarray(turned.convert("L").convert("RGB") if grey else turned)
-            mse = float(np.mean((decoded.astype(np.float32) - truth) ** 2) / 255**2)
-            record = {"k": k, "grey": grey, "mse": mse, "condition": asdict(condition)}
-            out.append((record, decoded.tobytes()))
+    for v in range(n_variants):
+        rng = np.random.default_rng([*seed, zlib.crc32(fmt.encode()), v])
+        k = int(rng.integers(8))
+        turned = Image.fromarray(np.ascontiguousarray(dihedral(source, k)))
+        grey = rng.random() < 0.04
+        coded = encode_at_random(turned.convert("L") if grey else turned, fmt, rng)
+        with Image.open(io.BytesIO(coded)) as im:
+            decoded = np.asarray(im.convert("RGB"))
+        condition = conventional(fmt).condition(coded, *turned.size)
+        if condition is None:
+            raise TrainingData(f"{fmt} was written without loss; there is nothing to learn from it")
+        truth = np.asarray(turned.convert("L").convert("RGB") if grey else turned)
+        mse = float(np.mean((decoded.astype(np.float32) - truth) ** 2) / 255**2)
+        record = {"k": k, "grey": grey, "mse": mse, "condition": asdict(condition)}
+        out.append((record, decoded.tobytes()))
     return _Taken((source.shape[0], source.shape[1]), source.tobytes(), out)
 
 
@@ -137,6 +154,7 @@ class Pairs:
         n_pictures: Number of source pictures.
         records: One dictionary for each coded version.
         scale: Fitted residual scale.
+        format: Name of the format.
     """
 
     folder: Path
@@ -144,6 +162,7 @@ class Pairs:
     n_pictures: int
     records: list[dict]
     scale: ResidualScale
+    format: str
 
     @classmethod
     def load(cls, folder: Path) -> Pairs:
@@ -159,13 +178,16 @@ class Pairs:
                 f"{folder} holds no prepared set; run the preparation again"
             ) from cause
         scale = ResidualScale(*(np.array(t) for t in index["scale"]))
-        return cls(folder, index["digest"], index["n_pictures"], index["records"], scale)
+        return cls(
+            folder, index["digest"], index["n_pictures"], index["records"], scale, index["format"]
+        )
 
 
 def prepare(
     sources: Sequence[Path],
     folder: Path,
     *,
+    format: str,  # noqa: A002 (the word for it)
     n_variants: int = 2,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -174,8 +196,9 @@ def prepare(
 
     Args:
         sources: Folders or tar files of pictures; pictures under 160 pixels a side are skipped.
-        folder: Output folder; needs about ``5 * (1 + 3 * n_variants)`` bytes a pixel.
-        n_variants: Coded versions of each picture in each format; of the picture taken a second
+        folder: Output folder; needs about ``5 * (1 + n_variants)`` bytes a pixel.
+        format: Name of a conventional format.
+        n_variants: Coded versions of each picture; of the picture taken a second
             time half as many.
         seed: Seed of the random settings.
         progress: Called with (pictures done, pictures in all).
@@ -184,7 +207,7 @@ def prepare(
         TrainingData: No usable picture.
     """
     found = list(pictures(sources))
-    settings = (n_variants, seed, sorted(_QUALITY.items()), *SETTINGS)
+    settings = (format, n_variants, seed, _QUALITY.get(format), *SETTINGS)
     sha = hashlib.sha256(str(settings).encode())
     for name, data in found:
         sha.update(name.encode() + hashlib.sha256(data).digest())
@@ -194,7 +217,7 @@ def prepare(
         if ready.digest == digest:
             return ready
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(i, name, data, n_variants, seed) for i, (name, data) in enumerate(found)]
+    jobs = [(i, name, data, n_variants, seed, format) for i, (name, data) in enumerate(found)]
     records: list[dict] = []
     offset = n_used = 0
     (folder / "pairs.json").unlink(missing_ok=True)  # first what vouches for the pixels
@@ -230,6 +253,7 @@ def prepare(
     index = {
         "digest": digest,
         "n_pictures": n_used,
+        "format": format,
         "records": records,
         "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
     }
@@ -257,11 +281,11 @@ class PairSampler:
         self.part = part
         self._pixels = np.memmap(pairs.folder / "pixels.u8", dtype=np.uint8, mode="r")
         self._conditions = [Condition(**r["condition"]) for r in pairs.records]
-        unknown = [
-            Condition(c.format, c.bits_per_pixel, None, c.chroma_full) for c in self._conditions
-        ]
+        unknown = [replace(c, quantizer=None) for c in self._conditions]
+        names = conventional(pairs.format).features
         self._features = [
-            (c.features(), u.features()) for c, u in zip(self._conditions, unknown, strict=True)
+            (c.features(names), u.features(names))
+            for c, u in zip(self._conditions, unknown, strict=True)
         ]
         self._scales = [
             (pairs.scale(c), pairs.scale(u)) for c, u in zip(self._conditions, unknown, strict=True)

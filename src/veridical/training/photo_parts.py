@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting, TrainingData
-from veridical.photo.condition import FORMATS
-from veridical.photo.network import NetworkConfig, RestorationNetwork
+from veridical.photo.condition import ResidualScale
 from veridical.training.loop import Schedule, keep_memory
+from veridical.training.networks import NetworkConfig, RestorationNetwork
 from veridical.training.photo_data import Pairs, PairSampler
 from veridical.writing import replacing, write_text
 
@@ -29,6 +29,7 @@ __all__ = [
     "Batches",
     "Preset",
     "Report",
+    "Start",
     "accelerator_for",
     "estimator_config",
     "finish",
@@ -57,8 +58,8 @@ class Preset:
         bypass: Channels of the flow's bypass.
         blocks: Residual blocks of the estimator at 1/4, 1/8, 1/16 on the way down.
         blocks_up: And at 1/8 and 1/4 on the way up.
-        start_noise: Standard deviation of the noise at the start of the finished flow, for each
-            format (see ``PhotoModel``), chosen by ``benchmarks/start_noise.py``.
+        start_noise: Standard deviation of the noise at the start of the finished flow by format, 1
+            where nothing is said; chosen by ``benchmarks/start_noise.py``.
         mixed_precision: "no" or "bf16", which is used where the device has it.
     """
 
@@ -75,7 +76,7 @@ class Preset:
     bypass: int = 96
     blocks: tuple[int, int, int] = (1, 2, 1)
     blocks_up: tuple[int, int] = (1, 2)
-    start_noise: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(FORMATS, 1.0))
+    start_noise: Mapping[str, float] = field(default_factory=dict)
     mixed_precision: str = "no"
 
 
@@ -106,6 +107,22 @@ where the processor has it, to go on from earlier weights; ``gpu``: half an hour
 ``tiny``: tests."""
 
 Report = Callable[[str, int, int, float, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Weights from which a training begins.
+
+    Attributes:
+        estimator, flow: Networks.
+        scale: Units that they know.
+        digest: Of the estimator's file.
+    """
+
+    estimator: RestorationNetwork
+    flow: RestorationNetwork
+    scale: ResidualScale
+    digest: str
 
 
 def _on_processor() -> bool:
@@ -173,7 +190,7 @@ class Batches:
         return whole[self.part[0] :: self.part[1]]
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Source and decoded (n, 3, side, side), features (n, N_FEATURES), scale (n, 1, 1, 1)."""
+        """Source and decoded (n, 3, side, side), features (n, names), scale (n, 1, 1, 1)."""
         b = self._batch(step)
         x, y = (
             torch.from_numpy(b[k]).to(self.device).permute(0, 3, 1, 2).float().div_(255)
@@ -221,7 +238,7 @@ def load_stage(name: str, config: NetworkConfig, run: Path) -> RestorationNetwor
     return network.eval().requires_grad_(False)
 
 
-def estimator_config(preset: Preset, *, spread: bool = True) -> NetworkConfig:
+def estimator_config(preset: Preset, *, spread: bool = True, features: int = 4) -> NetworkConfig:
     """Network of the estimator: sees the decoded picture and its detail."""
     return NetworkConfig(
         pictures=2,
@@ -229,9 +246,12 @@ def estimator_config(preset: Preset, *, spread: bool = True) -> NetworkConfig:
         blocks=preset.blocks,
         blocks_up=preset.blocks_up,
         spread=spread,
+        features=features,
     )
 
 
-def flow_config(preset: Preset) -> NetworkConfig:
+def flow_config(preset: Preset, features: int = 4) -> NetworkConfig:
     """Network of the flow: sees also its state and what the estimator changed."""
-    return NetworkConfig(pictures=5, widths=preset.widths, timed=True, bypass=preset.bypass)
+    return NetworkConfig(
+        pictures=5, widths=preset.widths, timed=True, bypass=preset.bypass, features=features
+    )

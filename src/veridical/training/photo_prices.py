@@ -8,21 +8,32 @@ import json
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from veridical.errors import TrainingData
-from veridical.photo.condition import Condition, condition_of
-from veridical.photo.expected import expected_error
-from veridical.photo.model import PhotoModel, load_model, save_weights
+from veridical.photo.condition import Condition
+from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.noise import NoiseField
+from veridical.photo.options import DecodeOptions, Target
 from veridical.photo.price import PriceList
-from veridical.photo.restore import Tile, photo_codec
-from veridical.training.photo_data import Pairs, pictures
+from veridical.photo.restoration import (
+    PixelWindow,
+    RestorationDecoder,
+    RestorationModel,
+    expected_error,
+    load_restoration,
+)
+from veridical.photo.tiles import Box
+from veridical.photo.weights import write_weights
+from veridical.training.export import EstimatorGraph, FlowGraph, example, to_onnx, with_header
+from veridical.training.networks import NetworkConfig
+from veridical.training.photo_data import Pairs, conventional, pictures
 from veridical.training.photo_parts import Preset, estimator_config, flow_config, load_stage
 from veridical.writing import write_text
 
@@ -33,6 +44,7 @@ _QUALITIES = {
     "WEBP": (0, 5, 20, 45, 75, 90),
     "JPEG": (2, 8, 18, 35, 60, 85),
 }
+_QUALITIES_OF_OTHERS = (2, 8, 18, 35, 60, 85)
 _STEPS = (1, 2, 4)
 STAGES = ("estimator", "spread", "flow", "reflow")
 """Trained stages, in order."""
@@ -69,43 +81,65 @@ def calibrate(
     Raises:
         TrainingData: A stage is missing, or there are no validation pictures.
     """
+    chosen = conventional(pairs.format)
     estimator = load_stage("spread", estimator_config(preset), run)
     flow = load_stage(stages[-1], flow_config(preset), run)
-    unpriced = PriceList.unknown()
+    path = run / f"{pairs.format.lower()}.onnx"
+    header: dict[str, Any] = {
+        "kind": "estimator", "format": pairs.format, "features": list(chosen.features),
+        "network": asdict(estimator.config), "prices": None,
+        "scale": [pairs.scale.with_quantizer.tolist(), pairs.scale.without_quantizer.tolist()],
+        "start_noise": preset.start_noise.get(pairs.format, 1.0),
+    }  # fmt: skip
     # Measured as shipped, in half precision; the name of the result is for the result alone.
-    save_weights(
-        run / "unpriced.safetensors", estimator, flow, pairs.scale, unpriced, {"priced": False},
-        start_noise=preset.start_noise,
-    )  # fmt: skip
-    load_model.cache_clear()
-    model = load_model(run / "unpriced.safetensors", "auto")
-    rows = _measure(model, validation, preset.calibration_side, run, progress)
+    unpriced = run / "unpriced.onnx"
+    networks = tuple(_exported(n, header) for n in (EstimatorGraph(estimator), FlowGraph(flow)))
+    _write(unpriced, networks, header, flow.config, {"priced": False})
+    model = load_restoration(pairs.format, DecodeOptions(weights=unpriced))
+    rows = _measure(model, chosen, validation, preset.calibration_side, run, progress)
     conditions = [Condition(**r["condition"]) for r in rows]
-    expected = np.array([r["expected"] for r in rows])
-    mmse = np.array([r["mmse"] for r in rows])
-    cost = np.array([r["cost"] for r in rows])
+    expected, mmse, cost = (np.array([r[k] for r in rows]) for k in ("expected", "mmse", "cost"))
     prices = PriceList.fit(conditions, expected, mmse, cost, _STEPS)
-    figures = _figures(rows, replace(model, prices=prices))
     stage = {n: json.loads((run / f"{n}.json").read_text(encoding="utf-8")) for n in stages}
     recipe = {
+        "format": pairs.format,
         "command": command,
         "started_from": started_from,
         "training_data": {"pictures": pairs.n_pictures, "versions": len(pairs.records), "sha256": pairs.digest},
         "validation": {"files": len(rows), "sha256": _digest(validation)},
         "stages": stage,
-        "machine": f"{os.cpu_count()} cores, {model.device.type}, torch {torch.__version__}, Python {platform.python_version()}",
-        "start_noise": dict(preset.start_noise),
+        "machine": f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}",
+        "start_noise": header["start_noise"],
         "parameters": {"estimator": estimator.n_parameters(), "flow": flow.n_parameters()},
         "kmac_per_pixel": {
             "estimator": round(estimator.kmac_per_pixel(), 1), "flow_step": round(flow.kmac_per_pixel(), 1)
         },
-        "figures": figures,
+        "figures": _figures(rows, prices),
     }  # fmt: skip
-    path = run / "everyday.safetensors"
-    save_weights(path, estimator, flow, pairs.scale, prices, recipe, start_noise=preset.start_noise)
-    load_model.cache_clear()
+    _write(path, networks, header | {"prices": prices.as_json()}, flow.config, recipe)
     say(f"weights: {path}")
     return path
+
+
+def _exported(graph: EstimatorGraph | FlowGraph, header: dict[str, Any]) -> bytes:
+    return to_onnx(graph, example(graph, len(header["features"])), graph.OUTPUTS, header)
+
+
+def _write(
+    path: Path,
+    networks: tuple[bytes, ...],
+    header: dict[str, Any],
+    flow: NetworkConfig,
+    recipe: dict[str, Any],
+) -> None:
+    """Estimator and generator; the generator's metadata names its estimator."""
+    estimator = with_header(networks[0], header)
+    own = {k: header[k] for k in ("format", "features")} | {
+        "kind": "flow", "network": asdict(flow), "estimator": hashlib.sha256(estimator).hexdigest(),
+    }  # fmt: skip
+    write_weights(path, estimator, recipe)
+    beside = path.with_name(f"{path.stem}-generator{path.suffix}")
+    write_weights(beside, with_header(networks[1], own), recipe)
 
 
 def _digest(source: Path) -> str:
@@ -116,38 +150,35 @@ def _digest(source: Path) -> str:
 
 
 def _measure(
-    model: PhotoModel, validation: Path, side: int, run: Path, progress: Progress
+    model: RestorationModel,
+    chosen: ConventionalFormat,
+    validation: Path,
+    side: int,
+    run: Path,
+    progress: Progress,
 ) -> list[dict]:
     """Errors and transport costs of every validation picture, resumable."""
     log = run / "calibration.jsonl"
-    rows = _rows(log)
+    qualities = _QUALITIES.get(chosen.name, _QUALITIES_OF_OTHERS)
+    digest = model.estimator.digest + model.generator.digest
     found = list(pictures([validation]))
     names = {name for name, _ in found}
-    rows = [r for r in rows if r["weights"] == model.digest and r["name"] in names]
-    seen = {(r["name"], r["format"], r["quality"]) for r in rows}
+    rows = [r for r in _rows(log) if r["weights"] == digest and r["name"] in names]
+    seen = {(r["name"], r["quality"]) for r in rows}
     if not found:
         raise TrainingData(f"{validation} holds no pictures for the price list")
-    total = len(found) * sum(map(len, _QUALITIES.values()))
-    done = 0
+    jobs = [(k, *one, q) for k, one in enumerate(found) for q in qualities]
     with log.open("a", encoding="utf-8", newline="\n") as out:
-        for k, (name, data) in enumerate(found):
+        for done, (k, name, data, quality) in enumerate(jobs, 1):
+            if (name, quality) in seen:
+                continue
             picture = Image.open(io.BytesIO(data)).convert("RGB")
-            for fmt, qualities in _QUALITIES.items():
-                for quality in qualities:
-                    done += 1
-                    if (name, fmt, quality) in seen:
-                        continue
-                    row = _measure_one(model, picture, fmt, quality, side, k)
-                    row |= {
-                        "name": name,
-                        "format": fmt,
-                        "quality": quality,
-                        "weights": model.digest,
-                    }
-                    rows.append(row)
-                    out.write(json.dumps(row) + "\n")
-                    out.flush()
-                    progress("calibrating", done, total)
+            row = _measure_one(model, chosen, picture, quality, side, k)
+            row |= {"name": name, "quality": quality, "weights": digest}
+            rows.append(row)
+            out.write(json.dumps(row) + "\n")
+            out.flush()
+            progress("calibrating", done, len(jobs))
     return rows
 
 
@@ -162,70 +193,65 @@ def _rows(log: Path) -> list[dict]:
 
 
 def _measure_one(
-    model: PhotoModel, picture: Image.Image, fmt: str, quality: int, side: int, seed: int
+    model: RestorationModel,
+    chosen: ConventionalFormat,
+    picture: Image.Image,
+    quality: int,
+    side: int,
+    seed: int,
 ) -> dict:
-    buffer = io.BytesIO()
-    picture.save(buffer, fmt, quality=quality)
-    condition, _ = condition_of(fmt, buffer.getvalue(), *picture.size)
-    with Image.open(buffer) as im:
-        y = np.asarray(im.convert("RGB"))
+    data = chosen.encode(picture, Target(quality=quality))
+    condition = chosen.condition(data, *picture.size)
+    if condition is None:
+        raise TrainingData(f"{chosen.name} at quality {quality} is lossless")
+    y = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     top = max(0, (y.shape[0] - side) // 32 * 16)
     left = max(0, (y.shape[1] - side) // 32 * 16)
     cut = np.s_[top : top + side, left : left + side]
-    x = (
-        torch.from_numpy(np.asarray(picture)[cut].astype(np.float32) / 255)
-        .permute(2, 0, 1)
-        .to(model.device)
-    )
-    tile = Tile(y[cut], top, left, condition)
+    x = np.asarray(picture)[cut].transpose(2, 0, 1) / 255
+    height, width = y[cut].shape[:2]
+    window = PixelWindow(y[cut], Box(top, top + height, left, left + width))
     cost, error = [], []
     for steps in _STEPS:
-        codec = photo_codec(model, steps=steps)
-        x_mmse = codec.decode(tile, NoiseField(seed), realism=0.0).clamp(0, 1)
-        x_real = codec.decode(tile, NoiseField(seed), realism=1.0).clamp(0, 1)
-        cost.append(float((x_real - x_mmse).square().mean()))
-        error.append(float((x_real - x).square().mean()))
-    decoded = float(np.mean((y[cut] / 255.0 - np.asarray(picture)[cut] / 255.0) ** 2))
+        options = replace(model.options, steps=steps)
+        decoder = RestorationDecoder(replace(model, options=options), condition)
+        estimate = decoder.estimate(window)
+        x_mmse = np.clip(estimate.x_mmse, 0, 1)
+        x_real = np.clip(decoder.generate(estimate, NoiseField(seed)), 0, 1)
+        cost.append(float(np.mean(np.square(x_real - x_mmse))))
+        error.append(float(np.mean(np.square(x_real - x))))
     return {
-        "condition": {
-            "format": condition.format, "bits_per_pixel": condition.bits_per_pixel,
-            "quantizer": condition.quantizer, "chroma_full": condition.chroma_full,
-        },
-        "decoded": decoded,
-        "expected": expected_error(model, tile.pixels, condition),
-        "mmse": float((x_mmse - x).square().mean()),
+        "condition": asdict(condition),
+        "decoded": float(np.mean(np.square(y[cut].transpose(2, 0, 1) / 255 - x))),
+        "expected": expected_error(decoder, y[cut]),
+        "mmse": float(np.mean(np.square(x_mmse - x))),
         "cost": cost,
         "error_real": error,
-    }  # fmt: skip
+    }
 
 
-def _figures(rows: list[dict], model: PhotoModel) -> dict:
-    """Means by format and quality: gain over the decoder, price of realism 1, prediction."""
-    out: dict[str, list[dict]] = {}
-    for fmt, qualities in _QUALITIES.items():
-        for quality in qualities:
-            mine = [r for r in rows if r["format"] == fmt and r["quality"] == quality]
-            gain = np.mean([10 * np.log10(r["decoded"] / r["mmse"]) for r in mine])
-            predicted = [
-                model.prices.calibration(Condition(**r["condition"]), r["expected"], _STEPS[-1])
-                for r in mine
-            ]
-            d = np.mean([r["mmse"] for r in mine])
-            d1 = np.mean([r["error_real"][-1] for r in mine])
-            out.setdefault(fmt, []).append(
-                {
-                    "quality": quality,
-                    "bits_per_pixel": round(
-                        float(np.mean([r["condition"]["bits_per_pixel"] for r in mine])), 3
-                    ),
-                    "gain_db_realism_0": round(float(gain), 3),
-                    "error_ratio_realism_1": round(float(d1 / d), 3),
-                    "formula_over_measured_realism_1": round(
-                        float((d + np.mean([r["cost"][-1] for r in mine])) / d1), 4
-                    ),
-                    "predicted_over_measured_realism_1": round(
-                        float(np.mean([c.distortion_at(1.0) for c in predicted]) / d1), 4
-                    ),
-                }
-            )
+def _figures(rows: list[dict], prices: PriceList) -> list[dict]:
+    """Means by quality: gain over the decoder, price of realism 1, prediction."""
+    out = []
+    for quality in sorted({r["quality"] for r in rows}):
+        mine = [r for r in rows if r["quality"] == quality]
+        gain = np.mean([10 * np.log10(r["decoded"] / r["mmse"]) for r in mine])
+        predicted = [
+            prices.calibration(Condition(**r["condition"]), r["expected"], _STEPS[-1]) for r in mine
+        ]
+        bpp = np.mean([r["condition"]["bits_per_pixel"] for r in mine])
+        d, d1 = np.mean([r["mmse"] for r in mine]), np.mean([r["error_real"][-1] for r in mine])
+        formula = d + np.mean([r["cost"][-1] for r in mine])
+        out.append(
+            {
+                "quality": quality,
+                "bits_per_pixel": round(float(bpp), 3),
+                "gain_db_realism_0": round(float(gain), 3),
+                "error_ratio_realism_1": round(float(d1 / d), 3),
+                "formula_over_measured_realism_1": round(float(formula / d1), 4),
+                "predicted_over_measured_realism_1": round(
+                    float(np.mean([c.distortion_at(1.0) for c in predicted]) / d1), 4
+                ),
+            }
+        )
     return out

@@ -6,28 +6,32 @@ the run's folder and is skipped when that is there, so the same command goes on 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from veridical.errors import BadWeights, InvalidSetting
-from veridical.photo.model import PhotoModel, load_model
+from veridical.photo.condition import ResidualScale
+from veridical.training.export import load_torch
 from veridical.training.loop import keep_memory
 from veridical.training.photo import train_estimator, train_flow, train_reflow, train_spread
-from veridical.training.photo_data import prepare
+from veridical.training.photo_data import conventional, prepare
 from veridical.training.photo_parts import (
     PRESETS,
     Preset,
+    Start,
     estimator_config,
     processes,
     save_stage,
 )
 from veridical.training.photo_prices import STAGES, Progress, calibrate
-from veridical.training.take_over import contains
+from veridical.training.warm_start import contains
 
 __all__ = ["run_all"]
 
@@ -37,6 +41,7 @@ def run_all(
     validation: Path,
     run: Path,
     *,
+    format: str,  # noqa: A002 (the word for it)
     preset: str = "cpu",
     minutes: float | None = None,
     start: Path | None = None,
@@ -51,9 +56,11 @@ def run_all(
         data: Folders or tar files of training pictures.
         validation: Folder or tar file of other pictures, for the price list.
         run: Folder of the run.
+        format: Name of a conventional format.
         preset: Name in ``PRESETS``.
         minutes: Stop with a checkpoint after this long.
-        start: Weights file from which estimator and flow begin, instead of from nothing.
+        start: Estimator's weights file, with its generator beside it, from which both begin, instead of
+            from nothing.
         keep_estimator: Take the estimator of ``start`` as it is and train the generator alone.
         seed: Of the settings at which the pictures are coded and of every batch; going on from
             earlier weights with another seed shows the networks other files.
@@ -69,6 +76,7 @@ def run_all(
         BadWeights: ``start`` is not a weights file, or one of other sizes than the preset's.
         TrainingData: No usable pictures.
     """
+    conventional(format)
     sizes = _checked(preset, start, keep_estimator, seed)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     keep_memory()
@@ -79,7 +87,11 @@ def run_all(
         progress, say = (lambda stage, done, total: None), (lambda message: None)
     with group.main_process_first():
         pairs = prepare(
-            data, run / "pairs", seed=seed, progress=lambda d, n: progress("preparing", d, n)
+            data,
+            run / "pairs",
+            format=format,
+            seed=seed,
+            progress=lambda d, n: progress("preparing", d, n),
         )
     say(f"{pairs.n_pictures} pictures, {len(pairs.records)} coded versions")
     stages: list[tuple[str, Callable[..., nn.Module | None], int]] = [
@@ -112,10 +124,10 @@ def run_all(
             return None
         say(f"stage {name} is done: {(run / f'{name}.json').read_text(encoding='utf-8')}")
     if not group.is_main_process:
-        return run / "everyday.safetensors"
+        return run / f"{format.lower()}.onnx"
     return calibrate(
         pairs, sizes, validation, run,
-        command=_command(data, validation, preset, start, keep_estimator, seed),
+        command=_command(data, validation, format, preset, start, keep_estimator, seed),
         started_from=None if model is None else model.digest,
         stages=STAGES[1:] if keep_estimator else STAGES,
         progress=progress, say=say,
@@ -135,22 +147,25 @@ def _checked(preset: str, start: Path | None, keep_estimator: bool, seed: int) -
 def _command(
     data: Sequence[Path],
     validation: Path,
+    format_name: str,
     preset: str,
     start: Path | None,
     keep_estimator: bool,  # noqa: FBT001 (private)
     seed: int,
 ) -> str:
     words = ["veridical train photo", *(p.name for p in data), "--validation", validation.name]
-    words += ["--preset", preset]
+    words += ["--format", format_name.lower(), "--preset", preset]
     words += [] if start is None else ["--start", start.name]
     words += [f"--seed {seed}"] if seed else []
     return " ".join(words + ["--keep-estimator"] * keep_estimator)
 
 
-def _loaded(start: Path, preset: Preset) -> PhotoModel:
-    model = load_model(start, "cpu")
-    if not contains(estimator_config(preset), model.estimator.config):
+def _loaded(start: Path, preset: Preset) -> Start:
+    header, estimator = load_torch(start)
+    _, flow = load_torch(start.with_name(f"{start.stem}-generator{start.suffix}"))
+    if not contains(estimator_config(preset), estimator.config):
         raise BadWeights(
             f"{start} has an estimator that this preset's has no room for; choose the preset it was trained with, or a larger one"
         )
-    return model
+    scale = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
+    return Start(estimator, flow, scale, hashlib.sha256(start.read_bytes()).hexdigest())

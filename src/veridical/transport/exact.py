@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from veridical.errors import InvalidSetting, NotConverged
+from veridical.extras import require
 from veridical.transport.plan import (
     Array,
     Plan,
@@ -60,7 +61,7 @@ def exact_plan(
 
 
 def _network_simplex(cost: Array, a: Array, b: Array) -> Plan:
-    import ot
+    ot = require("ot")
 
     result: Any = ot.emd(a, b, cost, numItermax=100_000_000, log=True, check_marginals=False)
     matrix, log = result

@@ -8,7 +8,6 @@ training digit: with one codebook one of the same cell ([T] Prop. 2), with more 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +20,10 @@ from veridical.measure import mean_with_error
 from veridical.oneshot.joint import Search
 from veridical.oneshot.samples import design
 from veridical.quantize import CodebookEncoder, conditional_means, lloyd
-from veridical.studies.mnist.material import MEASURES, Material
-from veridical.studies.records import Record, load_record, save_record
+from veridical.studies.mnist.measurements import MEASURES, Measurements
+from veridical.studies.mnist.presets import Budget
+from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.transport import plan_to_sites, power_assign
-
-if TYPE_CHECKING:
-    from veridical.training.digit_rows import Budget
 
 __all__ = ["CODEBOOK_COLUMNS", "codebooks", "largest_codebook"]
 
@@ -48,7 +45,7 @@ def _codes(budget: Budget) -> list[tuple[float, int]]:
     return [(b, k) for b in rates for k in (1, 2, 4) if k == 1 or b < _SEEDED_BITS]
 
 
-def codebooks(used: Material, realism: tuple[float, ...]) -> tuple[Array, Array]:
+def codebooks(used: Measurements, realism: tuple[float, ...]) -> tuple[Array, Array]:
     """Errors and transport costs on test digits, and all measures along the knob.
 
     Args:
@@ -73,7 +70,7 @@ def codebooks(used: Material, realism: tuple[float, ...]) -> tuple[Array, Array]
         if round(2**bits) * 2 <= len(x)
     ]
     table, curves = (np.array(parts) for parts in zip(*found, strict=True))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     arrays = {"table": table, "curves": curves}
     save_record(Record("codebook-curves", {"realism": list(realism)}, arrays), path.parent)
     return table, curves
@@ -92,7 +89,7 @@ def largest_codebook(table: Array, rate_bits: float) -> int | None:
 
 
 def _measured(
-    used: Material, x: Array, centre: Array, basis: Array, bits: float, seeds: int,
+    used: Measurements, x: Array, centre: Array, basis: Array, bits: float, seeds: int,
     realism: tuple[float, ...],
 ) -> tuple[list[float], Array]:  # fmt: skip
     """A row of the table, and the measures along the knob."""

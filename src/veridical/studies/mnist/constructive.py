@@ -7,7 +7,7 @@ and after reflow, and all measures along the knob beside ``D = d + a^2 C`` ([T] 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,16 @@ from numpy.typing import NDArray
 from veridical.interpolate import interpolate
 from veridical.measure import mean_with_error
 from veridical.studies.mnist.codebooks import CODEBOOK_COLUMNS, codebooks, largest_codebook
-from veridical.studies.mnist.coding import coded_bits
-from veridical.studies.mnist.material import MEASURES, Material, material, spending
-from veridical.studies.mnist.pairs import COLUMNS, pair_table
+from veridical.studies.mnist.measurements import MEASURES, Measurements, measurements, spending
+from veridical.studies.mnist.pairs import COLUMNS, coded_bits, pair_table
+from veridical.studies.mnist.presets import GENERATORS
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-if TYPE_CHECKING:
-    from veridical.training.digit_outputs import Output
-
-__all__ = ["CODE_COLUMNS", "GENERATORS", "REALISM", "constructive", "distortion_at"]
+__all__ = ["CODE_COLUMNS", "REALISM", "constructive", "distortion_at"]
 
 Array = NDArray[np.float64]
 
-GENERATORS = ("flow", "reflow")
 REALISM = {
     "quick": (0.0, 0.5, 1.0),
     "cpu": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
@@ -44,13 +40,13 @@ _FROM_A_CODEWORD = 12
 
 def constructive(run: Run, *, train: bool = True) -> Record:
     """Both routes and what they cost."""
-    used = material(run, ("estimators", "flow", "pairs"), train=train)
+    used = measurements(run, ("estimators", "flow", "pairs"), train=train)
     outputs = used.codes()
     table = np.array([_code_row(used, output) for output in outputs])
     curves, off = _curves(used, outputs)
     books, book_curves = codebooks(used, REALISM[run.preset])
     pairs, facts = pair_table(used, "squared")
-    flow_seconds = float(np.sum(outputs[0]["facts"]["flow_seconds"])) if outputs else 0.0
+    flow_seconds = float(np.sum(outputs[0].facts["flow_seconds"])) if outputs else 0.0
     facts |= spending(used) | {
         "columns": list(COLUMNS), "code_columns": list(CODE_COLUMNS), "measures": list(MEASURES),
         "codebook_columns": list(CODEBOOK_COLUMNS), "generators": list(GENERATORS),
@@ -73,14 +69,15 @@ def _floats(pictures: NDArray[np.uint8]) -> Array:
     return pictures.astype(np.float64) / 255
 
 
-def _code_row(used: Material, output: Output) -> list[float]:
-    facts = output["facts"]
-    x_mmse = _floats(output["x_mmse"])
+def _code_row(used: Measurements, output: Record) -> list[float]:
+    facts = output.facts
+    x_mmse = _floats(output.arrays["x_mmse"])
     numbers = [mean_with_error(np.sum(np.square(used.coded - x_mmse), axis=1))]
     numbers += [
-        mean_with_error(np.sum(np.square(_floats(output[g]) - x_mmse), axis=1)) for g in GENERATORS
+        mean_with_error(np.sum(np.square(_floats(output.arrays[g]) - x_mmse), axis=1))
+        for g in GENERATORS
     ]
-    bits = coded_bits(output["train_index"], output["index"], facts["levels"])
+    bits = coded_bits(output.arrays["train_index"], output.arrays["index"], facts["levels"])
     rate = facts["dim"] * np.log2(facts["levels"])
     return [
         facts["dim"], facts["levels"], facts["seeds"], float(facts["dithered"]), rate, bits,
@@ -88,19 +85,19 @@ def _code_row(used: Material, output: Output) -> list[float]:
     ]  # fmt: skip
 
 
-def _curves(used: Material, outputs: list[Output]) -> tuple[Array, float]:
+def _curves(used: Measurements, outputs: list[Record]) -> tuple[Array, float]:
     """Measures ``(codes, generators, realism, measures, 2)``, and the worst miss of ``d + a^2 C``."""
     knob = REALISM[used.budget.name]
     curves = np.full((len(outputs), len(GENERATORS), len(knob), len(MEASURES), 2), np.nan)
     worst = 0.0
     for i, output in enumerate(outputs):
-        x_mmse = _floats(output["x_mmse"])
+        x_mmse = _floats(output.arrays["x_mmse"])
         for j, generator in enumerate(GENERATORS):
-            x_real = _floats(output[generator])
+            x_real = _floats(output.arrays[generator])
             for k, a in enumerate(knob):
                 x_hat = interpolate(x_mmse, x_real, a)
                 found = used.measured(
-                    f"{output['facts']['code']}-{generator if a else 'mmse'}-{a:g}",
+                    f"{output.facts['code']}-{generator if a else 'mmse'}-{a:g}",
                     lambda x_hat=x_hat: x_hat, exact=a in _EXACT,
                 )  # fmt: skip
                 for m, name in enumerate(MEASURES):
@@ -178,7 +175,7 @@ def _against(pairs: Array, rate: float, curves: list[Array], measure: str) -> di
     }  # fmt: skip
 
 
-def _cost(used: Material, pairs: Array, codes: Array, flow_seconds: float) -> dict[str, Any]:
+def _cost(used: Measurements, pairs: Array, codes: Array, flow_seconds: float) -> dict[str, Any]:
     """Training of both routes in pair-epochs and seconds, for ``K = 1``."""
     first, second = used.budget.epochs
     seconds = pairs[:, COLUMNS.index("seconds")] if len(pairs) else np.zeros(0)
@@ -193,18 +190,20 @@ def _cost(used: Material, pairs: Array, codes: Array, flow_seconds: float) -> di
     }  # fmt: skip
 
 
-def _from_codewords(outputs: list[Output]) -> dict[str, NDArray[np.uint8]]:
+def _from_codewords(outputs: list[Record]) -> dict[str, NDArray[np.uint8]]:
     """For each codeword at the lowest rate: the estimate, and digits generated from it."""
     if not outputs:
         return {}
     output = outputs[0]
-    index = output["index"].astype(np.int64) @ output["facts"]["levels"] ** np.arange(
-        output["facts"]["dim"]
+    index = output.arrays["index"].astype(np.int64) @ output.facts["levels"] ** np.arange(
+        output.facts["dim"]
     )
-    index = index[: len(output["x_mmse"])]
+    index = index[: len(output.arrays["x_mmse"])]
     rows = []
     for z in np.unique(index):
         own = np.flatnonzero(index == z)[:_FROM_A_CODEWORD]
         own = np.resize(own, _FROM_A_CODEWORD)
-        rows.append(np.concatenate([output["x_mmse"][own[:1]], output[GENERATORS[0]][own]]))
+        rows.append(
+            np.concatenate([output.arrays["x_mmse"][own[:1]], output.arrays[GENERATORS[0]][own]])
+        )
     return {"from_codewords": np.stack(rows)}

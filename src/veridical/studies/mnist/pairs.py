@@ -7,22 +7,19 @@ the bits that the coder takes, and small pictures of a few test digits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.bitstream import FrequencyTables, encode_symbols
 from veridical.measure import mean_with_error
-from veridical.studies.mnist.coding import coded_bits
-from veridical.studies.mnist.material import MEASURES, Material, material, spending
+from veridical.studies.mnist.measurements import MEASURES, Measurements, measurements, spending
+from veridical.studies.mnist.table import PairRow
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-if TYPE_CHECKING:
-    from veridical.training.digit_outputs import Output
-    from veridical.training.digit_rows import PairRow
-
-__all__ = ["COLUMNS", "bm6", "bm7", "bm8", "bm9", "bm10", "pair_table"]
+__all__ = ["COLUMNS", "bm6", "bm7", "bm8", "bm9", "bm10", "coded_bits", "pair_table"]
 
 Array = NDArray[np.float64]
 
@@ -31,20 +28,21 @@ COLUMNS = (
     *(name for m in MEASURES for name in (m, f"{m}_error")),
 )  # fmt: skip
 _SHOWN = 10
+_MAX_JOINT = 4096
 
 
-def _row(used: Material, row: PairRow, output: Output) -> list[float]:
-    x_hat = output["reconstruction"][: len(used.coded)]
+def _row(used: Measurements, row: PairRow, output: Record) -> list[float]:
+    x_hat = output.arrays["reconstruction"][: len(used.coded)]
     found = used.measured(row.name, lambda: x_hat.astype(np.float64) / 255)
-    critic = mean_with_error(output["critic"])
-    bits = coded_bits(output["train_index"], output["index"], row.levels)
+    critic = mean_with_error(output.arrays["critic"])
+    bits = coded_bits(output.arrays["train_index"], output.arrays["index"], row.levels)
     return [
-        row.dim, row.levels, row.weight, row.rate_bits, bits, float(output["facts"]["seconds"]),
+        row.dim, row.levels, row.weight, row.rate_bits, bits, float(output.facts["seconds"]),
         critic.value, critic.standard_error, *(v for m in MEASURES for v in found[m]),
     ]  # fmt: skip
 
 
-def pair_table(used: Material, kind: str) -> tuple[Array, dict[str, Any]]:
+def pair_table(used: Measurements, kind: str) -> tuple[Array, dict[str, Any]]:
     """Rows of ``COLUMNS`` for the trained pairs, and what is missing of the preset's."""
     trained = used.pairs(kind)
     table = np.array([_row(used, row, output) for row, output in trained])
@@ -54,26 +52,26 @@ def pair_table(used: Material, kind: str) -> tuple[Array, dict[str, Any]]:
         "trained": len(trained), "missing": [r.name for r in planned if r.name not in there],
         "pair_epochs": len(trained) * used.budget.epochs[1]
         + len({(r.dim, r.levels) for r, _ in trained}) * used.budget.epochs[0],
-        "devices": sorted({str(o["facts"]["device"]) for _, o in trained}),
+        "devices": sorted({str(o.facts["device"]) for _, o in trained}),
     }  # fmt: skip
     return table.reshape(-1, len(COLUMNS)), facts
 
 
-def shown(used: Material) -> NDArray[np.int64]:
+def shown(used: Measurements) -> NDArray[np.int64]:
     """The first test digit of each class."""
     return np.array([int(np.argmax(used.digits.test_labels == k)) for k in range(_SHOWN)])
 
 
-def _thumbnails(used: Material, chosen: Sequence[tuple[PairRow, Output]]) -> dict[str, Any]:
+def _thumbnails(used: Measurements, chosen: Sequence[tuple[PairRow, Record]]) -> dict[str, Any]:
     """Bytes ``(rows, 10, p)`` of some pairs, the originals first, and their names."""
     pick = shown(used)
     originals = np.round(used.digits.test[pick] * 255).astype(np.uint8)
-    rows = [originals, *(output["reconstruction"][pick] for _, output in chosen)]
+    rows = [originals, *(output.arrays["reconstruction"][pick] for _, output in chosen)]
     return {"thumbnails": np.stack(rows)}
 
 
-def _record(run: Run, name: str, kind: str, *, train: bool = True) -> tuple[Record, Material]:
-    used = material(run, ("pairs" if kind == "squared" else "deep",), train=train)
+def _record(run: Run, name: str, kind: str, *, train: bool = True) -> tuple[Record, Measurements]:
+    used = measurements(run, ("pairs" if kind == "squared" else "deep",), train=train)
     table, facts = pair_table(used, kind)
     names = ["original"]
     chosen = _ends(used.pairs(kind))
@@ -84,7 +82,7 @@ def _record(run: Run, name: str, kind: str, *, train: bool = True) -> tuple[Reco
     return Record(name, facts, arrays), used
 
 
-def _ends(pairs: Sequence[tuple[PairRow, Output]]) -> list[tuple[PairRow, Output]]:
+def _ends(pairs: Sequence[tuple[PairRow, Record]]) -> list[tuple[PairRow, Record]]:
     """Least, middle and greatest lambda of the lowest, a middle and the highest rate."""
     rates = sorted({row.rate_bits for row, _ in pairs})
     out = []
@@ -147,7 +145,7 @@ def bm9(run: Run, *, train: bool = True) -> Record:
     """[BM] Fig. 9: digits of pairs with squared and with deep-feature distortion side by side."""
     record, used = _record(run, "bm9", "deep", train=train)
     if train:
-        material(run, ("pairs",))
+        measurements(run, ("pairs",))
     deep = used.pairs("deep")
     squared = {(r.dim, r.levels, r.weight): (r, o) for r, o in used.pairs("squared")}
     chosen, names = [], ["original"]
@@ -164,8 +162,48 @@ def bm10(run: Run, *, train: bool = True) -> Record:
     """[BM] Fig. 10: what either distortion costs in the other, and in perception, at each rate."""
     record, used = _record(run, "bm10", "deep", train=train)
     if train:
-        material(run, ("pairs",))
+        measurements(run, ("pairs",))
     squared, facts = pair_table(used, "squared")
     arrays = {"deep_table": record.arrays["table"], "squared_table": squared}
     arrays["floor"] = record.arrays["floor"]
     return Record("bm10", {**record.facts, "trained_squared": facts["trained"]}, arrays)
+
+
+def coded_bits(train: NDArray[np.uint8], test: NDArray[np.uint8], levels: int) -> float:
+    """Bits per test digit of the range coder with tables from the training digits.
+
+    Two models, and the shorter message counts: one table of whole indices, where there are few; and
+    each number of an index with a table for each value of the number before it. The tables belong
+    to the code and are not counted; the 8 bytes at the head of the message are.
+
+    Args:
+        train: indices of training digits, ``(n, dim)``.
+        test: indices of test digits, ``(m, dim)``.
+        levels: ``L``.
+    """
+    dim = test.shape[1]
+    lengths = []
+    if levels**dim <= _MAX_JOINT:
+        unit = levels ** np.arange(dim)
+        a, b = (part.astype(np.int64) @ unit for part in (train, test))
+        lengths.append(_length(a, b, np.zeros_like(a), np.zeros_like(b), levels**dim, 1))
+    (a, ca), (b, cb) = (_chain(part, levels) for part in (train, test))
+    lengths.append(_length(a, b, ca, cb, levels, dim * levels))
+    return 8 * min(lengths) / len(test)
+
+
+def _chain(index: NDArray[np.uint8], levels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Symbols of all numbers, and as context the place of the number and the value before it."""
+    wide = index.astype(np.int64)
+    before = np.concatenate([np.zeros((len(wide), 1), dtype=np.int64), wide[:, :-1]], axis=1)
+    contexts = before + levels * np.arange(wide.shape[1])
+    return wide.ravel(), contexts.ravel()
+
+
+def _length(
+    train: NDArray[np.int64], test: NDArray[np.int64],
+    train_contexts: NDArray[np.int64], contexts: NDArray[np.int64], symbols: int, count: int,
+) -> int:  # fmt: skip
+    counts = np.full((count, symbols), 0.5)
+    np.add.at(counts, (train_contexts, train), 1.0)
+    return len(encode_symbols(test, contexts, FrequencyTables.from_law(counts)))

@@ -1,0 +1,40 @@
+"""AVIF: how it is recognised and written; its headers are read in ``av1_headers``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image
+
+from veridical.photo.condition import BASIC_FEATURES
+from veridical.photo.formats.av1_headers import read_avif
+from veridical.photo.formats.conventional import ConventionalFormat
+from veridical.photo.image import Notice
+
+__all__ = ["AVIF"]
+
+
+def _is_avif(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and any(brand in head[8:64] for brand in (b"avif", b"avis"))
+
+
+def _prepare(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str, Any]]:
+    del notice
+    if image.mode != "LA":
+        return image, {}
+    out = image.convert("RGBA")
+    out.info = image.info
+    return out, {}
+
+
+AVIF = ConventionalFormat(
+    name="AVIF",
+    suffixes=(".avif",),
+    features=BASIC_FEATURES,
+    pillow_names=("AVIF",),
+    signature=_is_avif,
+    read_payload=read_avif,
+    prepare=_prepare,
+    default_quality=35,
+    largest_side=32_768,
+)

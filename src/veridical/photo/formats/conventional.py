@@ -1,0 +1,153 @@
+"""A conventional format through Pillow: a format is one instance of :class:`ConventionalFormat`.
+
+Any of them is a perception-oblivious encoder ([T] Props 1, 2): nothing in it knows about realism,
+and the file opens in every other program too.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from veridical.errors import InvalidSetting, UnsupportedFormat
+from veridical.photo.condition import BASIC_FEATURES, Condition
+from veridical.photo.formats.payload import CodedPayload
+from veridical.photo.image import CodedImage, Notice, RestoredImage, silent
+from veridical.photo.options import DecodeOptions, EncodeOptions, Target
+from veridical.photo.reader import load_picture, metadata_of, split_channels
+from veridical.photo.search import largest_quality
+
+__all__ = ["ConventionalFormat", "on_white"]
+
+
+def _as_it_is(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str, Any]]:
+    del notice
+    return image, {}
+
+
+@dataclass(frozen=True)
+class ConventionalFormat:
+    """A format that Pillow reads and writes, and whose decoder's error our networks reduce.
+
+    Attributes:
+        name: Of the format, as in the names of its weights.
+        suffixes: Of its files, the first for writing.
+        read_payload: What the headers of a whole file say; never raises.
+        signature: Whether a file begins like one of this format.
+        pillow_names: What Pillow calls the format.
+        features: Names of what a file tells the networks.
+        prepare: Called with a picture to be written; gives what can be written, and options of Pillow's
+            ``save``.
+        default_quality: Where neither a quality nor a size is asked: small files, meant to be restored.
+        largest_side: In pixels.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    read_payload: Callable[[bytes], CodedPayload]
+    signature: Callable[[bytes], bool]
+    pillow_names: tuple[str, ...] = ()
+    features: tuple[str, ...] = BASIC_FEATURES
+    prepare: Callable[[Image.Image, Notice], tuple[Image.Image, dict[str, Any]]] = _as_it_is
+    default_quality: int = 35
+    largest_side: int = 65_535
+
+    def sniff(self, head: bytes) -> bool:
+        """Whether a file that begins with ``head`` (64 bytes or the whole file) is of this format."""
+        return self.signature(head)
+
+    def check(self, target: Target, options: EncodeOptions) -> None:
+        """Refuse what this format cannot do.
+
+        Raises:
+            InvalidSetting: A quality that is not whole, or options of ``.vdc`` files.
+        """
+        if target.quality is not None and target.quality != int(target.quality):
+            raise InvalidSetting(
+                f"quality must be an integer from 0 to 100 for {self.name}, got {target.quality!r}"
+            )
+        if options != EncodeOptions():
+            raise InvalidSetting(
+                f"{self.name} has no quantizer, seed, realism or weights to choose; these are for .vdc files"
+            )
+
+    def encode(
+        self,
+        image: Image.Image,
+        target: Target | None = None,
+        options: EncodeOptions | None = None,
+        notice: Notice = silent,
+    ) -> bytes:
+        """The bytes of a file; these formats have no common randomness.
+
+        Raises:
+            InvalidSetting: As :meth:`check`.
+            TargetUnreachable: Even the lowest quality is larger than the target.
+            UnsupportedFormat: The picture exceeds the format's largest side.
+        """
+        target = target or Target()
+        self.check(target, options or EncodeOptions())
+        if max(image.size) > self.largest_side:
+            raise UnsupportedFormat(
+                f"{self.name} cannot hold {image.width} x {image.height} pixels (largest side "
+                f"{self.largest_side}); use another format"
+            )
+        x, settings = self.prepare(image, notice)
+        settings = {str(k): v for k, v in x.info.items()} | settings
+
+        def save(quality: int) -> bytes:
+            buffer = io.BytesIO()
+            x.save(buffer, self.pillow_names[0], quality=quality, **settings)
+            return buffer.getvalue()
+
+        limit = target.size_limit(x.width, x.height)
+        if limit is None:
+            quality = self.default_quality if target.quality is None else int(target.quality)
+            return save(quality)
+        return largest_quality(save, limit, 100, name=self.name, pixels=x.width * x.height)
+
+    def condition(self, data: bytes, width: int, height: int) -> Condition | None:
+        """What a whole file tells the networks; None if it is lossless."""
+        p = self.read_payload(data)
+        if p.lossless:
+            return None
+        bpp = 8 * p.n_bytes / (width * height)
+        return Condition(bpp, p.quantizer, p.chroma_full, p.more)
+
+    def open(
+        self,
+        data: bytes,
+        options: DecodeOptions,
+        notice: Notice = silent,
+        *,
+        name: str = "the file",
+    ) -> CodedImage:
+        """Decode a lossy file as any program would, and read what its headers say.
+
+        Raises:
+            DamagedFile, PictureTooLarge: See ``errors``.
+        """
+        im = load_picture(data, name, options.max_pixels)
+        if getattr(im, "n_frames", 1) > 1 and im.format != "MPO":
+            notice(f"{name} is an animation; only its first frame is decoded")
+        pixels, alpha, grey = split_channels(im, notice)
+        condition = self.condition(data, im.width, im.height)
+        return RestoredImage(
+            pixels, alpha, grey, condition, len(data), self.name, options, metadata_of(im)
+        )
+
+
+def on_white(image: Image.Image, name: str, notice: Notice) -> Image.Image:
+    """A picture without alpha, its transparent parts laid on white."""
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    notice(f"{name} has no alpha; transparent parts are laid on white (AVIF and WebP keep alpha)")
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image.convert("RGBA"))
+    out = white.convert("L" if image.mode == "LA" else "RGB")
+    out.info = image.info
+    return out

@@ -1,0 +1,222 @@
+"""A coded file that is open: parsed once, entropy-decoded once, and decoded window by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from veridical.codec import Decoder
+from veridical.interpolate import Calibration
+from veridical.photo.condition import Condition
+from veridical.photo.noise import NoiseField
+from veridical.photo.options import DecodeOptions
+from veridical.photo.restoration import (
+    PixelWindow,
+    RestorationDecoder,
+    has_generator,
+    load_restoration,
+)
+from veridical.photo.tiles import Box
+
+__all__ = ["CodedImage", "FileInfo", "Notice", "RestoredImage", "mean_of_channels", "silent"]
+
+Notice = Callable[[str], None]
+
+
+def silent(message: str) -> None:
+    """A notice that nobody reads."""
+    del message
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What a coded file is and what decoding it will cost.
+
+    Attributes:
+        format, width, height, n_bytes, bits_per_pixel: Of the file.
+        quantizer: 0 (finest) to 1 (coarsest) within the format, or None.
+        grey, alpha, lossless: Of the picture.
+        price: Predicted error and transport cost; zeros for a lossless file, None if it was not measured
+            (a ``.vdc`` file without its weights).
+        details: Every field of a ``.vdc`` file's header, by name.
+    """
+
+    format: str
+    width: int
+    height: int
+    n_bytes: int
+    bits_per_pixel: float
+    quantizer: float | None
+    grey: bool
+    alpha: bool
+    lossless: bool
+    price: Calibration | None
+    details: dict[str, str] = field(default_factory=dict)
+
+    def predicted_psnr_db(self, realism: float) -> float:
+        """Predicted PSNR in dB at a realism; infinite for a lossless file, NaN without a price."""
+        if self.price is None:
+            return math.nan
+        d = self.price.distortion_at(realism)
+        return math.inf if d == 0 else -10 * math.log10(d)
+
+
+class CodedImage(Protocol):
+    """What can be asked of an open file, whatever its format."""
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        ...
+
+    @property
+    def info(self) -> FileInfo:
+        """What the file is, with its predicted price."""
+        ...
+
+    @property
+    def ordinary(self) -> Image.Image | None:
+        """What every other program shows, of mode RGB; None if no other program opens the file."""
+        ...
+
+    @property
+    def default_realism(self) -> float:
+        """The realism of a decoder that is not told one."""
+        ...
+
+    @property
+    def has_generator(self) -> bool:
+        """Whether realisms above 0 can be decoded."""
+        ...
+
+    @property
+    def decoder(self) -> Decoder[Any, np.ndarray, NoiseField] | None:
+        """Gives float32 arrays (3, height, width) in [0, 1] of a window; None if the file is lossless."""
+        ...
+
+    def price(self) -> Calibration | None:
+        """Predicted error and transport cost; None if it was not measured."""
+        ...
+
+    def window(self, box: Box) -> Any:
+        """The decoder's index of a window whose top and left are multiples of 16."""
+        ...
+
+    def finish(self, colours: np.ndarray) -> Image.Image:
+        """A Pillow picture of decoded colours, uint8 of shape (height, width, 3), with all that goes with it."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RestoredImage:
+    """A file of a conventional format after its ordinary decoder.
+
+    Attributes:
+        pixels: Decoded colour, uint8 of shape (height, width, 3).
+        alpha: Opacity, uint8 of shape (height, width), or None.
+        grey: Whether the picture is greyscale (its three channels are the same).
+        condition: What the file tells the networks; None if the coding was lossless.
+        n_bytes: Size of the whole file.
+        format: Name of the format.
+        options: How it is to be decoded.
+        metadata: ICC profile, Exif and XMP in the form that Pillow's ``save`` takes.
+    """
+
+    pixels: np.ndarray = field(repr=False)
+    alpha: np.ndarray | None = field(repr=False)
+    grey: bool
+    condition: Condition | None
+    n_bytes: int
+    format: str
+    options: DecodeOptions = field(default_factory=DecodeOptions)
+    metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+    default_realism: float = 0.0
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.pixels.shape[0]
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return self.pixels.shape[1]
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Bits of the whole file per pixel."""
+        return 8 * self.n_bytes / (self.width * self.height)
+
+    @property
+    def ordinary(self) -> Image.Image:
+        """The ordinary decoder's picture, of mode RGB."""
+        return Image.fromarray(self.pixels)
+
+    @property
+    def has_generator(self) -> bool:
+        """Whether the weights of the format hold one."""
+        return self.condition is None or has_generator(self.format, self.options.weights)
+
+    @cached_property
+    def decoder(self) -> RestorationDecoder | None:
+        """The format's networks under this file's condition; None for a lossless file."""
+        if self.condition is None:
+            return None
+        return RestorationDecoder(load_restoration(self.format, self.options), self.condition)
+
+    @cached_property
+    def _price(self) -> Calibration | None:
+        if self.decoder is None:
+            return Calibration(0.0, 0.0)
+        return self.decoder.price(self.window(Box(0, self.height, 0, self.width)))
+
+    def price(self) -> Calibration | None:
+        """From what the file tells and what the estimator expects of its picture."""
+        return self._price
+
+    @property
+    def info(self) -> FileInfo:
+        """What the file is, with its predicted price."""
+        return FileInfo(
+            format=self.format,
+            width=self.width,
+            height=self.height,
+            n_bytes=self.n_bytes,
+            bits_per_pixel=self.bits_per_pixel,
+            quantizer=None if self.condition is None else self.condition.quantizer,
+            grey=self.grey,
+            alpha=self.alpha is not None,
+            lossless=self.condition is None,
+            price=self.price(),
+        )
+
+    def window(self, box: Box) -> PixelWindow:
+        """Pixels of a window."""
+        return PixelWindow(self.pixels[box.top : box.bottom, box.left : box.right], box)
+
+    def finish(self, colours: np.ndarray) -> Image.Image:
+        """A Pillow picture with this file's alpha, greyness and metadata."""
+        out = Image.fromarray(mean_of_channels(colours) if self.grey else colours)
+        if self.alpha is not None:
+            out.putalpha(Image.fromarray(self.alpha))
+        out.info.update(self.metadata)
+        return out
+
+
+def mean_of_channels(colours: np.ndarray) -> np.ndarray:
+    """Rounded mean of three channels, uint8 of shape (height, width)."""
+    total = colours[:, :, 0].astype(np.uint16)
+    total += colours[:, :, 1]
+    total += colours[:, :, 2]
+    return ((total + 1) // 3).astype(np.uint8)

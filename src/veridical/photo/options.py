@@ -1,0 +1,189 @@
+"""What decoding and encoding are told: frozen objects, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from veridical.errors import InvalidSetting
+from veridical.interpolate import check_perception, check_realism
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "DEFAULT_STEPS",
+    "DEFAULT_TILE",
+    "GRID",
+    "MARGIN",
+    "DecodeOptions",
+    "EncodeOptions",
+    "Target",
+    "check_seed",
+]
+
+DEFAULT_STEPS = 4
+"""Steps of the generator."""
+
+DEFAULT_TILE = 1152
+"""Side of a window of the decoder in pixels, margins included."""
+
+DEFAULT_MAX_PIXELS = 178_956_970
+"""Largest picture accepted without an option: Pillow's own limit against decompression bombs."""
+
+GRID = 16
+"""Windows begin at multiples of this many pixels, and the networks take sides that are multiples."""
+
+MARGIN = 64
+"""Overlap of neighbouring windows on every side in pixels, wider than what the networks see in practice."""
+
+
+def check_seed(seed: int) -> int:
+    """A seed of private randomness.
+
+    Raises:
+        InvalidSetting: Not an integer from 0 to 2^64 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+        raise InvalidSetting(f"seed must be an integer from 0 to 2^64 - 1, got {seed!r}")
+    return seed
+
+
+def _check_count(name: str, value: Any, low: int, high: int | None = None) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        ends = f"of {low} or more" if high is None else f"from {low} to {high}"
+        raise InvalidSetting(f"{name} must be an integer {ends}, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions:
+    """How a coded file is decoded.
+
+    Attributes:
+        realism: 0 gives the least error, 1 follows the statistics of photographs, values between the
+            optimal tradeoff; None is 0, or what a ``.vdc`` file says.
+        perception: Instead of a realism: bound on the squared Wasserstein-2 distance to the generator's
+            law, per channel sample on the [0, 1] scale; 0 is realism 1.
+        seed: Private randomness of the generator, 0 to 2^64 - 1; the same seed gives the same picture.
+        steps: Steps of the generator's flow, 1 to 1,000.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        threads: Threads of the networks; None takes ``OMP_NUM_THREADS`` or the cores of this process.
+        tile: Side of the windows in pixels, a multiple of 16 above 128; bounds the memory.
+        weights: Own weights (a file, or a folder of several) instead of the shipped ones.
+        max_pixels: Limit against decompression bombs.
+        allow_partial: Decode what is whole of a damaged ``.vdc`` file; its damaged tiles are grey.
+
+    Raises:
+        InvalidSetting: A setting outside its domain, or both realism and perception.
+    """
+
+    realism: float | None = None
+    perception: float | None = None
+    seed: int = 0
+    steps: int = DEFAULT_STEPS
+    device: str = "auto"
+    threads: int | None = None
+    tile: int = DEFAULT_TILE
+    weights: Path | None = None
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    allow_partial: bool = False
+
+    def __post_init__(self) -> None:
+        if self.realism is not None:
+            check_realism(self.realism)
+        if self.perception is not None:
+            check_perception(self.perception)
+        if self.realism is not None and self.perception is not None:
+            raise InvalidSetting("give either realism or perception, not both")
+        check_seed(self.seed)
+        _check_count("steps", self.steps, 1, 1000)
+        _check_count("max_pixels", self.max_pixels, 1)
+        if self.threads is not None:
+            _check_count("threads", self.threads, 1, 1024)
+        _check_count("tile", self.tile, 1)
+        if self.tile % GRID or self.tile <= 2 * MARGIN:
+            raise InvalidSetting(
+                f"tile must be a multiple of {GRID} above {2 * MARGIN}, got {self.tile}"
+            )
+        if self.weights is not None:
+            object.__setattr__(self, "weights", Path(self.weights))
+
+    @classmethod
+    def of(cls, options: DecodeOptions | None, settings: dict[str, Any]) -> DecodeOptions:
+        """The options that a function was given, as an object or as keyword arguments.
+
+        Raises:
+            InvalidSetting: Both, or an unknown name.
+        """
+        if options is not None:
+            if settings:
+                raise InvalidSetting("give either options or single settings, not both")
+            return options
+        unknown = settings.keys() - cls.__dataclass_fields__.keys()
+        if unknown:
+            raise InvalidSetting(
+                f"unknown setting {', '.join(sorted(unknown))}; known are {', '.join(cls.__dataclass_fields__)}"
+            )
+        return cls(**settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """How large or how good a coded file is to be; at most one of the three, none is the format's default.
+
+    Attributes:
+        quality: 0 to 100 in the format's own sense.
+        bpp: Largest number of bits per pixel of the whole file, reached from below by a search.
+        max_bytes: Largest size of the whole file, reached from below by a search.
+
+    Raises:
+        InvalidSetting: A number outside its domain, or several.
+    """
+
+    quality: float | None = None
+    bpp: float | None = None
+    max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if sum(x is not None for x in (self.quality, self.bpp, self.max_bytes)) > 1:
+            raise InvalidSetting("give one of quality, bpp and max_bytes, not several")
+        for name, least, most in (("quality", 0, 100), ("bpp", 0, 1000)):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number and least <= value <= most):
+                raise InvalidSetting(
+                    f"{name} must be a number from {least} to {most}, got {value!r}"
+                )
+        if self.bpp == 0:
+            raise InvalidSetting("bpp must be a positive number of bits per pixel, got 0")
+        if self.max_bytes is not None:
+            _check_count("max_bytes", self.max_bytes, 1)
+
+    def size_limit(self, width: int, height: int) -> int | None:
+        """Largest number of bytes for a picture; None if a quality decides."""
+        return self.max_bytes if self.bpp is None else int(self.bpp * width * height / 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeOptions:
+    """What only ``.vdc`` files have.
+
+    Attributes:
+        quantizer: "scalar"; "dither" or "e8" (blocks of eight) for common randomness from the seed.
+        seed: Common randomness of the file.
+        realism: What a decoder uses if it is not told, 0 to 1.
+        weights: Own weights instead of the shipped ones.
+
+    Raises:
+        InvalidSetting: A realism outside [0, 1].
+    """
+
+    quantizer: str = "scalar"
+    seed: int = 0
+    realism: float = 0.0
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_realism(self.realism)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", Path(self.weights))

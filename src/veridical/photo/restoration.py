@@ -1,0 +1,266 @@
+"""Estimator and generator for conventional formats: what is left to a decoder after the ordinary one.
+
+```
+ window of decoded pixels y ─┬─ estimator (ONNX) ─ x_mmse, local size of its error
+                             └───────── generator (ONNX), a few steps ─ x_real = x_mmse + s U(u * size)
+```
+The flow carries the residual ``x - x_mmse`` along the axes of colour, in units of the local size that the
+estimator predicts times the residual scale ``s`` of the file.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from veridical.codec import Estimate
+from veridical.errors import BadWeights, InvalidSetting
+from veridical.generate.flow import integrate_on_arcs
+from veridical.interpolate import Calibration
+from veridical.photo.condition import Condition, ResidualScale
+from veridical.photo.noise import NoiseField
+from veridical.photo.options import GRID, DecodeOptions
+from veridical.photo.price import PriceList
+from veridical.photo.tiles import Box
+from veridical.photo.weights import Network, damaged_weights, load_network, weights_path
+
+__all__ = [
+    "PixelWindow",
+    "RestorationDecoder",
+    "RestorationModel",
+    "expected_error",
+    "has_generator",
+    "load_restoration",
+    "unwhiten",
+]
+
+WINDOW = 128
+"""Side in pixels of a window that a price is read from."""
+
+MOST_WINDOWS = 32
+"""Pictures of at most this many windows' area are read as a whole."""
+
+_COLOURS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
+    np.array([[3], [2], [6]], np.float32)
+)
+"""Orthonormal axes of colour: lightness and two differences."""
+
+
+@dataclass(frozen=True, eq=False)
+class RestorationModel:
+    """The networks of one format with their units and prices.
+
+    Attributes:
+        estimator: ``y, features, scale -> x_mmse, size``.
+        features: Names of what the networks are told, in order.
+        scale: Residual scale.
+        prices: Price list; None before it is measured.
+        start_noise: Standard deviation of the noise at the start of the flow.
+        generator_path: Where the generator's file would be.
+        options: Device and threads of the sessions.
+    """
+
+    estimator: Network
+    features: tuple[str, ...]
+    scale: ResidualScale
+    prices: PriceList | None
+    start_noise: float
+    generator_path: Path
+    options: DecodeOptions = field(repr=False)
+
+    @property
+    def has_generator(self) -> bool:
+        """Whether realisms above 0 can be decoded."""
+        return self.generator_path.exists()
+
+    @cached_property
+    def generator(self) -> Network:
+        """``u, time, x_mmse, size, y, features, scale -> predicted end``, loaded when it is first used.
+
+        Raises:
+            BadWeights: Missing, damaged, or made for another estimator.
+        """
+        if not self.has_generator:
+            raise InvalidSetting(
+                f"{self.estimator.path} has no generator beside it, so that realism 0 is all it can do; use "
+                "--realism 0 or other weights"
+            )
+        o = self.options
+        network = load_network(self.generator_path, kind="flow", device=o.device, threads=o.threads)
+        if network.header["estimator"] != self.estimator.digest:
+            raise BadWeights(
+                f"{self.generator_path} was trained for another estimator than {self.estimator.path}; copy both again"
+            )
+        return network
+
+
+def load_restoration(name: str, options: DecodeOptions) -> RestorationModel:
+    """The networks of a format.
+
+    Args:
+        name: "AVIF", "WEBP", "JPEG" or a registered format's.
+        options: Weights, device and threads.
+
+    Raises:
+        BadWeights: Missing, damaged, or of another format.
+        InvalidSetting: The device is unknown or not present.
+    """
+    path = weights_path(name.lower(), options.weights)
+    estimator = load_network(path, kind="estimator", device=options.device, threads=options.threads)
+    header = estimator.header
+    with damaged_weights(path):
+        if header["format"] != name:
+            raise BadWeights(
+                f"{path} was trained for {header['format']} files and this is one of {name}; name a folder "
+                f"that holds {name.lower()}.onnx too"
+            )
+        scale = (np.array(table, dtype=float) for table in header["scale"])
+        prices = header["prices"]
+        model = RestorationModel(
+            estimator,
+            tuple(str(n) for n in header["features"]),
+            ResidualScale(*scale),
+            None if prices is None else PriceList.of(prices),
+            float(header["start_noise"]),
+            weights_path(f"{name.lower()}-generator", options.weights),
+            options,
+        )
+        _probe(model)
+    return model
+
+
+def _probe(model: RestorationModel) -> None:
+    """One small picture through the estimator: tensors that are missing, misshapen or not numbers show."""
+    y = np.full((1, 3, GRID, GRID), 0.5, np.float32)
+    features = np.zeros((1, len(model.features)), np.float32)
+    scale = np.full((1, 1, 1, 1), 0.05, np.float32)
+    x_mmse, size = model.estimator(y=y, features=features, scale=scale)
+    if x_mmse.shape != y.shape or size.shape != y.shape:
+        raise BadWeights(f"{model.estimator.path} gives pictures of another size; train it again")
+    if not (np.all(np.isfinite(x_mmse)) and np.all(np.isfinite(size)) and np.all(size > 0)):
+        raise BadWeights(f"{model.estimator.path} gives what are no numbers; train it again")
+
+
+def has_generator(name: str, weights: Path | None) -> bool:
+    """Whether the weights of a format hold a generator."""
+    return weights_path(f"{name.lower()}-generator", weights).exists()
+
+
+@dataclass(frozen=True, eq=False)
+class PixelWindow:
+    """A window of a picture as its ordinary decoder gave it.
+
+    Attributes:
+        pixels: uint8 of shape (height, width, 3).
+        box: Its place; top and left are multiples of 16.
+    """
+
+    pixels: np.ndarray = field(repr=False)
+    box: Box
+
+
+@dataclass(frozen=True, eq=False)
+class RestorationDecoder:
+    """The decoder of one file; see ``codec.Decoder``. Arrays are float32 of shape (3, height, width) in [0, 1].
+
+    Attributes:
+        model: Networks of the file's format.
+        condition: What the file tells.
+    """
+
+    model: RestorationModel
+    condition: Condition
+
+    @cached_property
+    def _told(self) -> dict[str, np.ndarray]:
+        features = self.condition.features(self.model.features)[None]
+        scale = np.full((1, 1, 1, 1), self.model.scale(self.condition), np.float32)
+        return {"features": features, "scale": scale}
+
+    def run_estimator(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """Everything that the generator conditions on, of windows of equal size.
+
+        Args:
+            pixels: uint8 of shape (n, height, width, 3).
+
+        Returns:
+            ``y``, ``x_mmse`` and ``size``, float32 of shape (n, 3, height, width) padded to multiples of
+            16, with ``features`` (n, names) and ``scale`` (n, 1, 1, 1).
+        """
+        n, height, width = pixels.shape[:3]
+        pad = ((0, 0), (0, -height % GRID), (0, -width % GRID), (0, 0))
+        y = np.pad(pixels, pad, mode="edge").transpose(0, 3, 1, 2).astype(np.float32) / np.float32(
+            255
+        )
+        told = {k: np.repeat(v, n, axis=0) for k, v in self._told.items()}
+        x_mmse, size = self.model.estimator(y=y, **told)
+        return {"y": y, "x_mmse": x_mmse, "size": size, **told}
+
+    def estimate(self, index: PixelWindow, seed: int = 0) -> Estimate[np.ndarray]:
+        """``E[X | file]`` of a window; these formats have no common randomness to use."""
+        del seed
+        state = self.run_estimator(index.pixels[None])
+        height, width = index.pixels.shape[:2]
+        return Estimate(state["x_mmse"][0, :, :height, :width], (index.box, state))
+
+    def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
+        """A sample near ``x_mmse``: the end of a rectified flow that starts at noise."""
+        box, state = estimate.state
+        noise = rng.window(box.top, box.left, *state["y"].shape[-2:])[None]
+        start = noise * np.float32(self.model.start_noise)
+
+        def predict(u: np.ndarray, time: float) -> np.ndarray:
+            return self.model.generator(u=u, time=np.full(1, time, np.float32), **state)[0]
+
+        end = integrate_on_arcs(predict, start, self.model.options.steps)
+        height, width = estimate.x_mmse.shape[-2:]
+        return estimate.x_mmse + unwhiten(end, state["size"], state["scale"])[0, :, :height, :width]
+
+    def price(self, index: PixelWindow) -> Calibration | None:
+        """Price of a picture, from what its file tells and what the estimator expects of some windows of it."""
+        model = self.model
+        if model.prices is None:
+            return None
+        expected = expected_error(self, index.pixels)
+        return model.prices.calibration(self.condition, expected, model.options.steps)
+
+
+def unwhiten(u: np.ndarray, size: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """A residual in the pictures' units, from the flow's coordinates; (n, 3, height, width)."""
+    return scale * np.einsum("ij,nihw->njhw", _COLOURS, u * size)
+
+
+def expected_error(decoder: RestorationDecoder, pixels: np.ndarray) -> float:
+    """Mean squared error of ``x_mmse`` that the estimator expects of a picture.
+
+    The format and rate of a file leave its error open by a factor of two either way, because pictures
+    differ. What the estimator reads off the picture itself tells more, and a few windows are enough.
+
+    Args:
+        decoder: Of the file.
+        pixels: Decoded colours, uint8 of shape (height, width, 3).
+
+    Returns:
+        Per channel sample on the [0, 1] scale, over at most ``MOST_WINDOWS`` windows, the same for the
+        same picture. It is what the estimator believes; the price list turns it into a price.
+    """
+    state = decoder.run_estimator(_windows(pixels))
+    return float(np.mean(np.square(state["size"] * state["scale"], dtype=np.float64)))
+
+
+def _windows(pixels: np.ndarray) -> np.ndarray:
+    """The whole picture, or windows at even distances; (n, height, width, 3)."""
+    height, width = pixels.shape[:2]
+    if height * width <= MOST_WINDOWS * WINDOW**2:
+        return pixels[None]
+    high, wide = min(height, WINDOW), min(width, WINDOW)
+    columns = max(1, round(math.sqrt(MOST_WINDOWS * width / height)))
+    columns = min(columns, MOST_WINDOWS, width // wide)
+    rows = max(1, min(MOST_WINDOWS // columns, height // high))
+    tops = np.linspace(0, height - high, rows).astype(int) // GRID * GRID
+    lefts = np.linspace(0, width - wide, columns).astype(int) // GRID * GRID
+    return np.stack([pixels[t : t + high, x : x + wide] for t in tops for x in lefts])

@@ -1,0 +1,250 @@
+"""The network of estimator and flow: a light U-Net.
+
+```
+ picture(s) ─ unshuffle 4 ─ conv ─ blocks @1/4 ─ down ─ blocks @1/8 ─ down ─ blocks @1/16
+                                        │                   │                    │
+             shuffle 4 ─ conv ─ blocks @1/4 ──── up ─ blocks @1/8 ────── up ─────┘
+ condition (and time) ─ MLP ─ scale and shift in every block
+ state of a flow ─ unshuffle 4 ─ conv ─ times gates made by the last blocks ─ conv ─ added at the end
+```
+The last line is the way of the flow's own state past the narrow middle: a filter whose strength is
+set from place to place by what the U-Net has seen.
+Dense 3x3 convolutions at a quarter of the resolution and below run at full speed on ordinary
+processors. Sizes of the input must be multiples of 16.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from veridical.errors import InvalidSetting
+from veridical.photo.options import GRID
+
+__all__ = ["GRID", "NetworkConfig", "RestorationNetwork", "to_channels_last"]
+
+_TIME_FREQUENCIES = 4
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Size of a network.
+
+    Attributes:
+        pictures: Number of RGB pictures stacked at the input.
+        widths: Channels at 1/4, 1/8 and 1/16 of the resolution.
+        blocks: Residual blocks at each of the three levels, on the way down.
+        blocks_up: Residual blocks at 1/8 and 1/4 on the way up.
+        timed: Whether the network takes a time in [0, 1].
+        spread: Whether it also predicts the local size of the error (see :func:`estimate`).
+        bypass: Channels of the gated way of a flow's state around the U-Net; 0 for none.
+        side: Channels of a second input at 1/4 of the resolution; 0 for none.
+        features: Numbers that the network is told.
+    """
+
+    pictures: int = 1
+    widths: tuple[int, int, int] = (64, 112, 128)
+    blocks: tuple[int, int, int] = (1, 2, 1)
+    blocks_up: tuple[int, int] = (1, 2)
+    timed: bool = False
+    spread: bool = False
+    bypass: int = 0
+    side: int = 0
+    features: int = 7
+
+    @classmethod
+    def of(cls, sizes: dict[str, Any]) -> NetworkConfig:
+        """From the dictionary that ``dataclasses.asdict`` gave, perhaps by way of JSON.
+
+        Raises:
+            TypeError: Unknown or missing keys.
+        """
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()
+        }
+        return cls(**values)
+
+    def __post_init__(self) -> None:
+        smallest = min((*self.blocks, *self.blocks_up, self.bypass, self.side))
+        if self.pictures < 1 or min(self.widths) < 8 or smallest < 0:
+            raise InvalidSetting(f"network sizes must be positive: {self}")
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    if layer.bias is None:
+        raise InvalidSetting("every convolution here has a bias")
+    return layer.bias
+
+
+class _Block(nn.Module):
+    """Residual block with the condition as scale and shift between its two convolutions."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.film = nn.Linear(hidden, 2 * width)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+        with torch.no_grad():
+            self.conv2.weight.mul_(0.3)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        scale, shift = self.film(h)[:, :, None, None].chunk(2, dim=1)
+        y = self.conv1(nn.functional.silu(x))
+        y = nn.functional.silu(torch.addcmul(shift, y, 1 + scale))
+        return x + self.conv2(y)
+
+
+class _Stack(nn.Module):
+    def __init__(self, width: int, n: int, hidden: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(_Block(width, hidden) for _ in range(n))
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x, h)
+        return x
+
+
+class _Bypass(nn.Module):
+    """Filters a full picture block by block, under gates from the trunk; starts at zero."""
+
+    def __init__(self, trunk: int, width: int) -> None:
+        super().__init__()
+        self.take = nn.Conv2d(48, width, 3, padding=1)
+        self.gate = nn.Conv2d(trunk, width, 1)
+        self.give = nn.Conv2d(width, 48, 3, padding=1)
+        nn.init.zeros_(self.give.weight)
+        nn.init.zeros_(_bias(self.give))
+
+    def forward(self, state: Tensor, trunk: Tensor) -> Tensor:
+        taken = self.take(nn.functional.pixel_unshuffle(state, 4))
+        return self.give(taken * self.gate(nn.functional.silu(trunk)))
+
+
+class RestorationNetwork(nn.Module):
+    """Maps stacked pictures, a condition and perhaps a time to one RGB picture.
+
+    ``forward(x, features, time=None)`` with ``x`` of shape (n, 3 * pictures, height, width),
+    ``features`` of shape (n, config.features) and ``time`` of shape (n,) gives (n, 3, height, width).
+    A network with a bypass takes also the ``state`` that goes around, (n, 3, height, width), and
+    one with a second input takes it as ``side``, (n, config.side, height / 4, width / 4).
+    The output starts at zero before training.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        w4, w8, w16 = config.widths
+        hidden = 64
+        n_in = config.features + (2 * _TIME_FREQUENCIES + 1 if config.timed else 0)
+        self.embed = nn.Sequential(
+            nn.Linear(n_in, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+        )
+        self.head = nn.Conv2d(48 * config.pictures, w4, 3, padding=1)
+        self.down4 = _Stack(w4, config.blocks[0], hidden)
+        self.to8 = nn.Conv2d(w4, w8, 2, stride=2)
+        self.down8 = _Stack(w8, config.blocks[1], hidden)
+        self.to16 = nn.Conv2d(w8, w16, 2, stride=2)
+        self.mid16 = _Stack(w16, config.blocks[2], hidden)
+        self.from16 = nn.Conv2d(w16, 4 * w8, 1)
+        self.up8 = _Stack(w8, config.blocks_up[0], hidden)
+        self.from8 = nn.Conv2d(w8, 4 * w4, 1)
+        self.up4 = _Stack(w4, config.blocks_up[1], hidden)
+        self.tail = nn.Conv2d(w4, 48, 3, padding=1)
+        if config.spread:
+            self.spread = nn.Sequential(
+                nn.Conv2d(w4, 48, 3, padding=1),
+                nn.SiLU(),
+                nn.Conv2d(48, 48, 3, padding=1),
+                nn.SiLU(),
+                nn.Conv2d(48, 2, 1),
+            )
+        if config.bypass:
+            self.bypass = _Bypass(w4, config.bypass)
+        if config.side:
+            self.side = nn.Conv2d(config.side, w4, 1)
+            nn.init.zeros_(self.side.weight)
+            nn.init.zeros_(_bias(self.side))
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(_bias(self.tail))
+
+    def forward(
+        self,
+        x: Tensor,
+        features: Tensor,
+        time: Tensor | None = None,
+        state: Tensor | None = None,
+        side: Tensor | None = None,
+    ) -> Tensor:
+        """See the class."""
+        trunk = self._trunk(x, features, time, side)
+        out = self.tail(trunk)
+        if self.config.bypass:
+            if state is None:
+                raise InvalidSetting("this network needs the state of its flow")
+            out = out + self.bypass(state, trunk)
+        return nn.functional.pixel_shuffle(out, 4)
+
+    def with_spread(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``forward``, and the logarithms of two local sizes, (n, 2, height / 4, width / 4)."""
+        trunk = self._trunk(x, features, None, None)
+        return nn.functional.pixel_shuffle(self.tail(trunk), 4), self.spread(trunk)
+
+    def _trunk(
+        self, x: Tensor, features: Tensor, time: Tensor | None, side: Tensor | None
+    ) -> Tensor:
+        if self.config.timed:
+            if time is None:
+                raise InvalidSetting("this network needs a time")
+            k = math.pi * torch.arange(1, _TIME_FREQUENCIES + 1, device=x.device, dtype=x.dtype)
+            angle = time[:, None] * k
+            features = torch.cat([features, time[:, None], angle.sin(), angle.cos()], dim=1)
+        h = self.embed(features)
+        shuffle = nn.functional.pixel_shuffle
+        a = self.head(nn.functional.pixel_unshuffle(x, 4))
+        if self.config.side:
+            if side is None:
+                raise InvalidSetting("this network needs its second input")
+            a = a + self.side(side)
+        a = self.down4(a, h)
+        b = self.down8(self.to8(a), h)
+        c = self.mid16(self.to16(b), h)
+        b = self.up8(b + shuffle(self.from16(c), 2), h)
+        return self.up4(a + shuffle(self.from8(b), 2), h)
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """Weights of the convolutions between the first and the last."""
+        return [
+            p
+            for name, p in self.named_parameters()
+            if p.dim() == 4 and p.requires_grad and not name.startswith(("head", "tail"))
+        ]
+
+    def n_parameters(self) -> int:
+        """Number of trained numbers."""
+        return sum(p.numel() for p in self.parameters())
+
+    def kmac_per_pixel(self) -> float:
+        """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
+        total = 0.0
+        area = {"head": 16, "down4": 16, "to8": 64, "down8": 64, "to16": 256, "mid16": 256}
+        area |= {"from16": 256, "up8": 64, "from8": 64, "up4": 16, "tail": 16, "spread": 16}
+        area |= {"bypass": 16, "side": 16}
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d):
+                total += module.weight.numel() / area[name.split(".")[0]]
+        return total / 1000
+
+
+def to_channels_last(network: RestorationNetwork) -> RestorationNetwork:
+    """The network with its weights in channels-last order, which convolutions run fastest on."""
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network

@@ -1,0 +1,1 @@
+"""Networks of ``.vdc`` files as they are trained, and their export to what ``photo.vdc`` reads."""

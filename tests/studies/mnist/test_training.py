@@ -1,0 +1,196 @@
+"""Pairs of digits: the table, the quantizer, ensembles, and runs that are killed."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from veridical.errors import InvalidSetting, TrainingData
+from veridical.studies.mnist.data import small_digits
+from veridical.studies.mnist.presets import BUDGETS, PairShape
+from veridical.studies.mnist.table import TABLE, Member, PairRow, find_row, rows_of
+from veridical.studies.mnist.training.adversarial import Job, Runtime, run_job
+from veridical.studies.mnist.training.layers import ConvolutionMode
+from veridical.studies.mnist.training.networks import Critics, Pairs, critic_loss
+from veridical.studies.mnist.training.outputs import reconstruct
+from veridical.studies.mnist.training.run import main
+from veridical.studies.records import load_record
+
+SHAPE = PairShape(
+    side=8, encoder=(12,), hidden=10, base=2, channels=(4, 3, 2),
+    kernels=((3, 2), (3, 1), (2, 1)), critic=(3, 4),
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_table_has_98_pairs_at_nine_rates():
+    # Oracle: [BM]: 98 pairs; rates dim log2 L from 2 to 16 bits, nine of them.
+    rows = rows_of(TABLE)
+    assert len(rows) == len(set(rows)) == 98
+    rates = sorted({row.rate_bits for row in rows})
+    assert len(rates) == 9
+    assert (rates[0], rates[-1]) == (2.0, 16.0)
+    assert find_row(2, 2, 4.6).name == "squared-2-2-4.6"
+    for dim, levels, weight in ((2, 2, 7), (5, 2, 0), (2, 3, 0)):
+        with pytest.raises(InvalidSetting, match="98"):
+            find_row(dim, levels, weight)
+    with pytest.raises(InvalidSetting):
+        PairRow(dim=2, levels=2, distortion="other")
+    # Both ends of every curve are in the smaller preset.
+    for key, weights in TABLE.items():
+        kept = [r.weight for r in BUDGETS["cpu"].rows if (r.dim, r.levels) == key]
+        assert (min(kept), max(kept)) == (min(weights), max(weights))
+
+
+def test_paper_sizes_are_those_of_the_paper():
+    # Oracle: parameters counted by hand from [BM]'s table of layers (normalization apart).
+    shape = PairShape()
+    pairs = Pairs([Member(2, 2)], shape)
+    linear = [(784, 512), (512, 256), (256, 128), (128, 128), (128, 4), (4, 128), (128, 512)]
+    conv = [(32, 64, 25), (64, 128, 25), (128, 1, 16)]
+    expected = sum(i * o + o for i, o in linear) + sum(i * o * k + o for i, o, k in conv)
+    counted = sum(p.numel() for n, p in pairs.weights.items() if n.endswith(("weight", "bias")))
+    assert counted == expected
+    index, pictures = reconstruct(pairs, torch.rand(3, 784), torch.zeros(3, 4))
+    assert pictures.shape == (1, 3, 784)
+    assert index.shape == (1, 3, 4)
+    assert not pictures.requires_grad
+    critics = sum(p.numel() for p in Critics([0], shape).parameters())
+    assert critics == sum(i * o * 25 + o for i, o in ((1, 64), (64, 128), (128, 256))) + 4097
+    with pytest.raises(InvalidSetting):
+        PairShape(base=5)
+
+
+def test_the_quantizer_is_the_nearest_centre_with_a_soft_gradient():
+    # Oracle: the formulas of [BM], coordinate by coordinate in float64; tolerance 1e-6.
+    pairs = Pairs([Member(3, 5)], SHAPE)
+    z = torch.linspace(-0.99, 0.99, 40).reshape(1, 10, 4).requires_grad_()
+    index, given = pairs.quantize(z, torch.zeros(10, 4))
+    given.sum().backward()
+    centres = np.linspace(-1, 1, 5)
+    for k in range(10):
+        for d in range(3):
+            value = float(z.detach()[0, k, d])
+            assert index[0, k, d] == np.argmin(np.abs(value - centres))
+            assert abs(float(given.detach()[0, k, d]) - centres[index[0, k, d]]) < 1e-6
+            step = 1e-6
+            soft = [
+                np.sum(centres * (w := np.exp(-0.4 * np.abs(v - centres)))) / np.sum(w)
+                for v in (value - step, value + step)
+            ]
+            assert abs(float(z.grad[0, k, d]) - (soft[1] - soft[0]) / (2 * step)) < 1e-5
+    assert torch.all(index[..., 3] == 0)
+    assert torch.all(given[..., 3] == 0)
+    # Noise never leaves the bin, and dither is subtracted: the error is at most half a bin.
+    u = torch.rand(10, 4, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert torch.all((pairs.quantize(z, u)[1] - given)[..., :3].abs() <= 0.25 + 1e-6)
+    dithered = Pairs([Member(3, 5, dithered=True)], SHAPE)
+    inside = z.detach() * 0.7
+    index, seen = dithered.quantize(inside, u)
+    assert torch.all((seen - inside)[..., :3].abs() <= 0.25 + 1e-6)
+    assert torch.allclose(dithered.lookup(index, u), seen, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", list(ConvolutionMode))
+def test_an_ensemble_is_its_members(mode):
+    # Oracle: each network alone, one after the other; losses and gradients within 1e-4 relative.
+    members = [Member(2, 2, seed=1), Member(4, 5, seed=2), Member(3, 3, seed=3, dithered=True)]
+    random = torch.Generator().manual_seed(0)
+    x, u = torch.rand(16, 64, generator=random), torch.rand(16, 4, generator=random) - 0.5
+    share = torch.rand(16, 1, generator=random)
+
+    def losses(pairs, critics):
+        x_hat = pairs.train()(x, u)
+        own = (x - x_hat).square().sum(-1).mean(1) - critics(x_hat).mean(1)
+        return torch.stack([own, critic_loss(critics, x, x_hat.detach(), share)])
+
+    pairs, critics = Pairs(members, SHAPE, mode), Critics([4, 5, 6], SHAPE, mode)
+    together = losses(pairs, critics)
+    together.sum().backward()
+    for e, member in enumerate(members):
+        one = Pairs([member], SHAPE), Critics([4 + e], SHAPE)
+        alone = losses(*one)
+        torch.testing.assert_close(together[:, e], alone[:, 0], rtol=1e-4, atol=1e-5)
+        alone.sum().backward()
+        for whole, single in zip((pairs, critics), one, strict=True):
+            for name, p in single.weights.items():
+                whole_gradient = whole.weights[name].grad
+                if p.grad is not None and not name.endswith("bias"):
+                    torch.testing.assert_close(
+                        whole_gradient[e], p.grad[0], rtol=1e-3, atol=1e-4, msg=name
+                    )
+
+
+class Killed(Exception):
+    """Stands for the end of a process."""
+
+
+def kill_at(step):
+    def progress(done, total):
+        if done == step:
+            raise Killed
+
+    return progress
+
+
+@pytest.mark.parametrize("adversarial", [False, True])
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, adversarial):
+    # Oracle: the same job without interruption; every tensor bit for bit.
+    budget = replace(BUDGETS["quick"], shape=SHAPE, epochs=(2, 2), batch=16)
+    rows = tuple(PairRow(dim=2, levels=2, weight=w) for w in (0.0, 4.0))
+    job = Job(name="job", rows=rows, adversarial=adversarial)
+    digits = torch.rand(96, 64, generator=torch.Generator().manual_seed(1))
+    whole = run_job(job, budget, digits, tmp_path / "a", Runtime())
+    for step in (3, 7):
+        with pytest.raises(Killed):
+            run_job(
+                job, budget, digits, tmp_path / "b",
+                Runtime(progress=kill_at(step), checkpoint_seconds=0.0),
+            )  # fmt: skip
+    assert run_job(job, budget, digits, tmp_path / "b", Runtime(until=-1.0)) is None
+    again = run_job(job, budget, digits, tmp_path / "b", Runtime())
+    assert whole["step"] == again["step"] == 12
+    for part in ("pairs", "critics"):
+        for name, value in whole[part].items():
+            assert torch.equal(value, again[part][name]), name
+    # The pairs have moved; and apart, far beyond rounding, where a critic pulls one of them.
+    fresh = Pairs([row.member for row in rows], SHAPE).weights["encoder0/weight"]
+    weight = whole["pairs"]["weights.encoder0/weight"]
+    assert float((weight - fresh.detach()).abs().max()) > 1e-3
+    assert (float((weight[0] - weight[1]).abs().max()) > 1e-3) is adversarial
+    # A checkpoint of other settings, or a damaged one, is refused.
+    with pytest.raises(TrainingData, match="other settings"):
+        run_job(job, replace(budget, rate_pairs=1e-3), digits, tmp_path / "b", Runtime())
+    (tmp_path / "b" / "job.pt").write_bytes(b"damaged")
+    with pytest.raises(TrainingData, match="no checkpoint"):
+        run_job(job, budget, digits, tmp_path / "b", Runtime())
+
+
+def test_the_command_stops_in_time_and_goes_on(tmp_path, capsys):
+    # Oracle: exit code 3 and no result at zero minutes; then what the part promises.
+    given = ["--preset", "quick", "--work", str(tmp_path / "w"), "--out", str(tmp_path / "o")]
+    given += ["--parts", "estimators", "--device", "cpu"]
+    assert main([*given, "--minutes", "0"]) == 3
+    assert not list((tmp_path / "o").rglob("*.npz"))
+    assert main(given) == 0
+    assert "finished" in capsys.readouterr().out
+    output = load_record(tmp_path / "o" / "first" / "squared-4-4-0.npz").arrays
+    assert output["reconstruction"].shape == (250, 64)
+    assert output["index"].shape == (500, 4)
+    assert output["index"].max() <= 3
+    # The rate bound: no index outside dim log2 L bits; and the pair has learnt something.
+    small = np.load(tmp_path / "o" / "first" / "squared-4-4-0.npz")
+    digits = small_digits()
+    error = np.mean(np.sum((digits.test[:250] - small["reconstruction"] / 255.0) ** 2, axis=1))
+    spread = np.mean(np.sum((digits.test - digits.train.mean(axis=0)) ** 2, axis=1))
+    assert error < 0.8 * spread
+    assert math.isfinite(error)
