@@ -99,7 +99,9 @@ def measure(formats: list[str], photographs: Path | None) -> Iterator[dict[str, 
 
 def tables(rows: list[dict[str, Any]]) -> None:
     """Counts by group and format, and the worst."""
-    print("| format | pictures | files | worse by 0.05 dB | by 1 dB | worst | mean gain | price bias | spread |")
+    print(
+        "| format | pictures | files | worse by 0.05 dB | by 1 dB | worst | mean gain | price bias | spread |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     keys = sorted({(r["format"], r["group"]) for r in rows})
     for form, group in [*keys, *[(f, None) for f in sorted({k[0] for k in keys})]]:
@@ -111,12 +113,16 @@ def tables(rows: list[dict[str, Any]]) -> None:
         )
     print("\nworst:")
     for r in sorted(rows, key=lambda r: r["gain"])[:12]:
-        print(f"  {r['gain']:+.2f} dB  {r['name']}, {r['format']} {r['setting']}, ordinary {r['ordinary']:.1f} dB")
+        print(
+            f"  {r['gain']:+.2f} dB  {r['name']}, {r['format']} {r['setting']}, ordinary {r['ordinary']:.1f} dB"
+        )
 
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else ""
+    )
     parser.add_argument("--formats", nargs="+", default=["jpeg", "webp", "avif"])
     parser.add_argument("--photographs", type=Path, help="folder of lossless photographs")
     parser.add_argument("--out", type=Path, help="file for the rows, one JSON object a line")

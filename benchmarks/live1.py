@@ -54,7 +54,9 @@ def measure(folder: Path, mode: str) -> dict[str, tuple[float, ...]]:
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else ""
+    )
     parser.add_argument("grey", type=Path)
     parser.add_argument("colour", type=Path)
     args = parser.parse_args()

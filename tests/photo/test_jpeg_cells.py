@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from veridical.photo.jpeg_cells import JpegCells
+from veridical.photo.formats.jpeg_cells import JpegCells
 
 
 def picture(kind, mode="RGB"):
@@ -39,10 +39,15 @@ def coefficients(data, mode):
     with Image.open(io.BytesIO(data)) as im:
         im.draft(mode, im.size)
         planes = np.asarray(im, dtype=float).reshape(*im.size[::-1], -1) - 128
-        tables = [np.array(im.quantization[min(k, len(im.quantization) - 1)]).reshape(8, 8) for k in range(planes.shape[2])]
+        tables = [
+            np.array(im.quantization[min(k, len(im.quantization) - 1)]).reshape(8, 8)
+            for k in range(planes.shape[2])
+        ]
     h, w, n = planes.shape
     blocks = planes.reshape(h // 8, 8, w // 8, 8, n).transpose(4, 0, 2, 1, 3)
-    return np.stack([dctn(b, axes=(2, 3), norm="ortho") / t for b, t in zip(blocks, tables, strict=True)])
+    return np.stack(
+        [dctn(b, axes=(2, 3), norm="ortho") / t for b, t in zip(blocks, tables, strict=True)]
+    )
 
 
 SETTINGS = [

@@ -50,10 +50,7 @@ def _colour(rng: np.random.Generator) -> Colour:
         return (0, 0, 0) if kind < 0.12 else (255, 255, 255)
     if kind < 0.4:
         return (int(rng.integers(256)),) * 3
-    if kind < 0.6:
-        values = rng.choice([0, 64, 128, 192, 255], 3)
-    else:
-        values = rng.integers(0, 256, 3)
+    values = rng.choice([0, 64, 128, 192, 255], 3) if kind < 0.6 else rng.integers(0, 256, 3)
     return int(values[0]), int(values[1]), int(values[2])
 
 
@@ -131,7 +128,9 @@ def _code(rng: np.random.Generator, size: int) -> Image.Image:
 
 
 def _interface(rng: np.random.Generator, size: int) -> Image.Image:
-    picture, pen = _canvas(size, (int(rng.integers(200, 256)),) * 3 if rng.random() < 0.7 else _colour(rng))
+    picture, pen = _canvas(
+        size, (int(rng.integers(200, 256)),) * 3 if rng.random() < 0.7 else _colour(rng)
+    )
     for _ in range(int(rng.integers(8, 40))):
         box = _box(rng, size, 0.6)
         fill, edge = _colour(rng), _colour(rng)
@@ -185,7 +184,9 @@ def _cartoon(rng: np.random.Generator, size: int) -> Image.Image:
             x, y = b[0], b[1]
             around = [(x + px, y + py) for px, py in rng.uniform(-0.3, 0.3, (5, 2)) * size * scale]
             pen.polygon(around, _colour(rng), outline, max(1, width))
-    return picture.resize((size, size), Image.Resampling.LANCZOS if rng.random() < 0.5 else Image.Resampling.BOX)
+    return picture.resize(
+        (size, size), Image.Resampling.LANCZOS if rng.random() < 0.5 else Image.Resampling.BOX
+    )
 
 
 def _pixels(rng: np.random.Generator, size: int) -> Image.Image:
@@ -193,7 +194,9 @@ def _pixels(rng: np.random.Generator, size: int) -> Image.Image:
     cell = int(rng.choice([1, 2, 3, 4, 5, 6, 8, 8, 12, 16]))
     n = -(-size // cell)
     if rng.random() < 0.5:  # smooth shapes in few colours
-        field = gaussian_filter(rng.standard_normal((n, n)), float(np.exp(rng.uniform(0, 3))), mode="wrap")
+        field = gaussian_filter(
+            rng.standard_normal((n, n)), float(np.exp(rng.uniform(0, 3))), mode="wrap"
+        )
         rank = np.searchsorted(np.quantile(field, np.linspace(0, 1, len(palette) + 1)[1:-1]), field)
         if rng.random() < 0.4:  # ordered dither between neighbours
             rank = np.minimum(rank + (np.indices((n, n)).sum(0) & 1), len(palette) - 1)
@@ -205,7 +208,9 @@ def _pixels(rng: np.random.Generator, size: int) -> Image.Image:
             m = -(-n // t)
             kinds = rng.choice(len(palette), (6, t, t), p=weights)
             kinds[:, :, t // 2 :] = kinds[:, :, t // 2 - 1 :: -1][:, :, : t - t // 2]
-            rank = np.block([[kinds[int(rng.integers(6))] for _ in range(m)] for _ in range(m)])[:n, :n]
+            rank = np.block([[kinds[int(rng.integers(6))] for _ in range(m)] for _ in range(m)])[
+                :n, :n
+            ]
     return Image.fromarray(palette[rank].repeat(cell, 0).repeat(cell, 1)[:size, :size])
 
 
@@ -232,10 +237,14 @@ def _gradient(rng: np.random.Generator, size: int) -> Image.Image:
     elif kind < 0.7:
         t = np.hypot(xx - rng.random(), yy - rng.random())
     else:
-        t = gaussian_filter(rng.standard_normal((size, size)), float(rng.uniform(20, 60)), mode="wrap")
+        t = gaussian_filter(
+            rng.standard_normal((size, size)), float(rng.uniform(20, 60)), mode="wrap"
+        )
         t = (t - t.min()) / np.ptp(t)
     t = np.clip(t * rng.uniform(0.3, 1.5), 0, 1)[..., None]
-    x = np.where(t < 0.5, ends[0] + 2 * t * (ends[1] - ends[0]), ends[1] + (2 * t - 1) * (ends[2] - ends[1]))
+    x = np.where(
+        t < 0.5, ends[0] + 2 * t * (ends[1] - ends[0]), ends[1] + (2 * t - 1) * (ends[2] - ends[1])
+    )
     if rng.random() < 0.3:  # bands
         step = float(rng.integers(2, 32))
         x = np.round(x / step) * step
@@ -336,7 +345,10 @@ def _plot(rng: np.random.Generator, size: int) -> Image.Image:
 def _map(rng: np.random.Generator, size: int) -> Image.Image:
     height = gaussian_filter(rng.standard_normal((size, size)), 25, mode="wrap")
     height = (height - height.min()) / np.ptp(height)
-    tints = np.array([[170, 211, 223], [242, 239, 233], [205, 235, 176], [173, 209, 158], [220, 200, 180]], np.uint8)
+    tints = np.array(
+        [[170, 211, 223], [242, 239, 233], [205, 235, 176], [173, 209, 158], [220, 200, 180]],
+        np.uint8,
+    )
     band = np.digitize(height, [0.3, 0.5, 0.65, 0.8])
     picture = Image.fromarray(tints[band])
     pen = ImageDraw.Draw(picture)

@@ -18,21 +18,50 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, JpegPresets
 
-from veridical.photo.condition import FORMATS, Condition, ResidualScale
-from veridical.photo.jpeg_header import CONDITIONS, JpegHeader, conditioning, parse_jpeg_header
+from veridical.photo.condition import Condition, ResidualScale
+from veridical.photo.formats.jpeg_header import (
+    CONDITIONS,
+    JpegHeader,
+    conditioning,
+    parse_jpeg_header,
+)
+from veridical.training.augment import augment
 from veridical.training.drawings import KINDS, draw
 from veridical.training.photo_data import dihedral, pictures
-from veridical.training.photo_retaken import retaken
 from veridical.writing import write_text
 
-__all__ = ["JpegSampler", "Piece", "Sources", "code", "fit_scale", "prepare_sources", "scale_condition"]
+__all__ = [
+    "JpegSampler",
+    "Piece",
+    "Sources",
+    "code",
+    "fit_scale",
+    "prepare_sources",
+    "scale_condition",
+]
 
 FINE = 80
 _SIDE = 512
 _DRAWINGS = 60  # of each kind
-SHARES = {"photograph": 0.50, "drawing": 0.35, "recompressed": 0.15}
+SHARES = {"photograph": 0.42, "drawing": 0.43, "recompressed": 0.15}
 _SETTINGS = ("jpeg-1", FINE, _SIDE, _DRAWINGS, sorted(SHARES.items()))
-_MODES: tuple[tuple[str, float], ...] = (("4:2:0", 0.48), ("4:4:4", 0.22), ("4:2:2", 0.12), ("grey", 0.18))
+_QUICK = (
+    "pattern",
+    "pattern",
+    "pattern",
+    "pixels",
+    "pixels",
+    "flat",
+    "lines",
+    "cartoon",
+    "interface",
+)
+_MODES: tuple[tuple[str, float], ...] = (
+    ("4:2:0", 0.48),
+    ("4:4:4", 0.22),
+    ("4:2:2", 0.12),
+    ("grey", 0.18),
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +143,9 @@ def _tables(rng: np.random.Generator, quality: int) -> dict[str, object]:
         return {"quality": quality}
     if kind < 0.81:
         names = sorted(JpegPresets.presets)
-        return {"qtables": JpegPresets.presets[names[int(rng.integers(len(names)))]]["quantization"]}
+        return {
+            "qtables": JpegPresets.presets[names[int(rng.integers(len(names)))]]["quantization"]
+        }
     factor = 50 / quality if quality < 50 else 2 - quality / 50
     if kind < 0.86:
         steps = [np.full(64, 1 + 20 * factor * f) for f in (1, rng.uniform(0.7, 2))]
@@ -139,7 +170,11 @@ _STANDARD = _standard_tables()
 def code(picture: Image.Image, **options: object) -> tuple[np.ndarray, JpegHeader]:
     """A picture coded as JPEG: decoded pixels, (height, width, 3), and the header."""
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", **options)
+    try:
+        picture.save(buffer, "JPEG", **options)
+    except OSError:  # for progressive files Pillow reserves one byte a pixel, and noise needs more
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", **options | {"progressive": False})
     with Image.open(buffer) as im:
         return np.asarray(im.convert("RGB")), parse_jpeg_header(buffer.getvalue())
 
@@ -157,23 +192,19 @@ def scale_condition(header: JpegHeader, width: int, height: int) -> Condition:
     """The condition from which the residual scale is computed."""
     c = conditioning(header, width, height)
     return Condition(
-        "JPEG", 2 ** (2 * c["half_log2_bpp"]), (c["quantizer"] + 1) / 2, chroma_full=bool(c["chroma_full"])
+        2 ** (2 * c["half_log2_bpp"]), (c["quantizer"] + 1) / 2, chroma_full=bool(c["chroma_full"])
     )
 
 
-def fit_scale(sources: Sources, base: ResidualScale, n: int = 1500, seed: int = 9) -> ResidualScale:
-    """The residual scale with JPEG's row fitted to photographs at all settings."""
-    sampler = JpegSampler(sources, base, patch=128, batch_size=1, seed=seed)
+def fit_scale(sources: Sources, n: int = 1500, seed: int = 9) -> ResidualScale:
+    """The residual scale, fitted to photographs at all settings."""
+    sampler = JpegSampler(sources, None, patch=128, batch_size=1, seed=seed)
     conditions, errors = [], []
     for k in range(n):
         p = sampler.piece(np.random.default_rng([seed, k]), "photograph")
         conditions.append(scale_condition(p.header, *p.source.shape[1::-1]))
         errors.append(np.mean((p.source / 255.0 - p.decoded / 255.0) ** 2))
-    fitted = ResidualScale.fit(conditions, np.array(errors))
-    row = FORMATS.index("JPEG")
-    tables = [base.with_quantizer.copy(), base.without_quantizer.copy()]
-    tables[0][row], tables[1][row] = fitted.with_quantizer[row], fitted.without_quantizer[row]
-    return ResidualScale(*tables)
+    return ResidualScale.fit(conditions, np.array(errors))
 
 
 class JpegSampler:
@@ -182,7 +213,7 @@ class JpegSampler:
     def __init__(
         self,
         sources: Sources,
-        scale: ResidualScale,
+        scale: ResidualScale | None,
         *,
         patch: int,
         batch_size: int,
@@ -199,7 +230,11 @@ class JpegSampler:
         s = self.sources
         which = rng.random()
         if kind == "drawing" or (kind == "recompressed" and which < 0.1):
-            x = self._crop(rng, s.drawings, height, width)
+            if rng.random() < 0.5:  # drawn anew where that is quick
+                fresh = draw(str(rng.choice(_QUICK)), int(rng.integers(10_000)), max(height, width))
+                x = dihedral(np.asarray(fresh)[:height, :width], 4 * int(rng.integers(2)))
+            else:
+                x = self._crop(rng, s.drawings, height, width)
             if rng.random() < 0.3:
                 x = x[..., rng.permutation(3)]
             return Image.fromarray(np.ascontiguousarray(255 - x if rng.random() < 0.2 else x))
@@ -214,7 +249,7 @@ class JpegSampler:
             size = tuple(max(least, int(v * factor)) for v in picture.size)
             picture = picture.resize(size, Image.Resampling.LANCZOS)
         if rng.random() < 0.15:
-            picture = retaken(picture, rng, min(picture.size))
+            picture = augment(picture, rng, min(picture.size))
         if rng.random() < 0.05:
             factor = float(rng.uniform(0.04, 0.5))
             picture = picture.point(lambda v: int(v * factor))
@@ -283,9 +318,11 @@ class JpegSampler:
             if min(height, width) < self.patch:
                 continue
             c = conditioning(p.header, width, height)
-            s = self.scale(scale_condition(p.header, width, height))
+            s = 1.0 if self.scale is None else self.scale(scale_condition(p.header, width, height))
             for _ in range(min(self.per_piece, self.batch_size - len(source))):
-                top, left = (16 * int(rng.integers((n - self.patch) // 16 + 1)) for n in (height, width))
+                top, left = (
+                    16 * int(rng.integers((n - self.patch) // 16 + 1)) for n in (height, width)
+                )
                 cut = np.s_[top : top + self.patch, left : left + self.patch]
                 source.append(p.source[cut])
                 decoded.append(p.decoded[cut])

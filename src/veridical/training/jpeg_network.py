@@ -13,14 +13,15 @@ were not there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from veridical.photo.jpeg_header import CONDITIONS
-from veridical.photo.network import NetworkConfig, RestorationNetwork, _Block
-from veridical.photo.residual import detail, local_size
+from veridical.photo.formats.jpeg_header import CONDITIONS
+from veridical.training.networks import NetworkConfig, RestorationNetwork, _Block
+from veridical.training.residual import detail, local_size
 
 __all__ = ["JpegEstimator"]
 
@@ -42,6 +43,11 @@ def _dct() -> Tensor:
     return torch.kron(one, one)
 
 
+def _asinh(x: Tensor) -> Tensor:
+    """As torch.asinh, by functions that the exporter to ONNX knows."""
+    return x.sign() * (x.abs() + (x * x + 1).sqrt()).log()
+
+
 def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
@@ -55,15 +61,16 @@ class JpegEstimator(nn.Module):
     Shapes are those of ``residual.estimate``; ``features`` are (n, len(CONDITIONS)).
 
     Attributes:
-        network: The U-Net; it is told the first of the conditions.
-        n_basic: How many of them.
+        network: The U-Net; it is told the first of the conditions alone.
     """
+
+    INPUTS = ("y", "features", "scale")
+    OUTPUTS = ("x_mmse", "size")
 
     def __init__(self, config: NetworkConfig, *, width: int = 96, blocks: int = 2) -> None:
         super().__init__()
         hidden = 64
         self.network = RestorationNetwork(config)
-        self.n_basic: int = self.network.embed[0].in_features
         self.embed = nn.Sequential(
             nn.Linear(len(CONDITIONS), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
         )
@@ -91,9 +98,16 @@ class JpegEstimator(nn.Module):
 
     def kmac_per_pixel(self) -> float:
         """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
-        own = [m for name, m in self.named_modules() if isinstance(m, nn.Conv2d) and not name.startswith("network")]
+        own = [
+            m
+            for name, m in self.named_modules()
+            if isinstance(m, nn.Conv2d) and not name.startswith("network")
+        ]
         transforms = 3 * 3 * 64  # of three pictures, three channels each
-        return self.network.kmac_per_pixel() + (sum(m.weight.numel() for m in own) / 64 + transforms) / 1000
+        return (
+            self.network.kmac_per_pixel()
+            + (sum(m.weight.numel() for m in own) / 64 + transforms) / 1000
+        )
 
     def _blockwise(self, x: Tensor, matrix: Tensor) -> Tensor:
         """A 64x64 matrix on the groups of 64 channels of (n, 192, height / 8, width / 8)."""
@@ -108,7 +122,7 @@ class JpegEstimator(nn.Module):
     def trunk(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """What the U-Net alone gives: its change of the picture, and its last features at 1/4."""
         seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
-        trunk = self.network._trunk(seen, features[:, : self.n_basic], None, None)  # noqa: SLF001
+        trunk = self.network._trunk(seen, features[:, : self.network.config.features], None, None)  # noqa: SLF001
         return scale * nn.functional.pixel_shuffle(self.network.tail(trunk), 4), trunk
 
     def head(
@@ -117,11 +131,11 @@ class JpegEstimator(nn.Module):
         """The estimate, and the logarithms of two local sizes at 1/4 of the resolution."""
         f = features
         tables: Sequence[Tensor] = [f[:, _LUMA : _LUMA + 64], *[f[:, _CHROMA : _CHROMA + 64]] * 2]
-        steps = (torch.exp2(8 * torch.cat(list(tables), 1)) / 255)[:, :, None, None]
+        steps = (torch.exp(8 * math.log(2) * torch.cat(list(tables), 1)) / 255)[:, :, None, None]
         wanted = self._coefficients(change) / steps
         a = self.from_trunk(nn.functional.silu(trunk))
-        a = a + self.from_coefficients(torch.asinh(self._coefficients(y - 128 / 255) / steps))
-        a = a + self.from_change(torch.asinh(4 * wanted))
+        a = a + self.from_coefficients(_asinh(self._coefficients(y - 128 / 255) / steps))
+        a = a + self.from_change(_asinh(4 * wanted))
         a = a + self.place.repeat(1, 1, a.shape[2] // 2, a.shape[3] // 2)
         h = self.embed(f)
         for block in self.blocks:

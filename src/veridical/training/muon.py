@@ -34,9 +34,7 @@ def as_matrix(weights: Tensor) -> Tensor:
     raise InvalidSetting(f"weights of shape {tuple(weights.shape)} cannot be seen as a matrix")
 
 
-def orthogonalized(
-    matrix: Tensor, coefficients: tuple[float, float, float], steps: int
-) -> Tensor:
+def orthogonalized(matrix: Tensor, coefficients: tuple[float, float, float], steps: int) -> Tensor:
     """Nearly the nearest orthogonal matrix, by the Newton-Schulz iteration of Muon."""
     a, b, c = coefficients
     x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
@@ -94,7 +92,9 @@ class ConvolutionMuon(torch.optim.Muon):
                 buffer.lerp_(matrix.grad, 1 - group["momentum"])
                 update = matrix.grad.lerp(buffer, group["momentum"])
                 rate = group["lr"] * 0.2 * max(matrix.shape) ** 0.5
-                matrix.add_(orthogonalized(update, group["ns_coefficients"], group["ns_steps"]), alpha=-rate)
+                matrix.add_(
+                    orthogonalized(update, group["ns_coefficients"], group["ns_steps"]), alpha=-rate
+                )
 
     def _matrices(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]

@@ -1,15 +1,15 @@
-"""JPEG: what its headers say, and how it is written."""
+"""JPEG: what its headers tell the networks, and how it is written."""
 
 from __future__ import annotations
 
-import math
-import struct
 from typing import Any
 
 from PIL import Image
 
 from veridical.photo.condition import BASIC_FEATURES
 from veridical.photo.formats.conventional import ConventionalFormat, on_white
+from veridical.photo.formats.jpeg_cells import JpegCells
+from veridical.photo.formats.jpeg_header import conditioning, parse_jpeg_header
 from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.image import Notice
 
@@ -21,51 +21,18 @@ def _prepare(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str,
 
 
 def read_jpeg(data: bytes) -> CodedPayload:
-    """Payload of a JPEG file: scan data, luma quantization table and chroma sampling.
+    """Payload of a JPEG file: the scan data alone, its tables and chroma sampling; never raises.
 
-    The quantizer is ``log2(mean luma step) / 8`` for 8-bit tables.
+    The quantizer is ``log2(mean luma step) / 8``.
     """
-    pos, n_meta, step, full = 2, 0, None, False
-    while pos + 4 <= len(data) and data[pos] == 0xFF:
-        marker = data[pos + 1]
-        if marker == 0xFF:
-            pos += 1
-            continue
-        if marker in (0x01, 0xD8) or 0xD0 <= marker <= 0xD7:
-            pos += 2
-            continue
-        length = struct.unpack(">H", data[pos + 2 : pos + 4])[0]
-        body = data[pos + 4 : pos + 2 + length]
-        if marker >= 0xE0:
-            n_meta += length + 2
-        elif marker == 0xDB:
-            step = _first_luma_step(body) or step
-        elif marker in (0xC0, 0xC1, 0xC2) and len(body) >= 6:
-            n_components = body[5]
-            samplings = [body[7 + 3 * i] for i in range(n_components) if 7 + 3 * i < len(body)]
-            full = len(set(samplings)) == 1
-        elif marker == 0xDA:
-            break
-        pos += 2 + length
-    quantizer = None
-    if step is not None:
-        quantizer = min(1.0, max(0.0, math.log2(max(step, 1.0)) / 8))
-    return CodedPayload(max(1, len(data) - n_meta), quantizer, chroma_full=full)
-
-
-def _first_luma_step(body: bytes) -> float | None:
-    pos = 0
-    while pos < len(body):
-        wide, ident = body[pos] >> 4, body[pos] & 15
-        n = 128 if wide else 64
-        table = body[pos + 1 : pos + 1 + n]
-        if len(table) < n:
-            return None
-        if ident == 0:
-            values = struct.unpack(">64H", table) if wide else tuple(table)
-            return sum(values) / 64
-        pos += 1 + n
-    return None
+    header = parse_jpeg_header(data)
+    named = conditioning(header, header.width, header.height)
+    return CodedPayload(
+        max(1, header.scan_bytes),
+        (named["quantizer"] + 1) / 2 if named["quantizer_known"] else None,
+        chroma_full=bool(named["chroma_full"]),
+        more={k: v for k, v in named.items() if k not in BASIC_FEATURES},
+    )
 
 
 JPEG = ConventionalFormat(
@@ -75,6 +42,7 @@ JPEG = ConventionalFormat(
     pillow_names=("JPEG", "MPO"),  # MPO: further pictures behind the first, as many cameras write
     signature=lambda head: head[:3] == b"\xff\xd8\xff",
     read_payload=read_jpeg,
+    read_cells=JpegCells.read,
     prepare=_prepare,
     default_quality=30,
     largest_side=65_500,

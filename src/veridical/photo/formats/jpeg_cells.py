@@ -19,9 +19,9 @@ import io
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
-from veridical.photo.jpeg_header import JpegHeader, parse_jpeg_header
+from veridical.photo.formats.jpeg_header import JpegHeader, parse_jpeg_header
 
 __all__ = ["JpegCells"]
 
@@ -118,7 +118,7 @@ class JpegCells:
                 chroma = full[:, :, 1:]
             elif header.chroma_step == (2, 2) and header.sampling[1] == header.sampling[2]:
                 chroma = _decoded(data, "YCbCr", half=True)[:, :, 1:]
-        except (OSError, ValueError, SyntaxError):
+        except Exception:  # noqa: BLE001 (Pillow's readers raise almost anything on hostile content)
             return None
         moved = None if chroma is None else np.ascontiguousarray(chroma.transpose(2, 0, 1))
         return cls(header, np.ascontiguousarray(full[:, :, 0]), moved)
@@ -160,7 +160,13 @@ class JpegCells:
         if component and self.header.grey:
             zero = np.zeros(1, np.float32)
             return 0, zero, zero, zero
-        plane = self.luma if not component else None if self.chroma is None else self.chroma[component - 1]
+        plane = (
+            self.luma
+            if not component
+            else None
+            if self.chroma is None
+            else self.chroma[component - 1]
+        )
         if plane is None:
             return None
         step = 1 if not component else self.header.chroma_step[0]
@@ -175,7 +181,10 @@ class JpegCells:
         centre = _lattice(_blocks(cut), steps)
         reach = np.maximum(steps / 2 - margin, steps * 0.05)
         unknown = np.isnan(centre)
-        lower, upper = np.where(unknown, -np.inf, centre - reach), np.where(unknown, np.inf, centre + reach)
+        lower, upper = (
+            np.where(unknown, -np.inf, centre - reach),
+            np.where(unknown, np.inf, centre + reach),
+        )
         return step, lower, upper, shape
 
 
@@ -199,7 +208,8 @@ def _move_inside(
 
 def _decoded(data: bytes, mode: str, *, half: bool = False) -> np.ndarray:
     """Pillow's picture without conversion of colours; chroma of 4:2:0 is untouched at half the size."""
-    with Image.open(io.BytesIO(data)) as im:
+    # Not by Image.open: the reader has already let this file through, perhaps with a higher limit.
+    with JpegImageFile(io.BytesIO(data)) as im:
         im.draft(mode, (max(1, im.width // 2), max(1, im.height // 2)) if half else im.size)
         if im.mode != mode:
             raise ValueError(f"decoded as {im.mode}")
