@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from veridical.batch import Engine, Outcome, Task, run_batch
 from veridical.cli import terminal
 from veridical.cli.many import EngineName, check_all_done
+from veridical.cli.samples import read_samples
 from veridical.cli.tables import AsCsv, AsJson, Perceptions, Rates, numbers, show
-from veridical.errors import InvalidSetting, MissingFile
+from veridical.errors import InvalidSetting
 
 __all__ = ["design"]
 
@@ -31,21 +32,28 @@ def design(
         bool, typer.Option(help="Entropy-constrained cells; the rate is that of the real coder.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of split, design and measurement.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Save the codec (.npz), for veridical samples; of one design only."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Designs at a time.")] = None,
     engine: EngineName = "loky",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Design codecs for every rate, number of seeds and perception; half of the samples measure them."""
-    from veridical.studies.sweep import DesignJob, design_row
+    from veridical.studies.sweep import DesignJob, design_row, designed
 
-    samples = _samples(file)
+    samples = read_samples(file)
     tasks = [
         Task(f"{R:g} bits, K = {K}, P = {P:g}", DesignJob(samples, R, K, P, variable_length, seed))
         for R, K, P in product(
             numbers(rate, "rate"), seeds or [1], numbers(perception, "perception", "0")
         )
     ]
+
+    if out is not None and len(tasks) > 1:
+        raise InvalidSetting("--out saves one codec; give one rate, number of seeds and perception")
 
     def say(outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -55,7 +63,10 @@ def design(
 
     if len(tasks) == 1:
         with terminal.progress("designing"):
-            show([design_row(tasks[0].payload)], as_json, as_csv)
+            codec, row = designed(tasks[0].payload)
+        if out is not None:
+            codec.save(out)
+        show([row], as_json, as_csv)
         return
     with terminal.progress("designing") as update:
         summary = run_batch(
@@ -65,18 +76,3 @@ def design(
     if rows:
         show(rows, as_json, as_csv)
     check_all_done(summary)
-
-
-def _samples(file: Path) -> Any:
-    import numpy as np
-
-    if not file.is_file():
-        raise MissingFile(f"{file} does not exist or is no file")
-    try:
-        if file.suffix.lower() == ".npy":
-            with file.open("rb") as content:
-                return np.lib.format.read_array(content, allow_pickle=False).astype(np.float64)
-        return np.loadtxt(file, delimiter=",", dtype=np.float64)
-    # numpy reads foreign bytes with Python's own parser, and anything may come out.
-    except Exception as cause:
-        raise InvalidSetting(f"{file} is neither NPY nor a CSV of numbers: {cause}") from cause

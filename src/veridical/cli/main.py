@@ -13,7 +13,9 @@ from veridical.cli.completion import asks_for_completion, completion
 from veridical.cli.demo import demo
 from veridical.cli.design import design
 from veridical.cli.limits import limits_app
+from veridical.cli.models import models
 from veridical.cli.photo import compare, decode, encode, info
+from veridical.cli.samples import samples_app
 from veridical.cli.study import study
 from veridical.cli.train import train_app
 from veridical.cli.view import view
@@ -35,9 +37,11 @@ app.command()(info)
 app.command()(compare)
 app.command()(view)
 app.command()(demo)
+app.command()(models)
 app.command()(design)
 app.command()(study)
 app.add_typer(limits_app, name="limits")
+app.add_typer(samples_app, name="samples")
 app.add_typer(train_app, name="train")
 
 

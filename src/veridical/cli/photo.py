@@ -205,13 +205,13 @@ def info(
             table.add_row("quantizer", f"{i.quantizer:.3f} (0 finest, 1 coarsest)")
         for name, value in i.details.items():
             table.add_row(name, value)
-        price = i.price
-        for a in (0.0, 0.5, 1.0) if price is not None else ():
-            p = price.perception_at(a)
-            table.add_row(
-                f"realism {a:g}",
-                f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, perception at most {p:.3g}",
-            )
+        if i.price is not None:
+            for a in (0.0, 0.5, 1.0):
+                table.add_row(
+                    f"realism {a:g}",
+                    f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, perception at most "
+                    f"{i.price.perception_at(a):.3g}",
+                )
         terminal.out.print(table)
 
 

@@ -82,7 +82,9 @@ def photo_codec(
     minutes: Minutes = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Weights of everyday files, with whose flow the generator begins."),
+        typer.Option(
+            help="Weights of a conventional format, with whose flow the generator begins."
+        ),
     ] = None,
 ) -> None:
     """Train the learned codec on pictures of your own; a killed run goes on where it was.

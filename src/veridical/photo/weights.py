@@ -120,11 +120,11 @@ def load_network(
     name, options = provider(device)
     count = threads or _threads()
     with damaged_weights(path):
+        stat = path.stat()
         if path.suffix == ".safetensors":
             raise BadWeights(
-                f"{path} is of an earlier version; train it again, or use that version"
+                f"{path} holds weights of an earlier version; train it again, or use that version"
             )
-        stat = path.stat()
         card = path.with_suffix(".json").stat()
         state = (stat.st_mtime_ns, stat.st_size, card.st_mtime_ns, card.st_size)
         return _load(path, state, kind, name, tuple(options.items()), count)

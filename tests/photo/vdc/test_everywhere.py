@@ -186,9 +186,9 @@ def test_every_option_of_decode_arrives(folder, lively, monkeypatch):
     seen = []
     whole = format_module.VdcFormat.open
 
-    def spy(self, data, options, notice):
+    def spy(self, data, options, notice, **more):
         seen.append(options)
-        return whole(self, data, options, notice)
+        return whole(self, data, options, notice, **more)
 
     monkeypatch.setattr(format_module.VdcFormat, "open", spy)
     run(

@@ -71,7 +71,7 @@ class VdcFormat:
         Raises:
             DamagedFile, UnsupportedFormat, PictureTooLarge: See ``errors``.
         """
-        del name  # its errors say what to do without it
+        del name  # what goes wrong is told by its place in the file
         container = read(data, max_pixels=options.max_pixels, allow_partial=options.allow_partial)
         for sentence in container.damage:
             notice(sentence)
