@@ -80,12 +80,12 @@ def cheapest_plan(cost: Array, rows: Array, columns: Array) -> tuple[Array, Arra
     return None if exact is None else (exact, potentials)
 
 
-def transport_bound(cost: Array, rows: Array, potentials: Array) -> tuple[Array, float]:
+def transport_bound(cost: Array, rows: Array, potentials: Array) -> tuple[NDArray[np.intp], float]:
     """``sum_i p_i min_j (c_ij - h_j)``: with ``h.q`` added, a lower bound on the cost of any plan to ``q``.
 
     Returns:
         The columns that attain the minima, and the sum.
     """
     reduced = cost - potentials
-    best: NDArray[np.intp] = np.argmin(reduced, axis=1)
+    best = np.argmin(reduced, axis=1)
     return best, float(rows @ reduced[np.arange(rows.size), best])

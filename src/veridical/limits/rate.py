@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import math
 
-<<<<<<< HEAD
-=======
 import numpy as np
 from scipy.special import xlogy
 
->>>>>>> limits
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.bound import Bound
 from veridical.limits.checks import positive_float
