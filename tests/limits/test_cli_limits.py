@@ -21,7 +21,9 @@ def run(*arguments):
 
 def test_bernoulli_json():
     # Oracle: [BM] eq. 6 by the library.
-    out = run("bernoulli", "--p", "0.1", "--distortion", "0.05", "--perception", "0", "--json")
+    out = run(
+        "bernoulli", "--probability", "0.1", "--distortion", "0.05", "--perception", "0", "--json"
+    )
     (row,) = json.loads(out)
     assert row["rate_bits"] == pytest.approx(0.22306, abs=5e-6)
 
@@ -89,9 +91,9 @@ def test_errors_are_typed(tmp_path):
     with pytest.raises(DamagedFile):
         run("discrete", str(tmp_path / "bad.npz"), "-d", "0.1")
     with pytest.raises(InvalidSetting):
-        run("bernoulli", "--p", "0.1", "-d", "zero")
+        run("bernoulli", "--probability", "0.1", "-d", "zero")
     with pytest.raises(InvalidSetting):
-        run("bernoulli", "--p", "0.1")
+        run("bernoulli", "--probability", "0.1")
     (tmp_path / "s.csv").write_text("0.9,0,1\n0.1,1,0\n")
     with pytest.raises(InvalidSetting, match="two ranges"):
         run("surface", str(tmp_path / "s.csv"), "-d", "0.1", "-p", "0:0.1:4")

@@ -184,7 +184,8 @@ def search_scheme(
             tried.append((_price(x, p, joint, sample, P), joint, sample))
     tried.sort(key=lambda one: one[0].value)
     best = tried[0][0]
-    for now, joint, sample in tried[:2]:
+    for first, encoder, decoder in tried[:2]:
+        now, joint, sample = first, encoder, decoder
         for _ in range(min(rounds, 12)):
             joint = _improve(x, p, joint, sample, P=P, nats=nats)
             sample = _decoder(x, p, joint, total)

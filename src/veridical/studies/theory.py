@@ -60,7 +60,7 @@ def bm3() -> Record:
     shannon = bernoulli_rate_bits(_P_ONE, D, np.inf)
     first, second = bernoulli_thresholds(_P_ONE, fixed_p)
     # Where the perception is free, up to D1, the curve is Shannon's own.
-    apart = float(np.max(np.abs(np.where(D <= first[:, None], curves - shannon, 0.0))))
+    apart = float(np.max(np.abs(np.where(first[:, None] >= D, curves - shannon, 0.0))))
     facts = {"p": _P_ONE, "distance_from_shannon_before_d1": apart}
     return Record(
         "bm3",
@@ -77,9 +77,7 @@ def bm3() -> Record:
 
 
 def bm4() -> Record:
-    """[BM] Fig. 4: (a) the surface ``R(D, P)`` with lines of equal rate, (b) ``P`` over ``D`` at several rates,
-    (c) ``R`` over ``P`` at several distortions.
-    """
+    """[BM] Fig. 4: (a) the surface with lines of equal rate, (b) ``P`` over ``D``, (c) ``R`` over ``P``."""
     D, P = np.linspace(0.0, 0.2, 201), np.linspace(0.0, 0.1, 101)
     fixed_d = np.array([0.02, 0.05, 0.08, 0.1, 0.15])
     fixed_r = np.array([0.05, 0.1, 0.15, 0.2, 0.3])
