@@ -120,8 +120,9 @@ def _csv(rows: list[Row]) -> None:
 def _table(rows: list[Row]) -> None:
     """Aligned columns; a line is as long as its numbers are, since a cut number is a wrong one."""
     cells = [[name.replace("_", " ") for name in rows[0]]]
-    for row in rows:
-        cells.append([f"{x:.7g}" if isinstance(x, float) else str(x) for x in row.values()])
+    cells += [
+        [f"{x:.7g}" if isinstance(x, float) else str(x) for x in row.values()] for row in rows
+    ]
     widths = [max(len(line[k]) for line in cells) for k in range(len(cells[0]))]
     for line in cells:
         text = "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
