@@ -64,6 +64,7 @@ def test_it_generates_and_mends():
         GaussianMap.fitted(x, y[:, :2])
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_optimal_pairs_reach_w2_where_reflow_stalls():
     # Oracle: Bures. Exact reflow of this pair of laws stalls above 1.1 W2^2; a short training on
