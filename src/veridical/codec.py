@@ -223,6 +223,11 @@ class PartsCodec(Codec[X, Index, Randomness]):
     calibration: Callable[[Index], Calibration]
 
     @property
+    def coder(self) -> Coder[Index] | None:
+        """None; codecs with an entropy coder have one."""
+        return None
+
+    @property
     def decoder(self) -> Decoder[Index, X, Randomness]:
         """Estimator and generator as one."""
         return PartsDecoder(self.estimator, self.generator, self.calibration)

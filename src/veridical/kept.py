@@ -27,7 +27,15 @@ from numpy.typing import NDArray
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile, WrongModel
 from veridical.writing import write_whole
 
-__all__ = ["Kept", "Message", "codec_id", "load_codec", "open_message", "save_codec"]
+__all__ = [
+    "Kept",
+    "Message",
+    "MessageCoder",
+    "codec_id",
+    "load_codec",
+    "open_message",
+    "save_codec",
+]
 
 _SIGNATURE = b"\x89VDS\r\n\x1a\n"
 _VERSION = 1
@@ -86,6 +94,11 @@ class Kept:
         codec: Any = super()
         return _like(index, codec.decode(_plain(index), rng, **settings))
 
+    @property
+    def coder(self) -> MessageCoder:
+        """Between indices and messages that name codec, seed and shape; see ``codec.Coder``."""
+        return MessageCoder(self)
+
     def save(self, path: str | Path) -> None:
         """Write the codec; see :func:`save_codec`."""
         save_codec(self, path)
@@ -107,6 +120,35 @@ class Kept:
         head = _HEAD.pack(_SIGNATURE, _VERSION, z.ndim, codec_id(self), seed)
         body = head + struct.pack(f"<{z.ndim}Q", *z.shape) + codec.to_bytes(z, seed=seed)
         return body + struct.pack("<I", zlib.crc32(body))
+
+
+@dataclass(frozen=True)
+class MessageCoder:
+    """The coder of a codec that can be kept.
+
+    Attributes:
+        codec: Whose indices are coded.
+    """
+
+    codec: Kept
+
+    def pack(self, index: Any, seed: int) -> bytes:
+        """A message; see :meth:`Kept.to_message`."""
+        return self.codec.to_message(index, seed=seed)
+
+    def unpack(self, data: bytes, seed: int) -> NDArray[np.int64]:
+        """The index of a message.
+
+        Raises:
+            DamagedFile: No such message, truncated or altered.
+            WrongModel: Made with another codec or seed.
+        """
+        message = open_message(self.codec, data)
+        if message.seed != seed:
+            raise WrongModel(
+                f"the message was coded with seed {message.seed}, not {seed}; use that one"
+            )
+        return message.index
 
 
 @dataclass(frozen=True)

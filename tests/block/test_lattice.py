@@ -64,7 +64,7 @@ def test_bytes_carry_every_index(name):
     index = codec.encode(x, seed=5)
     data = codec.to_bytes(index, seed=5)
     assert np.array_equal(codec.from_bytes(data, len(x), seed=5), index)
-    assert 8 * len(data) <= 1.01 * codec.coder.ideal_bits(index, 5) + 240
+    assert 8 * len(data) <= 1.01 * codec.symbol_coder.ideal_bits(index, 5) + 240
     none = codec.to_bytes(codec.encode(x[:0], seed=5), seed=5)
     assert codec.from_bytes(none, 0, seed=5).shape == (0, codec.chain.dimension)
     out = codec.decode(index, rng, seed=5)

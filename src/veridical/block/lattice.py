@@ -48,14 +48,14 @@ class LatticeCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     Attributes:
         calibration: ``mmse`` and ``transport_cost`` per dimension, measured.
         chain: ``L1 < L2 < L3``.
-        coder: of the index.
+        symbol_coder: of the index, without its number.
         rate_bits: bits a dimension: measured code length, or ``log2 q`` at fixed length.
         variance: ``s2`` of the source.
     """
 
     calibration: Calibration
     chain: NestedChain = field(repr=False)
-    coder: LatticeCoder | FixedLengthCoder = field(repr=False)
+    symbol_coder: LatticeCoder | FixedLengthCoder = field(repr=False)
     rate_bits: float
     variance: float
 
@@ -70,7 +70,7 @@ class LatticeCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
         Raises:
             InvalidSetting: an index that is no point of the lattice.
         """
-        return self.coder.to_bytes(np.asarray(index), seed)
+        return self.symbol_coder.to_bytes(np.asarray(index), seed)
 
     def from_bytes(self, data: bytes, count: int, *, seed: int = 0) -> Whole:
         """The indices of ``count`` blocks, shape ``(count, d)``.
@@ -78,7 +78,7 @@ class LatticeCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
         Raises:
             DamagedFile: truncated, altered, or of another number of blocks.
         """
-        return self.coder.from_bytes(data, count, seed)
+        return self.symbol_coder.from_bytes(data, count, seed)
 
 
 def reachable_common_bits(family: Family) -> list[float]:
@@ -145,7 +145,9 @@ def _priced(draft: LatticeCodec, rng: np.random.Generator, blocks: int) -> Latti
     price = Calibration(
         float(np.mean(np.square(x - x_mmse))), float(np.mean(np.square(x_real - x_mmse)))
     )
-    return replace(draft, calibration=price, rate_bits=draft.coder.ideal_bits(index, seed) / x.size)
+    return replace(
+        draft, calibration=price, rate_bits=draft.symbol_coder.ideal_bits(index, seed) / x.size
+    )
 
 
 def _cosets(family: Family, common_bits: float, cosets: Cosets | None) -> Cosets | None:

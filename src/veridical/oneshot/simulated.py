@@ -52,6 +52,11 @@ class SimulatedCodec(PartsCodec[Array, Whole, np.random.Generator]):
     information_bits: float
     code: IndexCode
 
+    @property
+    def coder(self) -> CountedCoder:
+        """Between indices and bytes that hold their number; see ``codec.Coder``."""
+        return CountedCoder(self.code)
+
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """Indices as an entropy-coded message with a checksum.
 
@@ -67,6 +72,29 @@ class SimulatedCodec(PartsCodec[Array, Whole, np.random.Generator]):
             DamagedFile: the message is truncated, altered, or holds another number of indices.
         """
         return self.code.from_bytes(data, count, seed=seed)
+
+
+@dataclass(frozen=True)
+class CountedCoder:
+    """A code's message behind the number of its indices, eight bytes, little-endian.
+
+    Attributes:
+        code: Of the indices.
+    """
+
+    code: IndexCode
+
+    def pack(self, index: ArrayLike, seed: int) -> bytes:
+        """The bytes of indices."""
+        return len(np.asarray(index)).to_bytes(8, "little") + self.code.to_bytes(index, seed=seed)
+
+    def unpack(self, data: bytes, seed: int) -> Whole:
+        """The indices.
+
+        Raises:
+            DamagedFile: truncated, altered, or of another number of indices.
+        """
+        return self.code.from_bytes(data[8:], int.from_bytes(data[:8], "little"), seed=seed)
 
 
 def simulated_gaussian(
