@@ -90,6 +90,9 @@ def test_a_codec_comes_back_whole(name, tmp_path):
     message = open_message(again, data)
     assert message.seed == 7
     assert np.array_equal(message.index, index)
+    assert np.array_equal(again.coder.unpack(codec.coder.pack(index, 7), 7), index)
+    with pytest.raises(WrongModel, match="seed"):
+        codec.coder.unpack(data, 8)
     outs = [c.decode(index, np.random.default_rng(3), realism=0.6, seed=7) for c in (codec, again)]
     np.testing.assert_array_equal(*outs)
 

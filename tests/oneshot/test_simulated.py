@@ -259,3 +259,14 @@ def test_a_code_for_an_unknown_divergence_can_be_given():
     code = selection_code(unknown, mean_log2=0.0)
     assert isinstance(code, SelectionCode)
     assert code.from_bytes(code.to_bytes([0, 3, 0]), 3).tolist() == [0, 3, 0]
+
+
+def test_one_signature_of_coders():
+    # Oracle: the indices; and what claims more indices than its bytes can hold is refused.
+    codec = simulated_gaussian(1.0)
+    index = codec.encode(np.random.default_rng(0).standard_normal((50, 1)), seed=3)
+    data = codec.coder.pack(index, 3)
+    assert np.array_equal(codec.coder.unpack(data, 3), index)
+    for bad in (b"", data[:5], (1 << 60).to_bytes(8, "little") + data[8:], data[:-1]):
+        with pytest.raises(DamagedFile):
+            codec.coder.unpack(bad, 3)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.codec import PartsCodec
-from veridical.errors import InvalidSetting
+from veridical.errors import DamagedFile, InvalidSetting
 from veridical.interpolate import Calibration
 from veridical.oneshot.simulation_codes import DitherCode, IndexCode, selection_code
 from veridical.quantize.simulation import (
@@ -35,6 +35,8 @@ __all__ = ["SimulatedCodec", "simulated_gaussian"]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
+_MOST_PER_BYTE = 1000
+"""Indices of a positive rate; what claims more is refused before anything is allocated."""
 Method = PoissonRepresentation | OrderedRandomCoding | GreedyRejection | LayeredDither
 
 
@@ -94,7 +96,10 @@ class CountedCoder:
         Raises:
             DamagedFile: truncated, altered, or of another number of indices.
         """
-        return self.code.from_bytes(data[8:], int.from_bytes(data[:8], "little"), seed=seed)
+        count = int.from_bytes(data[:8], "little")
+        if len(data) < 8 or count > _MOST_PER_BYTE * len(data):
+            raise DamagedFile(f"{len(data)} bytes cannot hold {count} indices; fetch the message again")
+        return self.code.from_bytes(data[8:], count, seed=seed)
 
 
 def simulated_gaussian(
