@@ -83,10 +83,10 @@ def _check(source: FiniteSource, bound: Bound, divergence: Divergence | None) ->
     if math.isinf(bound.upper_bits):
         return
     joint = source.p[:, None] * bound.channel
-    q = np.array([math.fsum(column) for column in joint.T])
-    rate = math.fsum(xlogy(joint, bound.channel).ravel()) - math.fsum(xlogy(q, q))
+    q = source.p @ bound.channel
+    rate = float(np.sum(xlogy(joint, bound.channel))) - float(np.sum(xlogy(q, q)))
     used = joint > 0
-    spent = math.fsum(joint[used] * source.d[used])
+    spent = float(np.sum(joint[used] * source.d[used]))
     faults = [
         abs(rate / NATS - bound.upper_bits) > 1e-9 * (1.0 + bound.upper_bits),
         not spent <= bound.distortion * (1.0 + 1e-11),
