@@ -98,7 +98,9 @@ class CountedCoder:
         """
         count = int.from_bytes(data[:8], "little")
         if len(data) < 8 or count > _MOST_PER_BYTE * len(data):
-            raise DamagedFile(f"{len(data)} bytes cannot hold {count} indices; fetch the message again")
+            raise DamagedFile(
+                f"{len(data)} bytes cannot hold {count} indices; fetch the message again"
+            )
         return self.code.from_bytes(data[8:], count, seed=seed)
 
 
