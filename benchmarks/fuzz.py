@@ -126,21 +126,21 @@ def weights() -> tuple[bytes, Read, None]:
     return whole[:head], read, None
 
 
-def learned(*, partial: bool) -> tuple[bytes, Read, Repair]:
+def vdc(*, partial: bool) -> tuple[bytes, Read, Repair]:
     """A `.vdc` file of the golden tests, whole or in parts, with chunk checksums repaired or not."""
     import veridical
 
-    golden = Path(__file__).parents[1] / "tests/photo/learned/golden"
+    golden = Path(__file__).parents[1] / "tests/photo/vdc/golden"
     if partial:
         # One step behind the parse: what is whole of a damaged file is shown.
         def read(data: bytes) -> object:
             return veridical.decode(
-                data, weights=golden / "tiny.safetensors", allow_partial=True, max_pixels=1_000_000
+                data, weights=golden / "tiny.npz", allow_partial=True, max_pixels=1_000_000
             )
     else:
 
         def read(data: bytes) -> object:
-            return veridical.decode(data, weights=golden / "tiny.safetensors", max_pixels=1_000_000)
+            return veridical.decode(data, weights=golden / "tiny.npz", max_pixels=1_000_000)
 
     return (golden / "rounded.vdc").read_bytes(), read, repaired_chunks
 
@@ -162,8 +162,8 @@ READERS: dict[str, Callable[[], tuple[bytes, Read, Repair | None]]] = {
     "AVIF": functools.partial(coded, "AVIF"),
     "WebP": functools.partial(coded, "WEBP"),
     "JPEG": functools.partial(coded, "JPEG"),
-    "vdc": functools.partial(learned, partial=False),
-    "vdc, partial": functools.partial(learned, partial=True),
+    "vdc": functools.partial(vdc, partial=False),
+    "vdc, partial": functools.partial(vdc, partial=True),
     "entropy-coded message": message,
     "record of a study": record,
     "source of limits": source,

@@ -32,7 +32,7 @@ from fuzz import coded, picture, repaired_chunks
 
 from veridical.errors import VeridicalError
 
-GOLDEN = Path(__file__).parents[1] / "tests/photo/learned/golden"
+GOLDEN = Path(__file__).parents[1] / "tests/photo/vdc/golden"
 MOST_PIXELS = 1 << 13
 Test = Callable[[bytes], object]
 
@@ -54,12 +54,10 @@ def container_target() -> tuple[Test, list[bytes]]:
 
 def decode_target() -> tuple[Test, list[bytes]]:
     """``info`` and ``decode`` of small ``.vdc`` files, whole and what is whole of damaged ones."""
-    from veridical.photo.facts import info
-    from veridical.photo.learned import decode as _decode  # noqa: F401 (its code is watched)
+    from veridical.photo.decode import decode, info
+    from veridical.photo.vdc import image as _image  # noqa: F401 (its code is watched)
 
-    from veridical.photo.decode import decode
-
-    weights = GOLDEN / "tiny.safetensors"
+    weights = GOLDEN / "tiny.npz"
 
     def test(data: bytes) -> None:
         try:
@@ -107,14 +105,15 @@ def vdc_files() -> list[bytes]:
 
 def small_files() -> list[bytes]:
     """Files of one tile and of two, so that an input takes little time."""
-    from veridical.photo.learned.encode import LearnedEncoder
-    from veridical.photo.learned.model import load_codec
+    from veridical.photo.options import EncodeOptions, Target
+    from veridical.photo.vdc.encode import VdcEncoder
+    from veridical.photo.vdc.model import load_model
 
-    model = load_codec(GOLDEN / "tiny.safetensors")
+    model = load_model(GOLDEN / "tiny.npz")
     out = []
     for quantizer, quality, size in (("scalar", 60.0, (40, 24)), ("dither", 85.0, (70, 16))):
-        encoder = LearnedEncoder(model, quality, quantizer=quantizer, seed=5, tile=64)
-        out.append(encoder.encode(picture().resize(size)))
+        encoder = VdcEncoder(model, EncodeOptions(quantizer=quantizer, seed=5), tile=64)
+        out.append(encoder.encode(picture().resize(size), Target(quality=quality)))
     return out
 
 

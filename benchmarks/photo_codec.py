@@ -1,4 +1,4 @@
-"""The learned codec's cost in arithmetic and processor time, with random weights.
+"""The cost of ``.vdc`` files in arithmetic and processor time, with random weights.
 
     python benchmarks/photo_codec.py --preset cpu --threads 1
 
@@ -17,14 +17,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from veridical.photo.learned import coding
-from veridical.photo.learned.coding import TileKey, decode_tile, encode_tile
-from veridical.photo.learned.prior import Prior, scale_of_row
-from veridical.photo.learned.quantizers import Scalar
-from veridical.photo.learned.transform import kmac_per_pixel
 
+from veridical.photo.vdc.coding import EntropyModel, TileKey, decode_tile, encode_tile
+from veridical.photo.vdc.prior import scale_of_row
+from veridical.photo.vdc.quantizers import Scalar
 from veridical.training.loop import keep_memory
 from veridical.training.photo_codec import CODEC_PRESETS, codec_loss, new_networks
+from veridical.training.vdc.export import entropy_model
+from veridical.training.vdc.transform import kmac_per_pixel
 
 SIDE = 512
 
@@ -88,11 +88,11 @@ def inference(networks: torch.nn.Module, latents: int, rows: list[int]) -> None:
     z = np.zeros((networks.prior.config.hyper, SIDE // 64, SIDE // 64), dtype=np.int64)
     rng = np.random.default_rng(0)
     for row in rows:
-        entropy = networks.entropy_model()
-        for context in entropy.prior.contexts:
+        for context in networks.prior.contexts:
             context.mean.weight.zero_()
             context.row.weight.zero_()
-            context.row.bias.fill_(row * 2**12)
+            context.row.bias.fill_(row / 4)
+        entropy = entropy_model(networks)
         spread = scale_of_row(row) * rng.standard_normal((latents, SIDE // 16, SIDE // 16))
         data, _ = encode_tile(entropy, spread.astype(np.float32), z, key)
         whole = scale * seconds(lambda d=data, e=entropy: decode_tile(e, d, key))
@@ -104,20 +104,17 @@ def inference(networks: torch.nn.Module, latents: int, rows: list[int]) -> None:
         )
 
 
-def prior_alone(entropy: coding.EntropyModel, z: np.ndarray, key: TileKey) -> float:
+def prior_alone(entropy: EntropyModel, z: np.ndarray, key: TileKey) -> float:
     """Processor time of the networks of one tile."""
-    prior: Prior = entropy.prior
-    with coding.exact_arithmetic():
-        whole = torch.from_numpy(z)[None].float()
-        quality = torch.tensor([key.quality])
-        known = torch.zeros(1, prior.config.latents, key.height, key.width)
+    prior = entropy.prior
+    known = np.zeros((prior.config.latents, key.height, key.width), dtype=np.float32)
 
-        def work() -> None:
-            h = prior.features(whole, quality)
-            for k in range(4):
-                prior.laws(k, h, known)
+    def work() -> None:
+        h = prior.features(z, key.quality)
+        for k in range(4):
+            prior.coded_laws(k, h, known)
 
-        return seconds(work)
+    return seconds(work)
 
 
 if __name__ == "__main__":

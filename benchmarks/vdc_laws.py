@@ -1,4 +1,4 @@
-"""The learned codec's rate four times: in training, by its smooth laws, by its tables, in files.
+"""The rate of ``.vdc`` files four times: in training, by its smooth laws, by its tables, in files.
 
     python benchmarks/vdc_laws.py ../shared/data/kodak --run runs/photo-codec --preset cpu
 
@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
-from veridical.photo.learned.coding import EntropyModel, TileKey, encode_tile
-from veridical.photo.learned.prior import LARGEST_HYPER
-from veridical.photo.learned.quantizers import Scalar
-from veridical.photo.learned.relaxed import TrainedCodec
-from veridical.photo.learned.transform import STRIDE
 
+from veridical.photo.vdc.coding import EntropyModel, TileKey, encode_tile
+from veridical.photo.vdc.prior import LARGEST_HYPER, STRIDE
+from veridical.photo.vdc.quantizers import Scalar
 from veridical.training.photo_codec import CODEC_PRESETS, load_networks
 from veridical.training.photo_pixels import centre_crops
+from veridical.training.vdc.codec import TrainedCodec
+from veridical.training.vdc.export import entropy_model
 
 COLUMNS = ("training", "smooth laws", "tables", "message")
 
@@ -43,7 +43,7 @@ def rates(
     seen = networks(x, quality, noise)
     y = networks.analysis(x) * networks.gains(quality)[0]
     z = networks.hyper_analysis(y).round().clamp(-LARGEST_HYPER, LARGEST_HYPER)
-    row = networks.prior.hyper_row(number)
+    row = config.hyper_row(number)
     coded = seen.rows > 0
     smooth = networks.hyper_law.bits(z, torch.tensor([row])).sum()
     smooth += networks.latent_law.bits(seen.symbols, seen.rows)[coded].sum()
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--qualities", type=float, nargs="+", default=[0, 12.5, 25, 50, 75, 100])
     chosen = parser.parse_args()
     networks = load_networks(CODEC_PRESETS[chosen.preset], chosen.run)
-    entropy = networks.entropy_model()
+    entropy = entropy_model(networks)
     pictures = centre_crops(chosen.originals, chosen.side)
     found = np.array([
         [rates(networks, entropy, picture, round(100 * q)) for q in chosen.qualities]

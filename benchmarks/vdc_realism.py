@@ -21,30 +21,32 @@ from pathlib import Path
 import numpy as np
 from photo_rows import Records, Row, add_measures, picture_paths, pixels_of, tables
 from PIL import Image
-from veridical.photo.learned.encode import LearnedEncoder
-from veridical.photo.learned.model import DEFAULT_CODEC, generator_path, load_codec
 
 from veridical import decode, info
 from veridical.errors import TargetUnreachable
 from veridical.measure import mse_unit
+from veridical.photo.options import Target
+from veridical.photo.vdc.encode import VdcEncoder
+from veridical.photo.vdc.model import load_model, network_path, vdc_path
 
 REALISMS = (0.0, 0.5, 1.0)
 
 
 def weights_key(path: Path | None, digest: str) -> str:
     """Both files of the weights, codec and generator."""
-    generator = generator_path(DEFAULT_CODEC if path is None else path)
+    generator = network_path(vdc_path(path), "generator")
     if not generator.exists():
         return digest
     return f"{digest} {hashlib.sha256(generator.read_bytes()).hexdigest()}"
 
 
-def coded(picture: Image.Image, encoder: LearnedEncoder, weights: Path | None) -> bytes:
+def coded(picture: Image.Image, most: int, weights: Path | None) -> bytes:
     """The largest file within a target, or the smallest there is."""
+    encoder = VdcEncoder(load_model(weights))
     try:
-        return encoder.encode(picture)
+        return encoder.encode(picture, Target(max_bytes=most))
     except TargetUnreachable:
-        return LearnedEncoder(load_codec(weights), quality=0.0).encode(picture)
+        return encoder.encode(picture, Target(quality=0.0))
 
 
 def measure(
@@ -57,8 +59,7 @@ def measure(
     most = sizes.get(
         (picture, target_bits_per_pixel), int(target_bits_per_pixel * truth[:, :, 0].size / 8)
     )
-    encoder = LearnedEncoder(load_codec(path), max_bytes=most)
-    data = coded(Image.fromarray(truth), encoder, path)
+    data = coded(Image.fromarray(truth), most, path)
     facts = info(data, steps=steps, weights=path)
     versions = {
         f"{a:g}": np.asarray(decode(data, realism=a, steps=steps, weights=path).convert("RGB"))
@@ -107,9 +108,9 @@ def main() -> None:
         "--no-stlpips", dest="stlpips", action="store_false", help="leave out the slowest measure"
     )
     chosen = parser.parse_args()
-    model = load_codec(chosen.weights)
+    model = load_model(chosen.weights)
     weights = weights_key(chosen.weights, model.digest)
-    realisms = REALISMS if model.flow is not None else REALISMS[:1]
+    realisms = REALISMS if model.has_generator else REALISMS[:1]
     others: list[Row] = []
     if chosen.other is not None:
         file = chosen.other / f"records-{chosen.steps}.jsonl"

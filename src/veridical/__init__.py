@@ -28,6 +28,7 @@ __all__ = [
     "design",
     "encode",
     "info",
+    "load_codec",
     "open",
 ]
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from veridical.codec import Codec
     from veridical.errors import VeridicalError
     from veridical.interpolate import Calibration
+    from veridical.kept import load_codec
     from veridical.oneshot.samples import design
     from veridical.photo.decode import decode, info
     from veridical.photo.encode import encode
@@ -53,6 +55,7 @@ _HOME = {
     "design": "veridical.oneshot.samples:design",
     "encode": "veridical.photo.encode:encode",
     "info": "veridical.photo.decode:info",
+    "load_codec": "veridical.kept:load_codec",
     "open": "veridical.photo.formats:open_image",
 }
 

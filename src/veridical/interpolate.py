@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from veridical.errors import InvalidSetting
@@ -31,7 +32,7 @@ def check_realism(realism: float) -> float:
     Raises:
         InvalidSetting: Not a number in [0, 1].
     """
-    if isinstance(realism, bool) or not isinstance(realism, int | float) or not 0 <= realism <= 1:
+    if isinstance(realism, bool) or not isinstance(realism, Real) or not 0 <= realism <= 1:
         raise InvalidSetting(
             f"realism must be a number from 0 (least error) to 1 (most natural), got {realism!r}"
         )
@@ -44,11 +45,7 @@ def check_perception(perception: float) -> float:
     Raises:
         InvalidSetting: Negative or not a number.
     """
-    if (
-        isinstance(perception, bool)
-        or not isinstance(perception, int | float)
-        or not perception >= 0
-    ):
+    if isinstance(perception, bool) or not isinstance(perception, Real) or not perception >= 0:
         raise InvalidSetting(
             "perception is a squared Wasserstein-2 distance and must be 0 (follows the source) "
             f"or more, got {perception!r}"

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["random_rows", "random_symbols", "random_uniforms", "random_words"]
+__all__ = ["random_choices", "random_rows", "random_symbols", "random_uniforms", "random_words"]
 
 _WORD = 1 << 64
 _HALF = np.uint64(32)
@@ -132,6 +132,30 @@ def random_symbols(
         words >>= np.uint64(65 - symbols.bit_length())
         return words.view(np.int64)
     return _high_product(words, symbols).view(np.int64)
+
+
+def random_choices(seed: int, n: int, shares: ArrayLike, *, stream: int = 0) -> NDArray[np.int64]:
+    """Symbols with probabilities in whole proportions: ``k`` with ``shares[k] / sum(shares)``.
+
+    Args:
+        seed: the common randomness, 0 to 2^64 - 1.
+        n: how many, 0 or more.
+        shares: whole numbers of 1 or more, shape ``(K,)``, of sum at most 2^62. All equal to 1,
+            the symbols are those of :func:`random_symbols`.
+        stream: independent streams of one seed.
+
+    Returns:
+        Shape ``(n,)``; a symbol a word.
+
+    Raises:
+        InvalidSetting: an argument is not a whole number in its range.
+    """
+    counts = np.asarray(shares)
+    if counts.ndim != 1 or counts.size == 0 or counts.dtype.kind not in "iu" or counts.min() < 1:
+        raise InvalidSetting(f"shares are a list of whole numbers of 1 or more, got {shares!r}")
+    ends = np.cumsum(counts)
+    symbols = random_symbols(seed, n, int(ends[-1]), stream=stream)
+    return np.asarray(np.searchsorted(ends, symbols, side="right"), dtype=np.int64)
 
 
 def random_uniforms(seed: int, n: int, *, stream: int = 0, first: int = 0) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ def chunks_of(data):
     return out
 
 
-def joined(chunks, version=1):
+def joined(chunks, version=2):
     return SIGNATURE + struct.pack("<H", version) + b"".join(chunks)
 
 
@@ -52,7 +52,7 @@ headers = st.builds(
     randomness_bits=st.integers(0, 8),
     seed=st.integers(0, 2**64 - 1),
     realism=st.integers(0, 1000),
-    tile=st.integers(1, 1023).map(lambda k: 64 * k),
+    tile=st.integers(1, 32).map(lambda k: 64 * k),
 )
 
 
@@ -63,8 +63,9 @@ def test_round_trip(header, random, metadata):
     # Oracle: the input.
     n = header.rows * header.columns
     tiles = tuple(random.randbytes(random.randint(1, 40)) for _ in range(n))
-    container = Container(header, tiles, metadata)
+    container = Container(header, tiles, metadata, version=random.choice([1, 2]))
     assert read(write(container), max_pixels=LIMIT) == container
+    assert container.bound == (None if container.version == 1 else header.pack())
 
 
 def test_tiles_cover_the_picture_once():
@@ -74,16 +75,17 @@ def test_tiles_cover_the_picture_once():
     assert windows[5] == (64, 128, 36, 22)
 
 
-def test_the_bytes_of_version_1_do_not_change():
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_bytes_of_a_version_do_not_change(version):
     # Oracle: the layout of docs/format.md, written out by hand.
-    data = write(Container(Header("m", b"ABCDEFGH", 3, 2, tile=64), (b"\x07",)))
+    data = write(Container(Header("m", b"ABCDEFGH", 3, 2, tile=64), (b"\x07",), version=version))
     header = (
         b"m"
         + bytes(11)
         + b"ABCDEFGH"
         + struct.pack("<IIBBHBBQHH", 3, 2, 3, 8, 5000, 0, 0, 0, 0, 64)
     )
-    assert data[:18] == b"\x89VDC\r\n\x1a\n\x01\x00" + struct.pack("<I", 46) + b"VHDR"
+    assert data[:18] == b"\x89VDC\r\n\x1a\n" + bytes([version, 0]) + struct.pack("<I", 46) + b"VHDR"
     assert data[18:64] == header
     assert data[68:81] == b"\x05\0\0\0TILE\0\0\0\0\x07"
     assert data[-12:-4] == b"\0\0\0\0VEND"
@@ -243,13 +245,46 @@ def test_a_file_of_false_beginnings_is_read_in_bounded_time(monkeypatch):
     assert sum(summed) <= 5 * len(data)
 
 
+def test_junk_between_whole_chunks_costs_no_more_than_its_length(monkeypatch):
+    # Oracle: searches that pass every byte once: 8,000 repeated tiles with junk before each; and the
+    # reports are few.
+    searched = []
+    whole = chunks.ChunkFinder.next
+
+    def counting(finder, at):
+        found = whole(finder, at)
+        searched.append((found or len(finder._data)) - at)
+        return found
+
+    monkeypatch.setattr(chunks.ChunkFinder, "next", counting)
+    head, tile = chunks_of(FILE)[0], write_chunk("TILE", struct.pack("<I", 0) + b"abcd")
+    data = joined([head, *[b"junk" + tile] * 8000])
+    found = read(data, max_pixels=LIMIT, allow_partial=True)
+    assert found.tiles[0] == b"abcd"
+    assert sum(searched) <= len(data)
+    assert len(found.damage) < 30
+
+
+def test_a_damaged_file_that_claims_far_more_than_it_holds_is_refused():
+    # Oracle: by hand: one tile of 64 x 64 is 4,096 pixels, 64 of which and 2^24 may be claimed.
+    tile = write_chunk("TILE", struct.pack("<I", 0) + b"abcd")
+    for side, refused in ((4096, False), (4224, True)):
+        header = Header("m", b"ABCDEFGH", side, side, tile=64)
+        data = joined([write_chunk("VHDR", header.pack()), tile])
+        if refused:
+            with pytest.raises(DamagedFile, match=r"4,096 of 17,842,176 pixels"):
+                read(data, max_pixels=LIMIT, allow_partial=True)
+        else:
+            assert read(data, max_pixels=LIMIT, allow_partial=True).tiles[0] == b"abcd"
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [
         (b"", NotAnImage),
         (b"GIF89a" + bytes(30), NotAnImage),
         (SIGNATURE.replace(b"\r\n", b"\n") + FILE[8:], DamagedFile),
-        (joined(chunks_of(FILE), version=2), UnsupportedFormat),
+        (joined(chunks_of(FILE), version=3), UnsupportedFormat),
         (FILE[:10] + FILE, DamagedFile),
     ],
 )

@@ -51,3 +51,50 @@ def test_csv_equals_npy_and_bad_input_is_refused(run, circle):
     assert code == 3
     assert "rate_bits must be 0 or more" in err
     assert len(out.splitlines()) == 2
+
+
+def test_a_saved_codec_codes_samples_in_files(run, circle):
+    # Oracle: the codec itself in Python: the same samples, bit by bit; another codec is refused with
+    # exit code 2. A header line, and pictures as rows, are read as the plain table.
+    words = ("design", circle / "circle.npy", "--rate", 1, "--seeds", 2, "--csv")
+    assert run(*words, "--out", circle / "c.npz")[0] == 0
+    files = ("--codec", circle / "c.npz")
+    assert (
+        run("samples", "encode", circle / "circle.npy", circle / "m.vds", *files, "--seed", 5)[0]
+        == 0
+    )
+    code, _, err = run(
+        "samples", "decode", circle / "m.vds", circle / "y.npy", *files, "--realism", 0.5
+    )
+    assert code == 0, err
+    import veridical
+
+    codec, x = veridical.load_codec(circle / "c.npz"), np.load(circle / "circle.npy")
+    index = codec.encode(x, seed=5)
+    expected = codec.decode(index, np.random.default_rng(0), realism=0.5, seed=5)
+    np.testing.assert_array_equal(np.load(circle / "y.npy"), expected)
+    assert (circle / "m.vds").stat().st_size < 3000 / 8 + 100
+    (circle / "named.csv").write_text("x,y\n" + (circle / "circle.csv").read_text())
+    np.save(circle / "pictures.npy", x.reshape(-1, 1, 2))
+    for name in ("named.csv", "pictures.npy"):
+        assert (
+            run("samples", "encode", circle / name, circle / "n.vds", *files, "--seed", 5)[0] == 0
+        )
+        assert (circle / "n.vds").read_bytes() == (circle / "m.vds").read_bytes()
+    assert run(*words, "--seed", 1, "--out", circle / "d.npz")[0] == 0
+    code, _, err = run(
+        "samples", "decode", circle / "m.vds", circle / "z.npy", "--codec", circle / "d.npz"
+    )
+    assert (code, "coded by codec" in err) == (2, True)
+    assert run(*words, "--rate", 2, "--out", circle / "e.npz")[0] == 2
+
+
+def test_the_table_fits_80_columns(run, circle, monkeypatch):
+    # Oracle: every head is there whole, none cut by rich.
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = run("design", circle / "circle.npy", "--rate", 1, "--perception", 0.123456)
+    assert code == 0, err
+    for head in ("R", "K", "P", "d", "C", "D price", "D found", "s.e.", "bits"):
+        assert f" {head} " in out
+    assert "\u2026" not in out
+    assert max(map(len, out.splitlines())) <= 80

@@ -40,12 +40,12 @@ WORKING = ["run/reflow.f16", "run/reflow.done-*", "run/calibration.jsonl", "run/
 SLOW = {
     "train photo": {
         "words": ["train", "photo", *TRAIN],
-        "same": ["run/everyday.safetensors"],
+        "same": ["run/jpeg.onnx"],
         "own_business": WORKING,
     },
     "train photo-codec": {
         "words": ["train", "photo-codec", *TRAIN],
-        "same": ["run/photo-codec.safetensors"],
+        "same": ["run/vdc.npz"],
         "own_business": WORKING,
     },
     "training of digits": {

@@ -25,7 +25,11 @@ def saved(mode="RGB", **options):
 
 @pytest.mark.parametrize(
     ("options", "step"),
-    [({"subsampling": "4:2:0"}, (2, 2)), ({"subsampling": "4:2:2"}, (2, 1)), ({"subsampling": "4:4:4"}, (1, 1))],
+    [
+        ({"subsampling": "4:2:0"}, (2, 2)),
+        ({"subsampling": "4:2:2"}, (2, 1)),
+        ({"subsampling": "4:4:4"}, (1, 1)),
+    ],
 )
 @pytest.mark.parametrize("progressive", [False, True])
 def test_tables_sampling_and_size_are_those_of_the_file(options, step, progressive):

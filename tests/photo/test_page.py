@@ -42,7 +42,7 @@ def test_nothing_outside_is_needed(html):
     # Oracle: the text itself: no address, and the pictures inside are the pictures; bit-exact.
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", html)
     assert "</script> file" not in html
-    data = json.loads(re.search(r"const DATA = (\{.*\});", html).group(1).replace("<\\/", "</"))
+    data = json.loads(re.search(r"const DATA = (\{.*\});", html).group(1))
     assert data["files"][0]["title"] == "one </script> file"
     encoded = data["files"][0]["x_mmse"].removeprefix("data:image/png;base64,")
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
@@ -159,7 +159,7 @@ def test_what_a_file_lacks_is_not_offered(pictures, tmp_path):
     original, mmse, real, ordinary = pictures
     price = Calibration(1e-3, 8e-4)
     both = [
-        PageFile("everyday", mmse, real, ordinary, price, [], []),
+        PageFile("conventional", mmse, real, ordinary, price, [], []),
         PageFile("learned", mmse, real, None, None, [], []),
     ]
     source = tmp_path / "page.html"
@@ -169,10 +169,10 @@ def test_what_a_file_lacks_is_not_offered(pictures, tmp_path):
     )
     dom = browse(source, "--dump-dom", "--window-size=900,700")
     offers, opacity = json.loads(re.search(r"<pre>(.*)</pre>", dom).group(1))
-    everyday, learned, everyday_alone, learned_alone = offers
-    assert everyday == everyday_alone
-    assert everyday[:4] == ["Side by side: ordinary decoder", "ordinary", True, True]
-    assert "30.00 dB" in everyday[4]
+    conventional, learned, conventional_alone, learned_alone = offers
+    assert conventional == conventional_alone
+    assert conventional[:4] == ["Side by side: ordinary decoder", "ordinary", True, True]
+    assert "30.00 dB" in conventional[4]
     assert learned[:4] == ["Side by side: original", "original", False, False]
     assert learned_alone[:4] == ["Side by side: realism 0", "x_mmse", False, False]
     assert "No price" in learned[4]

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from veridical.errors import InvalidSetting, TrainingData
-from veridical.photo.vdc.coding import EntropyModel, TileKey, encode_tile
+from veridical.photo.vdc.coding import TileKey, encode_tile
 from veridical.photo.vdc.model import load_model
-from veridical.photo.vdc.prior import Prior, pass_places, scale_of_row
+from veridical.photo.vdc.prior import pass_places, scale_of_row
 from veridical.photo.vdc.quantizers import CommonRandomness, Dithered, Scalar
 from veridical.training import photo_codec, photo_codec_run
 from veridical.training.photo_codec import (
@@ -24,7 +24,7 @@ from veridical.training.photo_codec import (
 from veridical.training.photo_codec_prices import rate_and_error
 from veridical.training.photo_codec_run import run_codec
 from veridical.training.photo_pixels import CropSampler, Pixels, centre_crops, prepare_pixels
-from veridical.training.vdc.export import codec_tensors
+from veridical.training.vdc.export import codec_tensors, entropy_model
 
 TINY = CODEC_PRESETS["tiny"]
 
@@ -100,10 +100,7 @@ def test_training_sees_the_latents_and_the_rate_of_the_real_coder(dither):
         noise[places] = (levels + 0.5) / 8 - 0.5
     noise = torch.from_numpy(noise).reshape(y.shape)
     latents, mean, rows = networks._passes(y, z, quality, noise, dither=dither)
-    entropy = EntropyModel(
-        Prior(TINY.prior, codec_tensors(networks), "prior."),
-        networks.latent_law.tables(), networks.hyper_law.tables(),
-    )  # fmt: skip
+    entropy = entropy_model(networks)
     data, coded = encode_tile(entropy, y[0].numpy(), z[0].numpy().astype(int), key)
     assert np.array_equal(latents[0].numpy(), coded)
     assert rows.unique().numel() > 5

@@ -11,7 +11,7 @@ import re
 import struct
 from dataclasses import dataclass, field
 
-from veridical.bitstream.chunks import Chunk, next_whole_chunk, read_chunk, write_chunk
+from veridical.bitstream.chunks import Chunk, ChunkFinder, read_chunk, write_chunk
 from veridical.errors import (
     DamagedFile,
     InvalidSetting,
@@ -23,7 +23,9 @@ from veridical.errors import (
 __all__ = ["DIGEST_BYTES", "SIGNATURE", "VERSION", "Container", "Header", "read", "write"]
 
 SIGNATURE = b"\x89VDC\r\n\x1a\n"
-VERSION = 1
+VERSION = 2
+"""Of the files that are written; version 1 is read too."""
+
 DIGEST_BYTES = 8
 
 _VERSION = struct.Struct("<H")
@@ -32,7 +34,10 @@ _TILE = struct.Struct("<I")
 _METADATA = {"iccp": "icc_profile", "exif": "exif", "xmpp": "xmp"}
 _KINDS = ("VHDR", "TILE", "VEND", *_METADATA)
 _MODEL = re.compile(r"[a-z0-9][a-z0-9.-]{0,11}")
-_SMALLEST_TILE = 64
+_SMALLEST_TILE, _LARGEST_TILE = 64, 2048
+_MOST_REPORTS = 20
+_MOST_CLAIMED, _ALWAYS_ALLOWED = 64, 1 << 24
+"""A damaged file may claim so many times the pixels that it holds, and so many besides."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Header:
         randomness_bits: Common randomness per coded number, in bits, 0 to 8.
         seed: Of the common randomness, 0 to 2^64 - 1.
         realism: What a decoder uses if it is not told, in thousandths, 0 to 1000.
-        tile: Side of the tiles in pixels, a multiple of 64 up to 65,472.
+        tile: Side of the tiles in pixels, a multiple of 64 up to 2048.
     """
 
     model: str
@@ -73,7 +78,7 @@ class Header:
             0 <= self.randomness_bits <= 8,
             0 <= self.seed < 1 << 64,
             0 <= self.realism <= 1000,
-            _SMALLEST_TILE <= self.tile < 1 << 16 and self.tile % _SMALLEST_TILE == 0,
+            _SMALLEST_TILE <= self.tile <= _LARGEST_TILE and self.tile % _SMALLEST_TILE == 0,
             _MODEL.fullmatch(self.model) is not None and len(self.digest) == DIGEST_BYTES,
         )
         if not all(in_range):
@@ -134,17 +139,24 @@ class Container:
         tiles: Coded tiles, row by row; None where a tile is damaged.
         metadata: ``icc_profile``, ``exif`` and ``xmp``, where present.
         damage: A sentence for each thing that was damaged; empty unless a partial read was asked.
+        version: 1 or 2; in files of version 2 the checksums of tiles cover header and place.
     """
 
     header: Header
     tiles: tuple[bytes | None, ...] = field(repr=False)
     metadata: dict[str, bytes] = field(default_factory=dict, repr=False)
     damage: tuple[str, ...] = ()
+    version: int = VERSION
 
     def __post_init__(self) -> None:
         n = self.header.rows * self.header.columns
         if len(self.tiles) != n:
             raise InvalidSetting(f"the picture has {n} tiles, {len(self.tiles)} were given")
+
+    @property
+    def bound(self) -> bytes | None:
+        """What the checksums of tiles cover besides their own: the header; nothing in version 1."""
+        return None if self.version == 1 else self.header.pack()
 
 
 def write(container: Container) -> bytes:
@@ -155,7 +167,11 @@ def write(container: Container) -> bytes:
     """
     if not set(container.metadata) <= set(_METADATA.values()):
         raise InvalidSetting(f"metadata is {', '.join(_METADATA.values())}")
-    parts = [SIGNATURE, _VERSION.pack(VERSION), write_chunk("VHDR", container.header.pack())]
+    parts = [
+        SIGNATURE,
+        _VERSION.pack(container.version),
+        write_chunk("VHDR", container.header.pack()),
+    ]
     for kind, name in _METADATA.items():
         if container.metadata.get(name):
             parts.append(write_chunk(kind, container.metadata[name]))
@@ -182,7 +198,7 @@ def read(data: bytes, *, max_pixels: int, allow_partial: bool = False) -> Contai
         PictureTooLarge: More pixels than ``max_pixels``.
     """
     view = memoryview(data)
-    at = _check_signature(data)
+    version, at = _check_signature(data)
     first = read_chunk(view, at)
     if first.kind != "VHDR":
         raise DamagedFile(f"the first chunk is {first.kind} instead of the header")
@@ -192,13 +208,13 @@ def read(data: bytes, *, max_pixels: int, allow_partial: bool = False) -> Contai
             f"{header.width} x {header.height} pixels are more than {max_pixels:,}; "
             "if you trust the file, raise the limit (--max-pixels N or max_pixels=N)"
         )
-    reader = _Reader(header, view, allow_partial)
+    reader = _Reader(version, header, view, allow_partial)
     reader.run(first.end)
     return reader.result()
 
 
-def _check_signature(data: bytes) -> int:
-    """Where the first chunk begins."""
+def _check_signature(data: bytes) -> tuple[int, int]:
+    """The version, and where the first chunk begins."""
     n = len(SIGNATURE)
     if data[:n] != SIGNATURE:
         if data[:4] == SIGNATURE[:4] or (data and SIGNATURE.startswith(data[:n])):
@@ -209,18 +225,25 @@ def _check_signature(data: bytes) -> int:
     if len(data) < n + _VERSION.size:
         raise DamagedFile("the file ends after its signature; is the download complete?")
     (version,) = _VERSION.unpack_from(data, n)
-    if version != VERSION:
+    if not 1 <= version <= VERSION:
         raise UnsupportedFormat(
-            f"version {version} of the format; this program reads version {VERSION}; update it"
+            f"version {version} of the format; this program reads versions 1 to {VERSION}; update it"
         )
-    return n + _VERSION.size
+    return version, n + _VERSION.size
 
 
 class _Reader:
     """Walks the chunks after the header."""
 
-    def __init__(self, header: Header, data: memoryview, allow_partial: bool) -> None:  # noqa: FBT001
-        self.header, self.data, self.partial = header, data, allow_partial
+    def __init__(
+        self,
+        version: int,
+        header: Header,
+        data: memoryview,
+        allow_partial: bool,  # noqa: FBT001
+    ) -> None:
+        self.version, self.header, self.data, self.partial = version, header, data, allow_partial
+        self.finder = ChunkFinder(data, _KINDS)
         self.tiles: dict[int, bytes] = {}
         self.metadata: dict[str, bytes] = {}
         self.damage: list[str] = []
@@ -249,12 +272,15 @@ class _Reader:
         """Raise, or note it if a partial read was asked."""
         if not self.partial:
             raise DamagedFile(f"{error} (what is whole can be decoded with --allow-partial)")
-        self.damage.append(str(error))
+        if len(self.damage) < _MOST_REPORTS:
+            self.damage.append(str(error))
+        elif len(self.damage) == _MOST_REPORTS:
+            self.damage.append("more is damaged")
 
     def resume(self, at: int, error: DamagedFile) -> int | None:
         """Where to go on after damage."""
         self.report(error)
-        return next_whole_chunk(self.data, at + 1, _KINDS)
+        return self.finder.next(at + 1)
 
     def take(self, chunk: Chunk) -> bool:
         """Use a chunk; True at the end."""
@@ -294,6 +320,16 @@ class _Reader:
             )
         self.tiles[index] = bytes(data[_TILE.size :])
 
+    def check_share(self) -> None:
+        """Refuse a picture of which next to nothing is there."""
+        windows = (self.header.window(index) for index in self.tiles)
+        coded = sum(height * width for _, _, height, width in windows)
+        claimed = self.header.width * self.header.height
+        if claimed > _MOST_CLAIMED * coded + _ALWAYS_ALLOWED:
+            raise DamagedFile(
+                f"{coded:,} of {claimed:,} pixels are left, too few to decode; fetch the file again"
+            )
+
     def result(self) -> Container:
         """What was found."""
         if len(self.tiles) < self.count:
@@ -304,4 +340,5 @@ class _Reader:
                 )
             )
         tiles = tuple(self.tiles.get(i) for i in range(self.count))
-        return Container(self.header, tiles, self.metadata, tuple(self.damage))
+        self.check_share()
+        return Container(self.header, tiles, self.metadata, tuple(self.damage), self.version)

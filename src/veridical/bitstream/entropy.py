@@ -71,13 +71,16 @@ class FrequencyTables:
         return float(-np.sum(np.log2(self.frequencies[contexts, symbols] / _TOTAL)))
 
 
-def encode_symbols(symbols: ArrayLike, contexts: ArrayLike, tables: FrequencyTables) -> bytes:
+def encode_symbols(
+    symbols: ArrayLike, contexts: ArrayLike, tables: FrequencyTables, key: bytes = b""
+) -> bytes:
     """Code symbols, each with the table of its context.
 
     Args:
         symbols: shape ``(n,)``, whole, 0 to ``tables``' number of symbols less 1.
         contexts: shape ``(n,)``, whole, likewise; not stored.
         tables: the same at the decoder.
+        key: what the decoder must know besides, such as a seed; part of the checksum, not stored.
 
     Raises:
         InvalidSetting: shapes differ, or a number outside its range.
@@ -92,16 +95,19 @@ def encode_symbols(symbols: ArrayLike, contexts: ArrayLike, tables: FrequencyTab
         coder.encode(s[places].astype(np.int32), _model(tables, context))
     words = np.asarray(coder.get_compressed(), dtype="<u4").tobytes()
     payload = struct.pack("<I", s.size) + words
-    return struct.pack("<I", zlib.crc32(payload)) + payload
+    return struct.pack("<I", zlib.crc32(key + payload)) + payload
 
 
-def decode_symbols(data: bytes, contexts: ArrayLike, tables: FrequencyTables) -> Whole:
+def decode_symbols(
+    data: bytes, contexts: ArrayLike, tables: FrequencyTables, key: bytes = b""
+) -> Whole:
     """What :func:`encode_symbols` coded, shape ``(n,)``.
 
     Args:
         data: the message.
         contexts: shape ``(n,)``, the same as at the encoder.
         tables: the same as at the encoder.
+        key: likewise.
 
     Raises:
         DamagedFile: the message is truncated, altered, or holds another number of symbols.
@@ -114,8 +120,10 @@ def decode_symbols(data: bytes, contexts: ArrayLike, tables: FrequencyTables) ->
             "was it cut off?"
         )
     check, count = _HEAD.unpack_from(data)
-    if zlib.crc32(data[4:]) != check:
-        raise DamagedFile("the checksum of the message does not match; fetch it again")
+    if zlib.crc32(key + data[4:]) != check:
+        raise DamagedFile(
+            "the checksum of the message does not match; was it coded with another seed? Otherwise fetch it again"
+        )
     if count != c.size:
         raise DamagedFile(
             f"the message holds {count} symbols, and {c.size} contexts were given; "

@@ -52,7 +52,7 @@ class LatticeCoder:
         # The escapes fill while the steps are made, hence the list first.
         steps = list(self._steps(index, seed, escapes))
         extra = np.concatenate([np.zeros(0, dtype=np.int64), *escapes]).astype("<i8").tobytes()
-        return encode_steps(steps, self.tables.tables, extra)
+        return encode_steps(steps, self.tables.tables, extra, _key(self.chain, seed))
 
     def ideal_bits(self, index: Whole, seed: int) -> float:
         """Code length under the tables; the message is at most 20 bytes longer."""
@@ -66,7 +66,7 @@ class LatticeCoder:
         Raises:
             DamagedFile: truncated, altered, or of another number of blocks.
         """
-        decoder = StepDecoder(data, self.tables.tables)
+        decoder = StepDecoder(data, self.tables.tables, _key(self.chain, seed))
         _check_count(decoder.count, count, self.chain.dimension)
         walk = _Walk(self, count, seed)
         extra, taken = np.frombuffer(decoder.extra, dtype="<i8").astype(np.int64), 0
@@ -206,6 +206,12 @@ class FixedLengthCoder:
         z = decoder.step(np.zeros(count * d, dtype=np.int64)).reshape(count, d)
         u = z @ np.array(self.chain.middle.family.basis)
         return self.chain.reduced(u, self.chain.offsets(seed, count))
+
+
+def _key(chain: NestedChain, seed: int) -> bytes:
+    """The seed, where it matters, so that a forgotten one is noticed."""
+    fixed = chain.cosets is not None and chain.cosets.k == 0
+    return b"" if fixed else int(seed).to_bytes(8, "little")
 
 
 def _check_points(chain: NestedChain, index: Whole) -> None:

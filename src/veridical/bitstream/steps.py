@@ -26,7 +26,10 @@ _TOTAL = 1 << 20
 
 
 def encode_steps(
-    steps: Iterable[tuple[Whole, Whole]], tables: FrequencyTables, extra: bytes = b""
+    steps: Iterable[tuple[Whole, Whole]],
+    tables: FrequencyTables,
+    extra: bytes = b"",
+    key: bytes = b"",
 ) -> bytes:
     """Code the symbols of each step, each with the table of its context.
 
@@ -34,6 +37,7 @@ def encode_steps(
         steps: pairs of symbols and contexts, shape ``(n,)`` each.
         tables: the same at the decoder.
         extra: bytes to carry after the words.
+        key: what the decoder must know besides, such as a seed; part of the checksum, not stored.
 
     Raises:
         InvalidSetting: a symbol or context outside the tables, or shapes that differ.
@@ -49,7 +53,7 @@ def encode_steps(
             coder.encode(symbols[places].astype(np.int32), models[context])
     words = np.asarray(coder.get_compressed(), dtype="<u4")
     payload = struct.pack("<II", count, words.size) + words.tobytes() + extra
-    return struct.pack("<I", zlib.crc32(payload)) + payload
+    return struct.pack("<I", zlib.crc32(key + payload)) + payload
 
 
 class StepDecoder:
@@ -60,7 +64,7 @@ class StepDecoder:
         extra: the bytes that the caller added.
     """
 
-    def __init__(self, data: bytes, tables: FrequencyTables) -> None:
+    def __init__(self, data: bytes, tables: FrequencyTables, key: bytes = b"") -> None:
         """Check the message.
 
         Raises:
@@ -73,19 +77,30 @@ class StepDecoder:
                 f"a message has {_HEAD.size} bytes or more, this one has {len(data)}; was it cut off?"
             )
         check, self.count, words = _HEAD.unpack_from(data)
-        if zlib.crc32(data[4:]) != check or _HEAD.size + 4 * words > len(data):
-            raise DamagedFile("the checksum of the message does not match; fetch it again")
+        if zlib.crc32(key + data[4:]) != check or _HEAD.size + 4 * words > len(data):
+            raise DamagedFile(
+                "the checksum of the message does not match; was it coded with another seed? Otherwise fetch it again"
+            )
         body = np.frombuffer(data, dtype="<u4", offset=_HEAD.size, count=words).astype(np.uint32)
         self.extra = data[_HEAD.size + 4 * words :]
         self._coder = constriction.stream.queue.RangeDecoder(body)
         self._models = _Models(tables)
 
     def step(self, contexts: ArrayLike) -> Whole:
-        """The symbols of the next step, shape ``(n,)``."""
+        """The symbols of the next step, shape ``(n,)``.
+
+        Raises:
+            DamagedFile: the words fit no symbols of these tables.
+        """
         c = np.asarray(contexts, dtype=np.int64)
         out = np.zeros(c.size, dtype=np.int64)
         for context, places in _by_context(c):
-            out[places] = self._coder.decode(self._models[context], places.size)
+            try:
+                out[places] = self._coder.decode(self._models[context], places.size)
+            except (
+                AssertionError
+            ) as cause:  # the coder's own word for words that no symbols lead to
+                raise DamagedFile(f"the message was not made with these tables: {cause}") from cause
         return out
 
 

@@ -23,6 +23,7 @@ from veridical.block.group_encoder import GroupEncoder, GroupWords
 from veridical.codec import PartsCodec, resolve_realism
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
+from veridical.kept import Kept
 from veridical.quantize.group import NestedChain
 from veridical.sources.alphabet import Alphabet
 
@@ -94,7 +95,7 @@ class GroupGenerator:
 
 
 @dataclass(frozen=True)
-class GroupCodec(PartsCodec[Array, Whole, np.random.Generator]):
+class GroupCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     """A codec of blocks of ``n`` symbols.
 
     Attributes:
@@ -136,22 +137,24 @@ class GroupCodec(PartsCodec[Array, Whole, np.random.Generator]):
         real = self.decode(z, rng, realism=1.0, seed=seed)
         return np.where(rng.random(hard.shape) < a, real, hard)
 
-    def to_bytes(self, index: ArrayLike) -> bytes:
-        """Indices at ``log2 p`` bits a symbol, with a checksum; 12 bytes more at most for a batch.
+    def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
+        """Indices at ``log2 p`` bits a symbol, whatever the seed, with a checksum; 12 bytes more at most.
 
         Raises:
             InvalidSetting: a symbol outside the alphabet, or another shape.
         """
+        del seed
         z = np.asarray(index)
         self.chain.message_words(z[:1])
         return encode_symbols(z.ravel(), np.zeros(z.size, dtype=np.int64), self._even())
 
-    def from_bytes(self, data: bytes, blocks: int) -> Whole:
+    def from_bytes(self, data: bytes, blocks: int, *, seed: int = 0) -> Whole:
         """The indices of so many blocks.
 
         Raises:
             DamagedFile: the message is truncated, altered, or holds another number of blocks.
         """
+        del seed
         k = self.chain.index_symbols
         contexts = np.zeros(blocks * k, dtype=np.int64)
         return decode_symbols(data, contexts, self._even()).reshape(blocks, k)

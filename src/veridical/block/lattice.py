@@ -28,6 +28,7 @@ from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.lattice import LatticeEstimator
 from veridical.interpolate import Calibration
+from veridical.kept import Kept
 from veridical.quantize.lattice import Cosets, Family, Lattice, NestedChain
 from veridical.quantize.lattice.cosets import construction_a, self_similar
 
@@ -41,7 +42,7 @@ _MOST_SIMILAR = 16
 
 
 @dataclass(frozen=True)
-class LatticeCodec(PartsCodec[Array, Whole, np.random.Generator]):
+class LatticeCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     """A lattice code for blocks of independent normal samples.
 
     Attributes:

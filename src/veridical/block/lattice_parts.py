@@ -14,7 +14,14 @@ from veridical.estimate.lattice import LatticeEstimator, OddMap, exact_means, fi
 from veridical.generate.lattice import CellSampler, IntervalPlan, LatticeGenerator
 from veridical.quantize.lattice import Cosets, Lattice, NestedChain
 
-__all__ = ["best_scale", "cell_means", "fitted_generator", "scale_at_rate", "typical"]
+__all__ = [
+    "best_scale",
+    "cell_means",
+    "fitted_generator",
+    "norms_to_normal",
+    "scale_at_rate",
+    "typical",
+]
 
 Array = NDArray[np.float64]
 
@@ -57,7 +64,7 @@ def fitted_generator(
     even = _evening(drawn, s) if chain.dimension <= _EVENED else None
     drawn = drawn if even is None else drawn @ even
     return LatticeGenerator(
-        means, draw, _norms_to_normal(drawn, x, shaped=bool(chain.shaping)), even
+        means, draw, norms_to_normal(drawn, x, shaped=bool(chain.shaping)), even
     )
 
 
@@ -91,7 +98,7 @@ def _interval_plan(chain: NestedChain, cosets: Cosets, p: Array, s: float) -> In
 def _to_normal(chain: NestedChain, p: Array, x: Array, s: float) -> OddMap:
     """With dither: the monotone map from the law of ``p`` to that of the source."""
     if not _cubic(chain):
-        return _norms_to_normal(p, x, shaped=bool(chain.shaping))
+        return norms_to_normal(p, x, shaped=bool(chain.shaping))
     from scipy.special import ndtr, ndtri
 
     if chain.shaping:
@@ -114,7 +121,7 @@ def _evening(drawn: Array, s: float) -> Array:
     return s * (vectors / np.sqrt(values)) @ vectors.T
 
 
-def _norms_to_normal(p: Array, x: Array, *, shaped: bool) -> OddMap:
+def norms_to_normal(p: Array, x: Array, *, shaped: bool) -> OddMap:
     """The monotone map from the norms of rows to those of normal blocks.
 
     Both laws are taken from the same samples, so that most of what chance did to one it did to the other;

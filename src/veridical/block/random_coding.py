@@ -29,6 +29,7 @@ from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
 from veridical.interpolate import Calibration
+from veridical.kept import Kept
 
 __all__ = ["RandomCode", "ScaledWords", "block_price", "random_code", "whole_bits"]
 
@@ -61,7 +62,7 @@ class ScaledWords:
 
 
 @dataclass(frozen=True)
-class RandomCode(PartsCodec[Array, Whole, np.random.Generator]):
+class RandomCode(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     """A random code of Gaussian blocks; prices and perceptions are *per sample* (block / n).
 
     Attributes:
@@ -84,24 +85,26 @@ class RandomCode(PartsCodec[Array, Whole, np.random.Generator]):
         """``Rc``, bits of common randomness per sample."""
         return self.codebook.seed_bits / self.codebook.dimension
 
-    def to_bytes(self, index: ArrayLike) -> bytes:
+    def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """Indices as ``nR`` bits each, with a checksum (8 to 12 bytes in all).
 
         Raises:
             InvalidSetting: an index outside the codebook.
         """
+        del seed
         z = checked_indices(index, self.codebook.outputs)
         width, digits = _digits(self.codebook.index_bits)
         parts = (z[:, None] >> (width * np.arange(digits))) & ((1 << width) - 1)
         return encode_symbols(parts.ravel(), np.zeros(parts.size, dtype=np.int64), _uniform(width))
 
-    def from_bytes(self, data: bytes, count: int) -> Whole:
+    def from_bytes(self, data: bytes, count: int, *, seed: int = 0) -> Whole:
         """The ``count`` indices of a message.
 
         Raises:
             DamagedFile: the message is truncated, altered, or holds another number of indices.
             InvalidSetting: a negative count.
         """
+        del seed
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
             raise InvalidSetting(f"count must be a whole number of 0 or more, got {count!r}")
         width, digits = _digits(self.codebook.index_bits)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from veridical.batch import Engine, Outcome, Task, run_batch
 from veridical.cli import terminal
 from veridical.cli.many import EngineName, check_all_done
-from veridical.cli.tables import AsCsv, AsJson, Perceptions, Rates, numbers, show
-from veridical.errors import InvalidSetting, MissingFile
+from veridical.cli.samples import read_samples
+from veridical.cli.tables import AsCsv, AsJson, Perceptions, Rates, Row, numbers, show
+from veridical.errors import InvalidSetting
 
 __all__ = ["design"]
+
+_HEADS = {
+    "rate_bits": "R", "seeds": "K", "perception": "P", "mmse": "d", "transport_cost": "C",
+    "predicted": "D price", "measured": "D found", "standard_error": "s.e.",
+}  # fmt: skip
 
 
 def design(
@@ -31,15 +37,19 @@ def design(
         bool, typer.Option(help="Entropy-constrained cells; the rate is that of the real coder.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of split, design and measurement.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Save the codec (.npz), for veridical samples; of one design only."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Designs at a time.")] = None,
     engine: EngineName = "loky",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Design codecs for every rate, number of seeds and perception; half of the samples measure them."""
-    from veridical.studies.sweep import DesignJob, design_row
+    from veridical.studies.sweep import DesignJob, design_row, designed
 
-    samples = _samples(file)
+    samples = read_samples(file)
     tasks = [
         Task(f"{R:g} bits, K = {K}, P = {P:g}", DesignJob(samples, R, K, P, variable_length, seed))
         for R, K, P in product(
@@ -47,15 +57,19 @@ def design(
         )
     ]
 
+    if out is not None and len(tasks) > 1:
+        raise InvalidSetting("--out saves one codec; give one rate, number of seeds and perception")
+
     def say(outcome: Outcome) -> None:
         if outcome.error is not None:
-            terminal.err.print(
-                f"veridical: {outcome.key}: {outcome.error}", markup=False, soft_wrap=True
-            )
+            terminal.fail(f"{outcome.key}: {outcome.error}")
 
     if len(tasks) == 1:
         with terminal.progress("designing"):
-            show([design_row(tasks[0].payload)], as_json, as_csv)
+            codec, row = designed(tasks[0].payload)
+        if out is not None:
+            codec.save(out)
+        show(_narrow([row], as_json or as_csv), as_json, as_csv)
         return
     with terminal.progress("designing") as update:
         summary = run_batch(
@@ -63,20 +77,15 @@ def design(
         )
     rows = [o.result for o in summary.outcomes if o.error is None]
     if rows:
-        show(rows, as_json, as_csv)
+        show(_narrow(rows, as_json or as_csv), as_json, as_csv)
     check_all_done(summary)
 
 
-def _samples(file: Path) -> Any:
-    import numpy as np
-
-    if not file.is_file():
-        raise MissingFile(f"{file} does not exist or is no file")
-    try:
-        if file.suffix.lower() == ".npy":
-            with file.open("rb") as content:
-                return np.lib.format.read_array(content, allow_pickle=False).astype(np.float64)
-        return np.loadtxt(file, delimiter=",", dtype=np.float64)
-    # numpy reads foreign bytes with Python's own parser, and anything may come out.
-    except Exception as cause:
-        raise InvalidSetting(f"{file} is neither NPY nor a CSV of numbers: {cause}") from cause
+def _narrow(rows: list[Row], whole: bool) -> list[Row]:
+    """Short heads and five digits, so that a table fits 80 columns; JSON and CSV keep all."""
+    if whole:
+        return rows
+    return [
+        {_HEADS.get(k, k): float(f"{v:.5g}") if isinstance(v, float) else v for k, v in row.items()}
+        for row in rows
+    ]

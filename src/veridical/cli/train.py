@@ -66,9 +66,9 @@ def photo(
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:
-        terminal.out.print("stopped; the same command goes on")
+        terminal.say("stopped; the same command goes on")
     else:
-        terminal.out.print(f"{path}", markup=False)
+        terminal.say(path)
 
 
 @train_app.command("photo-codec")
@@ -82,7 +82,9 @@ def photo_codec(
     minutes: Minutes = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Weights of everyday files, with whose flow the generator begins."),
+        typer.Option(
+            help="Weights of a conventional format, with whose flow the generator begins."
+        ),
     ] = None,
 ) -> None:
     """Train the learned codec on pictures of your own; a killed run goes on where it was.
@@ -98,6 +100,6 @@ def photo_codec(
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:
-        terminal.out.print("stopped; the same command goes on")
+        terminal.say("stopped; the same command goes on")
     else:
-        terminal.out.print(f"{path}", markup=False)
+        terminal.say(path)

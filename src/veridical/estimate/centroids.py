@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from veridical.estimate.indices import checked_indices
 from veridical.quantize import CodebookEncoder, conditional_means
-from veridical.random import random_symbols
+from veridical.random import random_choices
 from veridical.transport import power_assign
 
 __all__ = ["CentroidEstimator", "cell_error", "seeded_means"]
@@ -60,9 +60,11 @@ class CentroidEstimator:
 
     Attributes:
         points: ``E[X | Z=z, S=s]``, shape ``(K, M, d)``.
+        shares: how often each seed symbol occurs, in whole proportions; equally if left out.
     """
 
     points: Array = field(repr=False)
+    shares: tuple[int, ...] = ()
 
     def estimate(self, index: Whole, seed: int) -> Array:
         """Reconstructions ``(n, d)`` of indices ``(n,)``.
@@ -72,4 +74,4 @@ class CentroidEstimator:
         """
         K, M, _ = self.points.shape
         z = checked_indices(index, M)
-        return self.points[random_symbols(seed, z.size, K), z]
+        return self.points[random_choices(seed, z.size, self.shares or (1,) * K), z]

@@ -7,13 +7,14 @@ plan joins a codeword with the samples of its own cell: posterior sampling ([T] 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veridical.errors import InvalidSetting
-from veridical.transport import LaguerreCells, Plan, power_assign
+from veridical.transport import Plan, power_assign
 
 __all__ = ["PlanGenerator", "drawn_entries"]
 
@@ -31,7 +32,6 @@ class PlanGenerator:
         rows: samples joined with atom 0, then with atom 1, ..., shape ``(e,)``.
         levels: running sum of the plan's mass over these entries, shape ``(e,)``.
         starts: first entry of each atom, then ``e``; shape ``(A + 1,)``.
-        cells: Laguerre cells of the atoms, which tell the atom of *new* source samples.
     """
 
     samples: Array = field(repr=False)
@@ -39,7 +39,6 @@ class PlanGenerator:
     rows: Whole = field(repr=False)
     levels: Array = field(repr=False)
     starts: Whole = field(repr=False)
-    cells: LaguerreCells = field(repr=False)
 
     @classmethod
     def from_plan(cls, plan: Plan, samples: Array, atoms: Array) -> PlanGenerator:
@@ -58,10 +57,34 @@ class PlanGenerator:
         if np.any(counts == 0):
             raise InvalidSetting("an atom without mass has no conditional law; leave it out")
         starts = np.concatenate([[0], np.cumsum(counts)])
-        return cls(
-            samples, atoms, plan.rows[order], np.cumsum(plan.mass[order]), starts,
-            LaguerreCells(atoms, plan.column_potential),
-        )  # fmt: skip
+        return cls(samples, atoms, plan.rows[order], np.cumsum(plan.mass[order]), starts)
+
+    @classmethod
+    def mixed(cls, parts: Sequence[PlanGenerator], shares: Sequence[float]) -> PlanGenerator:
+        """The mixture of plans from one set of samples: each part is used for its share of the time.
+
+        Estimates of part ``k`` then have the law of that part with probability ``shares[k]``, ``X-``
+        follows the source, and the transport cost is the mean of the parts' costs.
+
+        Args:
+            parts: generators of the same samples.
+            shares: their probabilities, positive, of sum 1.
+        """
+        atoms, which = np.unique(
+            np.concatenate([p.atoms for p in parts]), axis=0, return_inverse=True
+        )
+        column = np.concatenate(
+            [np.repeat(np.arange(len(p.atoms)), np.diff(p.starts)) for p in parts]
+        )
+        offset = np.cumsum([0, *(len(p.atoms) for p in parts[:-1])])
+        column = which.ravel()[column + np.repeat(offset, [p.rows.size for p in parts])]
+        mass = np.concatenate(
+            [w * np.diff(p.levels, prepend=0.0) for p, w in zip(parts, shares, strict=True)]
+        )
+        order = np.argsort(column, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(np.bincount(column, minlength=len(atoms)))])
+        rows = np.concatenate([p.rows for p in parts])[order]
+        return cls(parts[0].samples, atoms, rows, np.cumsum(mass[order]), starts)
 
     def generate(self, x_mmse: Array, rng: np.random.Generator, context: object = None) -> Array:
         """One source sample for each estimate, shape ``(n, d)``.

@@ -14,15 +14,19 @@ from scipy.special import rel_entr
 
 from veridical.limits.finite import NormalForm
 from veridical.limits.interior import Array, Point
+from veridical.limits.plans import round_on_tree
 
 __all__ = [
     "Anchor",
     "Feasible",
     "anchor_at",
+    "blend",
     "iterate_channel",
     "join",
     "lower_bound",
+    "perception_of",
     "round_plan",
+    "support",
 ]
 
 _EPS = 2.3e-16
@@ -45,7 +49,7 @@ class Anchor:
     perception: float
 
 
-def _support(form: NormalForm, L: Array, mu: float) -> float:
+def support(form: NormalForm, L: Array, mu: float) -> float:
     """Upper bound on ``max over output laws q of q.L - mu divergence(q)``: minus ``T``."""
     if form.same:
         assert form.target is not None
@@ -69,7 +73,7 @@ def lower_bound(form: NormalForm, point: Point, mu: float) -> float:
         return -math.inf
     p, a, lam, L = point.p, point.a, point.lam, point.L
     price = 0.0 if math.isinf(form.perception) else mu * form.perception
-    value = float(p @ a) - _support(form, L, mu) - lam * form.distortion - price
+    value = float(p @ a) - support(form, L, mu) - lam * form.distortion - price
     # Each exponent a_i + log p_i - lambda d_ij carries a few roundings of its own size.
     size = np.abs(a) + np.abs(point.log_p[:, 0])
     each = size @ point.w + 2.0 * lam * point.d_mean
@@ -97,16 +101,17 @@ def perception_of(form: NormalForm, channel: Array, plan: Array | None) -> float
     if form.cost is not None:
         if plan is None:
             return math.inf
-        exact = round_plan(plan, form.p, q)
         off = ~np.isfinite(form.cost)
-        if np.any(exact[off] > 0):
+        exact = round_on_tree(plan, form.p, q, ~off) if np.any(off) else round_plan(plan, form.p, q)
+        if exact is None:
             return math.inf
         return float(np.sum(exact * np.where(off, 0.0, form.cost)))
     if form.target is None or form.same:
         return 0.0
     if form.family is not None:
         return form.family.value(form.target, q)
-    return 0.5 * float(np.sum(np.abs(form.target - q)))
+    # Sums of laws differ by rounding alone; that much total variation is none.
+    return max(0.0, 0.5 * float(np.sum(np.abs(form.target - q))) - _EPS * q.size)
 
 
 def _rate(p: Array, channel: Array) -> float:
@@ -145,6 +150,46 @@ def join(
     return Feasible(_rate(form.p, channel), channel)
 
 
+def blend(form: NormalForm, pool: list[tuple[Array, Array | None]]) -> tuple[Array, Array | None]:
+    """The mixture of channels (and plans) whose rates, distortions and perceptions, all convex, promise most.
+
+    Where the optimum has a kink, iterates fall to one side of a constraint or the other and a mixture meets both.
+    """
+    from scipy.optimize import linprog
+
+    rows = [(c, g) for c, g in pool if np.all(np.isfinite(c))]
+    values = np.array(
+        [(_rate(form.p, c), _distortion(form, c), perception_of(form, c, g)) for c, g in rows]
+    )
+    rows = [
+        row for row, good in zip(rows, np.all(np.isfinite(values), axis=1), strict=True) if good
+    ]
+    values = values[np.all(np.isfinite(values), axis=1)]
+    if not rows:
+        return pool[-1]
+    bounds = [(1, form.distortion)] + (
+        [(2, form.perception)] if 0 < form.perception < np.inf else []
+    )
+    found = linprog(
+        values[:, 0],
+        A_ub=np.array([values[:, k] / most for k, most in bounds]),
+        b_ub=np.full(len(bounds), 1.0 - 1e-10),
+        A_eq=np.ones((1, len(rows))),
+        b_eq=[1.0],
+    )
+    if not found.success:
+        return pool[-1]
+    share = np.maximum(found.x, 0.0) / np.sum(np.maximum(found.x, 0.0))
+    channel = sum((w * c for w, (c, _) in zip(share, rows, strict=True)), np.zeros_like(rows[0][0]))
+    if rows[0][1] is None:
+        return channel, None
+    plan = np.zeros_like(rows[0][1])
+    for w, (_, one) in zip(share, rows, strict=True):
+        assert one is not None
+        plan += w * one
+    return channel, plan
+
+
 def anchor_at(form: NormalForm, channel: Array, plan: Array | None) -> Anchor | None:
     """The channel as an anchor, if it meets both constraints."""
     if not np.all(np.isfinite(channel)):
@@ -155,15 +200,21 @@ def anchor_at(form: NormalForm, channel: Array, plan: Array | None) -> Anchor | 
     return Anchor(channel, distortion, perception)
 
 
-def iterate_channel(form: NormalForm, point: Point) -> Array:
+def iterate_channel(form: NormalForm, point: Point, *, careful: bool = False) -> Array:
     """The channel ``q_j w_ij / p_i`` of an iterate, its rows made to sum to one.
 
-    Where laws must agree, the joint law is first given both marginals exactly.
+    Where laws must agree, the joint law is first given both marginals exactly; carefully (slower) by a flow on
+    its own large entries, which costs no distortion to speak of.
     """
     joint = point.w * point.q
     if form.same:
-        joint = round_plan(joint, form.p, point.q)
-        if np.any(joint[np.isinf(form.d)] > 0):
-            return np.full_like(joint, np.nan)
+        off = np.isinf(form.d)
+        if careful or np.any(off):
+            exact = (
+                round_on_tree(joint, form.p, point.q, ~off) if np.all(np.isfinite(joint)) else None
+            )
+            joint = np.full_like(joint, np.nan) if exact is None else exact
+        else:
+            joint = round_plan(joint, form.p, point.q)
     with np.errstate(invalid="ignore", divide="ignore"):
         return joint / np.sum(joint, axis=1, keepdims=True)

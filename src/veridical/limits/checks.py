@@ -16,12 +16,19 @@ Array = NDArray[np.float64]
 
 # A law may miss a sum of one by this much; it is then divided by its sum.
 _SUM_TOLERANCE = 1e-9
+# Sums of a whole table of larger entries overflow.
+_LARGEST = 1e300
 
 
 def _floats(values: ArrayLike, name: str) -> Array:
     try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as cause:
+        raw = np.asarray(values)
+        if np.iscomplexobj(raw):
+            raise InvalidSetting(f"{name} holds complex numbers; give real ones")
+        array = np.array(raw, dtype=np.float64)
+    except InvalidSetting:
+        raise
+    except (TypeError, ValueError, OverflowError) as cause:
         raise InvalidSetting(f"{name} must hold numbers only: {cause}") from cause
     if np.any(np.isnan(array)):
         raise InvalidSetting(f"{name} holds NaN; remove or replace those entries")
@@ -59,6 +66,11 @@ def cost_matrix(values: ArrayLike, name: str) -> Array:
         )
     if np.any(array < 0):
         raise InvalidSetting(f"{name} has negative entries; add a constant to make them positive")
+    largest = float(np.max(array, where=np.isfinite(array), initial=0.0))
+    if largest > _LARGEST:
+        raise InvalidSetting(
+            f"{name} has finite entries up to {largest:.3g}, which overflow; divide by a unit"
+        )
     if np.any(np.all(np.isinf(array), axis=1)):
         raise InvalidSetting(f"a row of {name} is infinite everywhere; allow one reconstruction")
     return array

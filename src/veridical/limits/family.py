@@ -7,11 +7,12 @@ order ``c`` is a bound on ``F_c``. All are convex in ``q``. Natural logarithms.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import rel_entr
+from scipy.special import xlogy
 
 __all__ = ["PowerFamily"]
 
@@ -30,17 +31,30 @@ class PowerFamily:
         return self.order == 0.0
 
     def value(self, p: Array, q: Array) -> float:
-        """``F(p, q)`` for laws of shape ``(m,)``; infinite where it is."""
-        c = self.order
-        if c == 0.0:
-            return float(np.sum(rel_entr(q, p)))
-        if c == 1.0:
-            return float(np.sum(rel_entr(p, q)))
-        on = p > 0
-        with np.errstate(divide="ignore"):
-            # expm1 keeps the digits of a small divergence: sum p ((q/p)^(1-c) - 1) is near zero.
-            excess = p[on] * np.expm1((1.0 - c) * np.log(q[on] / p[on]))
-        return max(float(np.sum(excess)) / (c - 1.0), 0.0)
+        """``F(p, q)`` for laws of shape ``(m,)``; infinite where it is.
+
+        As ``sum p phi(q/p)`` with ``phi >= 0``, ``phi(1) = phi'(1) = 0`` (both laws sum to one), so that a small
+        divergence keeps its digits; near one by the series of ``phi'' = k r^(-e)``.
+        """
+        c, on = self.order, p > 0
+        beyond = float(np.sum(q[~on]))
+        if c == 0.0 and beyond > 0:
+            return math.inf
+        x = (q[on] - p[on]) / p[on]
+        k, e = (1.0, 1.0) if c == 0.0 else (c, c + 1.0)
+        near = (
+            k
+            * x**2
+            * (0.5 - e * x / 6.0 * (1.0 - (e + 1.0) * x / 4.0 * (1.0 - (e + 2.0) * x / 5.0)))
+        )
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            if c == 0.0:
+                far = xlogy(1.0 + x, 1.0 + x) - x
+            elif c == 1.0:
+                far = x - np.log1p(x)
+            else:
+                far = np.expm1((1.0 - c) * np.log1p(x)) / (c - 1.0) + x
+        return float(p[on] @ np.where(np.abs(x) < 1e-3, near, np.maximum(far, 0.0))) + beyond
 
     def slope(self, p: Array, q: Array) -> Array:
         """``dF/dq`` up to a constant, zero at ``q = p``, shape ``(m,)``."""
@@ -55,35 +69,45 @@ class PowerFamily:
             return 1.0 / q
         return self.order * (p / q) ** self.order / q
 
+    def shift(self, L: Array, p: Array, mu: float) -> float:
+        """``theta`` with ``sum_j q_j = 1`` for ``q_j = p_j (1 + theta - u_j)^(-1/c)``, ``u = (L - p.L)/mu``.
+
+        At ``c = 0``, ``q_j = p_j exp(u_j - theta)``.
+        """
+        c, u = self.order, (L - p @ L) / mu
+        if c == 0.0:
+            top = float(np.max(u))
+            if top < 1.0:
+                return float(np.log1p(p @ np.expm1(u)))
+            return top + float(np.log(p @ np.exp(u - top)))
+        on = p > 0
+        # The sum falls and is convex: Newton rises to the root from where one term alone is one.
+        theta = max(0.0, float(np.max(u[on] - 1.0 + p[on] ** c)))
+        for _ in range(80):
+            base = 1.0 + theta - u[on]
+            q = p[on] * base ** (-1.0 / c)
+            change = c * (float(np.sum(q)) - 1.0) / float(np.sum(q / base))
+            theta += change
+            if not change > 1e-16 * (1.0 + theta):
+                break
+        return max(theta, float(np.max(u)) - 1.0)
+
     def support(self, L: Array, p: Array, mu: float) -> float:
         """An upper bound on ``max over laws q of q.L - mu F(p, q)``, tight when well solved.
 
         By duality the maximum is the least over ``t`` of ``t + sum_j sup_q ((L_j - t) q - mu F_j)``, so
-        that any ``t`` gives a bound; a few Newton steps choose it.
+        that any ``t`` above ``max L`` gives a bound. It is written for ``t = p.L + mu (1 + theta)``, where
+        nothing of the size of ``mu`` cancels.
         """
         c = self.order
         if mu <= 0.0:
             return float(np.max(L))
+        mean = float(p @ L)
+        theta = self.shift(L, p, mu)
         if c == 0.0:
-            top = float(np.max(L))
-            return top + mu * float(np.log(p @ np.exp((L - top) / mu)))
-        top = float(np.max(L))
-        t = max(mu, top + 1e-9)
-        best = np.inf
-        for _ in range(6):
-            gap = t - L
-            with np.errstate(divide="ignore", invalid="ignore"):
-                q = np.where(p > 0, p * (mu / gap) ** (1.0 / c), 0.0)
-            if c == 1.0:
-                ratio = np.where(p > 0, mu / gap, 1.0)
-                value = t - mu + mu * float(p @ np.log(ratio))
-            else:
-                value = t + (c / (1.0 - c)) * float(gap @ q) - mu / (1.0 - c)
-            if np.isfinite(value):
-                best = min(best, value)
-            slope = float(np.sum(q / gap)) / c
-            change = (float(np.sum(q)) - 1.0) / slope if slope > 0 else 0.0
-            t = max(t + change, 0.5 * (t + top))
-            if not np.isfinite(t) or t <= top or abs(change) < 1e-14:
-                break
-        return best
+            return mean + mu * theta
+        on = p > 0
+        logs = np.log1p(theta - (L[on] - mean) / mu)
+        if c == 1.0:
+            return mean + mu * (theta - float(p[on] @ logs))
+        return mean + mu * (theta + c / (1.0 - c) * float(p[on] @ np.expm1((1.0 - 1.0 / c) * logs)))

@@ -35,6 +35,7 @@ __all__ = [
     "follow_path",
     "merit",
     "positive_solver",
+    "trust",
 ]
 
 Array = NDArray[np.float64]
@@ -223,7 +224,7 @@ def merit(point: Point, block: Block) -> float:
     return rows + abs(point.d_residual) + _mean_product(_all_pairs(point, block))
 
 
-def _trust(point: Point, change: Array, step: float) -> float:
+def trust(point: Point, change: Array, step: float) -> float:
     """The step, shortened so that no posterior leaves the range of the linear model."""
     moved = change[:-1, None] - change[-1] * point.finite_d
     # What is the same for a whole column moves its L and nothing else.
@@ -259,7 +260,7 @@ def follow_path(point: Point, block: Block, *, careful: bool = False) -> float:
     step = _step(pairs, _all_changes(direction, block))
     if not np.all(np.isfinite(direction.x)):
         raise LinAlgError("the Newton step is not finite")
-    step = block.trust(point, direction, _trust(point, direction.x, step))
+    step = block.trust(point, direction, trust(point, direction.x, step))
     point.a = point.a + step * direction.x[:-1]
     point.lam += step * float(direction.x[-1])
     point.y_lam += step * direction.y_lam

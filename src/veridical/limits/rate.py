@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.special import xlogy
 
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.bound import Bound
 from veridical.limits.checks import positive_float
-from veridical.limits.divergence import Divergence
+from veridical.limits.divergence import Divergence, SquaredWasserstein
+from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel, least_perception
 from veridical.limits.finite import FiniteSource, normal_form
 from veridical.limits.search import NATS, Search
 
@@ -57,59 +59,70 @@ def least_rate(
     if outcome.infeasible:
         raise InvalidSetting(
             f"no channel has distortion at most {distortion!r} and perception at most {perception!r}; "
-            + _nearest(source, distortion, perception, divergence)
+            + _nearest(source, float(distortion), float(perception), divergence)
         )
     bound = outcome.bound(source, float(distortion), float(perception))
+    _check(source, bound, divergence)
     if not outcome.gap <= tolerance:
+        remedy = f"accept it with tolerance_bits={1.01 * bound.gap_bits:.3g} or move D and P off the boundary"
+        if math.isinf(bound.gap_bits):
+            remedy = "no channel was found either; move D and P off the boundary"
         raise NotConverged(
-            f"the gap stayed at {bound.gap_bits:.3g} bits after {outcome.iterations} steps; "
-            f"accept it with tolerance_bits={bound.gap_bits:.3g} or move D and P off the boundary",
+            f"the gap stayed at {bound.gap_bits:.3g} bits after {outcome.iterations} steps; {remedy}",
             best=bound,
         )
     return bound
 
 
-def _feasible(
-    source: FiniteSource, distortion: float, perception: float, divergence: Divergence | None
-) -> bool:
-    try:
-        search = Search(
-            normal_form(source, distortion, perception, divergence), divergence, 1e-3, 100
+def _check(source: FiniteSource, bound: Bound, divergence: Divergence | None) -> None:
+    """Measure the channel again, in the units of the source and by other formulas than the solver's.
+
+    Raises:
+        NotConverged: it is not what the bracket says; ``best`` is left out.
+    """
+    if math.isinf(bound.upper_bits):
+        return
+    joint = source.p[:, None] * bound.channel
+    q = np.array([math.fsum(column) for column in joint.T])
+    rate = math.fsum(xlogy(joint, bound.channel).ravel()) - math.fsum(xlogy(q, q))
+    used = joint > 0
+    spent = math.fsum(joint[used] * source.d[used])
+    faults = [
+        abs(rate / NATS - bound.upper_bits) > 1e-9 * (1.0 + bound.upper_bits),
+        not spent <= bound.distortion * (1.0 + 1e-11),
+        not np.allclose(np.sum(bound.channel, axis=1), 1.0, rtol=0, atol=1e-12),
+    ]
+    if (
+        divergence is not None
+        and not isinstance(divergence, SquaredWasserstein)
+        and math.isfinite(bound.perception)
+    ):
+        faults.append(not divergence.value(source.p, q) <= bound.perception * (1.0 + 1e-6) + 1e-13)
+    if any(faults):
+        raise NotConverged(
+            "the channel found does not bear out its certificate when it is measured again; "
+            "rescale the distortion and the constraints"
         )
-        search.run()
-    except InvalidSetting:
-        return False
-    return search.best is not None
 
 
-def _nearest(
-    source: FiniteSource, distortion: float, perception: float, divergence: Divergence | None
-) -> str:
-    """Bisect for the least feasible distortion at this perception, and the other way round."""
+def _nearest(source: FiniteSource, D: float, P: float, divergence: Divergence | None) -> str:
+    """The least feasible distortion at this perception, and the other way round, by linear programmes."""
+    form = normal_form(source, D, P, divergence)
+    if form.d.size > MOST_PAIRS:
+        return "relax one of them"
+    if form.same:
+        # Equality of laws is the end of a range in which the programmes have room.
+        P = 1e-12 if form.p_unit == 1.0 else P + 1e-12 * form.p_unit
+        form = normal_form(source, D, P, divergence)
     out = []
-    finite = source.d[np.isfinite(source.d)]
-    high = float(np.max(finite))
-    if _feasible(source, high, perception, divergence):
-        low = distortion
-        for _ in range(24):
-            middle = 0.5 * (low + high)
-            low, high = (
-                (low, middle)
-                if _feasible(source, middle, perception, divergence)
-                else (middle, high)
-            )
-        out.append(f"distortion {high:.7g} at this perception")
-    if _feasible(source, distortion, math.inf, None):
-        low, high = perception, max(2.0 * perception, 1e-6)
-        while high < 1e12 and not _feasible(source, distortion, high, divergence):
-            low, high = high, 4.0 * high
-        for _ in range(24):
-            middle = 0.5 * (low + high)
-            low, high = (
-                (low, middle)
-                if _feasible(source, distortion, middle, divergence)
-                else (middle, high)
-            )
-        out.append(f"perception {high:.7g} at this distortion")
-    nearest = " or ".join(out) or "found neither way; relax both"
-    return f"the nearest feasible is {nearest}"
+    reach = least_distortion_channel(form, advise=True)
+    if reach is not None and math.isfinite(reach.least):
+        least = D + (reach.least - form.distortion) * form.d_unit
+        out.append(f"distortion {least:.7g} at this perception")
+    other = least_perception(form)
+    if other is not None:
+        value = P + (other - form.perception) * form.p_unit
+        if form.family is not None and divergence is not None:
+            value = divergence.outer(other)
+        out.append(f"perception {value:.7g} at this distortion")
+    return f"the nearest feasible is {' or '.join(out) or 'found neither way; relax both'}"

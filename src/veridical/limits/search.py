@@ -13,13 +13,17 @@ from veridical.limits.certificate import (
     Anchor,
     Feasible,
     anchor_at,
+    blend,
     iterate_channel,
     join,
     lower_bound,
 )
 from veridical.limits.divergence import Divergence, TotalVariation
+from veridical.limits.dual import EqualLaws, PowerSupport, TransportSupport, ascend
+from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel
 from veridical.limits.finite import FiniteSource, NormalForm
 from veridical.limits.interior import Array, Block, Point, follow_path, merit
+from veridical.limits.plans import cheapest_plan, transport_bound
 from veridical.limits.start import TRANSPORT_STARTS, TransportStart, first_iterate, priced_iterate
 from veridical.limits.transport_block import TransportBlock
 
@@ -30,6 +34,12 @@ NATS = math.log(2.0)
 
 # Steps after which the conditions should be met three times as well as before.
 _PATIENCE = 4
+# A path may end on this many small steps in a row; one alone is often followed by long ones.
+_SMALL = 6
+# Below this a transport cost starts from the law that costs nothing.
+_TINY = 1e-6
+# A transport cost of more pairs is climbed from the dual first: its steps cost an eighth of the path's.
+_LARGE = 40_000
 # The path aims this much (relative) inside the constraints, so that its end is feasible; where
 # rounding is in the way it is walked again a little further inside.
 _INSIDE = (1e-10, 1e-8, 1e-7)
@@ -50,6 +60,7 @@ class Search:
         self.infeasible = False
         self.anchor: Anchor | None = None
         self.own: Array | None = None
+        self.pool: list[tuple[Array, Array | None]] = []
 
     @property
     def gap(self) -> float:
@@ -83,15 +94,170 @@ class Search:
         if np.all(np.sum(np.isfinite(form.d), axis=1) == 1):
             self._forced()
             return
+        self._cheapest()
+        if not self.done and form.cost is not None and form.d.size > _LARGE:
+            self._ascend(careful=False)
+        if self.done:
+            return
         for inside, start in self._starts():
             self._path(inside, start)
             if self.done:
                 return
             if form.family is not None:
-                self._prices()
+                if not form.same:
+                    self._prices()
                 break
         if not self.done and form.target is not None and not form.same:
             self._unbound()
+        if not self.done:
+            self._ascend()
+
+    def _cheapest(self) -> None:
+        """Without the identity: the nearest output law as cheaply as it goes, by a linear programme.
+
+        It serves as an anchor, and for equality of laws it decides whether a channel exists.
+        """
+        form = self.form
+        if self.anchor is not None or (form.target is None and form.cost is None):
+            return
+        law, transport = form.target, None
+        if form.cost is not None:
+            # Each row of the cost has a zero: moving there costs nothing.
+            transport = form.p[:, None] * (
+                np.argmin(form.cost, axis=1)[:, None] == np.arange(form.cost.shape[1])
+            )
+            law = np.sum(transport, axis=0)
+        assert law is not None
+        used = law > 0
+        found = cheapest_plan(form.d[:, used], form.p, law[used])
+        if found is None:
+            return
+        plan = np.zeros(form.d.shape)
+        plan[:, used] = found[0]
+        channel = plan / np.sum(plan, axis=1, keepdims=True)
+        self.anchor = anchor_at(form, channel, transport)
+        if self.anchor is None and not form.same and form.d.size <= MOST_PAIRS:
+            reach = least_distortion_channel(form)
+            if reach is not None:
+                self.anchor = reach.anchor
+                self.infeasible = reach.lower > form.distortion * (1.0 + 1e-9) + 1e-13
+            return
+        self.offer(join(form, channel, transport, None))
+        if form.same:
+            least = transport_bound(form.d, form.p, found[1])[1] + float(law @ found[1])
+            self.infeasible = least > form.distortion * (1.0 + 1e-9) + 1e-13
+
+    def _ascend(self, *, careful: bool = True) -> None:
+        """Damped Newton on the dual: equality of laws first, then the measure itself from there.
+
+        Carefully, every smoothing of a transport cost is climbed to its top.
+        """
+        form = self.form
+        law, transport = self._nearest_law()
+        if law is not None and (form.cost is None or form.perception < _TINY):
+            same = replace(form, target=law, same=True, cost=None, family=None)
+            point, _ = first_iterate(same, 0.0)
+            point.q = law.copy()
+            self.iterations += ascend(
+                point,
+                EqualLaws(law),
+                0.0,
+                400,
+                lambda here: self._see_equal(point, same, transport),
+            )
+            if self.done or form.same:
+                return
+        else:
+            point, _ = first_iterate(form, 0.0)
+        if form.family is not None:
+            assert form.target is not None
+            mu = self._price(point.L, transport)
+            power = PowerSupport(form.family, form.target, mu)
+            self.iterations += ascend(
+                point,
+                power,
+                form.perception,
+                400,
+                lambda here: self._see(point, power.mu, here.plan),
+            )
+            self._blend()
+            return
+        if form.cost is not None:
+            rows, cost = form.p, form.cost
+        elif form.target is not None:
+            rows, cost = form.target, 1.0 - np.eye(form.target.size)
+        else:
+            rows, cost = np.ones(1), np.zeros((1, form.d.shape[1]))
+        mu = 1.0 if math.isfinite(form.perception) else 0.0
+        support = TransportSupport(rows, cost, mu, 1.0, has_mu=mu > 0)
+        if support.has_mu:
+            support.fit(point.L, form.perception)
+        while support.tau > 1e-11 and not self.done:
+            taken = ascend(
+                point,
+                support,
+                form.perception,
+                60,
+                lambda here: self._see(point, support.mu, here.plan),
+                # The smoothing itself is worse than this while it is wide.
+                until=0.0 if careful or support.tau < self.tolerance else 0.03 * support.tau,
+            )
+            self.iterations += taken
+            self._blend()
+            support.tau *= 0.2
+
+    def _see(self, point: Point, mu: float, plan: Array | None) -> bool:
+        self._certify(point, mu, plan)
+        if not self.done and not self.form.same:
+            self.pool = [*self.pool[-11:], (iterate_channel(self.form, point), plan)]
+        return self.done
+
+    def _blend(self) -> None:
+        """Offer the best mixture of the latest channels and the anchor."""
+        if self.done or not self.pool:
+            return
+        pool = self.pool
+        if self.anchor is not None and self.form.cost is None:
+            pool = [(self.anchor.channel, pool[0][1]), *pool]
+        self.offer(join(self.form, *blend(self.form, pool), self.anchor))
+
+    def _see_equal(self, point: Point, same: NormalForm, transport: Array | None) -> bool:
+        """Certify a point of equal laws: what is asked for, or all but that where ``P`` is tiny."""
+        if self.form.same:
+            return self._see(point, 0.0, None)
+        lower = lower_bound(self.form, point, self._price(point.L, transport))
+        if lower > self.lower:
+            self.lower, self.lam, self.mu = lower, point.lam, self._price(point.L, transport)
+        channel = iterate_channel(same, point, careful=True)
+        self.offer(join(self.form, channel, transport, self.anchor))
+        self.anchor = anchor_at(self.form, channel, transport) or self.anchor
+        return self.done
+
+    def _nearest_law(self) -> tuple[Array | None, Array | None]:
+        """The output law at ``P = 0``, and for a transport cost its plan; nothing if there are several."""
+        form = self.form
+        if form.cost is None:
+            return form.target, None
+        free = form.cost == 0
+        if np.any(np.sum(free, axis=1) != 1):
+            return None, None
+        transport = form.p[:, None] * free
+        return np.sum(transport, axis=0), transport
+
+    def _price(self, L: Array, transport: Array | None) -> float:
+        """The price ``mu`` at which the dual point of equal laws serves a small ``P`` best."""
+        form = self.form
+        if form.cost is not None:
+            assert transport is not None
+            own = L[np.argmax(transport, axis=1)][:, None]
+            rise = (L - own) / np.where(transport > 0, np.inf, form.cost)
+            return max(float(np.max(rise)), 0.0)
+        assert form.target is not None
+        if form.family is None:
+            return float(np.ptp(L))
+        # F is c/2 times chi-squared nearby, and q.L - mu F gains Var(L) / (2 c mu).
+        spread = float(form.target @ np.square(L - form.target @ L))
+        return math.sqrt(max(spread, 1e-20) / (2.0 * (form.family.order or 1.0) * form.perception))
 
     def _unbound(self) -> None:
         """A perception that does not bind: Shannon's problem, its channel measured all the same."""
@@ -142,8 +308,9 @@ class Search:
     def _walk(self, point: Point, block: Block, most: int, until: float = 0.0) -> None:
         """Follow the path until the bracket is closed, a step fails, or the pairs are below ``until``."""
         history: list[float] = []
+        small = 0
         for _ in range(most):
-            self._certify(point, block)
+            self._certify_block(point, block)
             if self.done or float(point.s @ point.q) < until:
                 return
             history.append(merit(point, block))
@@ -153,12 +320,16 @@ class Search:
             except (LinAlgError, ValueError, FloatingPointError):
                 return
             self.iterations += 1
-            if step < 1e-7:
+            small = small + 1 if step < 1e-7 else 0
+            if small >= _SMALL:
                 break
-        self._certify(point, block)
+        self._certify_block(point, block)
 
-    def _certify(self, point: Point, block: Block) -> None:
-        mu = max(block.mu, 0.0)
+    def _certify_block(self, point: Point, block: Block) -> None:
+        plan = block.full(block.plan) if isinstance(block, TransportBlock) else None
+        self._certify(point, max(block.mu, 0.0), plan)
+
+    def _certify(self, point: Point, mu: float, plan: Array | None) -> None:
         lower = lower_bound(self.form, point, mu)
         if lower > self.lower:
             self.lower, self.lam, self.mu = lower, point.lam, mu
@@ -167,7 +338,6 @@ class Search:
         if lower > self.entropy * (1 + 1e-9) + 1e-6:
             # No channel carries more than the entropy: the constraints contradict each other.
             self.infeasible = True
-        plan = block.full(block.plan) if isinstance(block, TransportBlock) else None
         channel = iterate_channel(self.form, point)
         self.offer(join(self.form, channel, plan, self.anchor))
         anchor = anchor_at(self.form, channel, plan)

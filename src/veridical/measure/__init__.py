@@ -7,7 +7,8 @@ Which one should I use?
   distance nearer to what people say of two pictures side by side.
 * **Does it look like the source?** For photographs :func:`patch_frechet`, a distance between
   *sets* of patches, which no single picture can have. For samples of low dimension
-  :func:`exact_w2_squared`, or :func:`sliced_w2_squared` when there are too many; total variation,
+  :func:`exact_w2_squared`, or :func:`sliced_w2_squared` when there are too many; for their features
+  :func:`frechet_distance`, or :func:`kernel_distance` (KID), which has no bias; total variation,
   Kullback-Leibler, W1 and energy distance are in :mod:`~veridical.measure.perception_measures`.
 * **How much realism does another measure ask for?** :func:`realism_for_measure`.
 * **Is one codec better than another?** :func:`bd_rate_percent`, :func:`bd_psnr_db`.
@@ -23,6 +24,7 @@ from veridical.measure.frechet import (
     frechet_distance,
     frechet_with_error,
 )
+from veridical.measure.kernel import kernel_distance
 from veridical.measure.perception import PatchFeatures, Stage, patch_frechet
 from veridical.measure.rate import bits_per_pixel
 from veridical.measure.realism import realism_for_measure
@@ -44,6 +46,7 @@ __all__ = [
     "frechet_distance",
     "frechet_with_error",
     "jackknife_error",
+    "kernel_distance",
     "mean_with_error",
     "mse_unit",
     "patch_frechet",

@@ -12,25 +12,61 @@ With ``r_M = (M/pi) sin(pi/M)``, by elementary integrals:
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
 from veridical.codec import PartsCodec
 from veridical.estimate.circle import ArcCentroids
 from veridical.generate.circle import UniformArcs
 from veridical.interpolate import Calibration
+from veridical.kept import Kept
 from veridical.quantize.circle import CircleQuantizer
 
-__all__ = ["circle_codec"]
+__all__ = ["CircleCodec", "circle_codec"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
-def circle_codec(
-    n_outputs: int, n_seeds: float = 1
-) -> PartsCodec[Array, Index, np.random.Generator]:
+@dataclass(frozen=True)
+class CircleCodec(Kept, PartsCodec[Array, Index, np.random.Generator]):
+    """The codec of the circle, with bytes."""
+
+    encoder: CircleQuantizer
+    estimator: ArcCentroids
+    generator: UniformArcs
+    calibration: Calibration
+
+    def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
+        """Indices ``(n,)`` at ``log2 M`` bits each, with a checksum; for ``M`` up to 2^16.
+
+        Raises:
+            InvalidSetting: an index outside the alphabet, or more outputs.
+        """
+        z = np.asarray(index)
+        return encode_symbols(z, np.zeros(z.shape, dtype=np.int64), self._even(), self._key(seed))
+
+    def from_bytes(self, data: bytes, count: int, *, seed: int = 0) -> Index:
+        """The ``count`` indices of a message.
+
+        Raises:
+            DamagedFile: truncated, altered, of another number of indices, or coded with another seed.
+        """
+        zeros = np.zeros(count, dtype=np.int64)
+        return decode_symbols(data, zeros, self._even(), self._key(seed))
+
+    def _even(self) -> FrequencyTables:
+        return FrequencyTables.from_law(np.ones(min(self.encoder.outputs, (1 << 16) + 1)))
+
+    def _key(self, seed: int) -> bytes:
+        """The seed, where it matters, so that a forgotten one is noticed."""
+        return int(seed).to_bytes(8, "little") if self.encoder.seeds > 1 else b""
+
+
+def circle_codec(n_outputs: int, n_seeds: float = 1) -> CircleCodec:
     """Codec of points on the unit circle at ``log2 M`` bits each ([T] section II).
 
     ``encode`` takes unit vectors, shape ``(n, 2)``, and gives integers ``0 .. M-1``, shape
@@ -45,7 +81,9 @@ def circle_codec(
         InvalidSetting: a number outside its range.
     """
     quantizer = CircleQuantizer(n_outputs, n_seeds)
-    return PartsCodec(quantizer, ArcCentroids(quantizer), UniformArcs(quantizer), _price(quantizer))
+    return CircleCodec(
+        quantizer, ArcCentroids(quantizer), UniformArcs(quantizer), _price(quantizer)
+    )
 
 
 def _price(quantizer: CircleQuantizer) -> Calibration:

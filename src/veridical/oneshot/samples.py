@@ -10,82 +10,30 @@ Fixed-length codes: ``M = round(2^rate_bits)`` codewords for each of ``K`` seed 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
-from veridical.codec import PartsCodec
-from veridical.errors import InvalidSetting
-from veridical.estimate import CentroidEstimator, cell_error, seeded_means
-from veridical.generate.plan import PlanGenerator
-from veridical.interpolate import Calibration
+from veridical.errors import InvalidSetting, typed_errors
 from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Objective, Problem
-from veridical.quantize import (
-    Codebook,
-    CodebookEncoder,
-    cell_entropy_bits,
-    entropy_constrained,
-    lloyd,
-)
-from veridical.random import random_symbols
-from veridical.transport import Plan, plan_to_sites, weighted_points
+from veridical.oneshot.sample_codec import TURNS, SampleCodec, composed, time_shared
+from veridical.oneshot.variable import candidates_at_rate, neighbours
+from veridical.quantize import CodebookEncoder, lloyd
+from veridical.transport import power_assign, weighted_points
 
 __all__ = ["SampleCodec", "design"]
 
 Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_ATOMS = 5_000
+_SETTLED = 100
 
 
-@dataclass(frozen=True)
-class SampleCodec(PartsCodec[Array, Whole, np.random.Generator]):
-    """A codec designed from samples.
-
-    Attributes:
-        calibration: ``mmse`` and ``transport_cost``, the same for every index.
-        outputs: ``M``, size of the index alphabet.
-        seeds: ``K``.
-        entropy_bits: ``H(Z|S)`` on the design samples, bits per sample.
-        tables: frequencies of the index for each seed symbol, for the entropy coder.
-        lower_cost: proven lower bound on ``W2^2`` between the design samples and the law of
-            ``X~``; ``calibration.transport_cost`` is the cost of the plan in use.
-    """
-
-    calibration: Calibration
-    outputs: int
-    seeds: int
-    entropy_bits: float
-    tables: FrequencyTables = field(repr=False)
-    lower_cost: float
-
-    @property
-    def rate_bits(self) -> float:
-        """``log2 M``: bits per sample of an index of fixed length."""
-        return math.log2(self.outputs)
-
-    def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
-        """Indices as an entropy-coded message with a checksum.
-
-        Raises:
-            InvalidSetting: an index outside the alphabet.
-        """
-        z = np.asarray(index)
-        return encode_symbols(z, random_symbols(seed, z.size, self.seeds), self.tables)
-
-    def from_bytes(self, data: bytes, count: int, *, seed: int = 0) -> Whole:
-        """The ``count`` indices of a message.
-
-        Raises:
-            DamagedFile: the message is truncated, altered, or holds another number of indices.
-        """
-        return decode_symbols(data, random_symbols(seed, count, self.seeds), self.tables)
-
-
+@typed_errors()
 def design(
     samples: ArrayLike,
     *,
@@ -118,10 +66,14 @@ def design(
             leaves room for (:mod:`veridical.oneshot.objective`).
         rng: source of all random choices of the design.
         weights: of the samples, shape ``(n,)``, equal if left out.
-        variable_length: entropy-constrained design; :meth:`SampleCodec.to_bytes` realises it.
+        variable_length: least price at entropy ``H(Z|S) <= rate_bits`` ([T] eq. 45), two codes sharing
+            the time where one alone would leave rate unspent; :meth:`SampleCodec.to_bytes` realises it.
         search_settings: effort of the joint search.
         plan_samples: samples for plans during the search, at least 2.
         progress: called with the number of descents done and to do.
+
+    Warns:
+        UserWarning: heavy tails, with figures, where the samples are many enough to tell.
 
     Raises:
         InvalidSetting: bad samples, weights or settings; fewer samples than codewords; too many
@@ -131,49 +83,86 @@ def design(
     x, a = weighted_points(samples, weights, name="samples")
     x, a = x[a > 0], a[a > 0]
     outputs = _outputs(rate_bits, seeds, variable_length=variable_length)
-    if plan_samples < 2:
+    Objective(perception)  # refuses a perception that is none, whether or not the search needs it
+    if not isinstance(rng, np.random.Generator):
+        raise InvalidSetting(f"rng is numpy's Generator, for example default_rng(7), not {rng!r}")
+    if not isinstance(plan_samples, int | np.integer) or plan_samples < 2:
         raise InvalidSetting(f"plan_samples is {plan_samples}; a plan needs 2 or more")
+    _warn_of_heavy_tails(x, a, outputs)
+    settings = Search() if search_settings is None else search_settings
     if variable_length:
-        outputs = min(outputs, a.size)
+        encoders = candidates_at_rate(
+            _subset(x, a, plan_samples, rng), rate_bits, min(outputs, a.size), seeds, perception,
+            rng=rng, settings=settings, progress=progress,
+        )  # fmt: skip
+        return _at_rate([composed(x, a, e, rng) for e in encoders], rate_bits, perception)
     book = lloyd(x, outputs, rng=rng, weights=a)
-    lagrangian = 0.0
-    if variable_length:
-        book, lagrangian = _at_entropy(x, a, book, rate_bits)
-    M = book.points.shape[0]
     same = CodebookEncoder(
         np.repeat(book.points[None], seeds, axis=0), np.repeat(book.offsets[None], seeds, axis=0)
     )
-    if seeds == 1 or M == 1 or book.mmse == 0.0:
-        return _composed(x, a, same, rng)
-    objective = Objective(perception, lagrangian)
-    settings = Search() if search_settings is None else search_settings
+    if seeds == 1 or book.mmse == 0.0 or len(book.points) == 1:
+        return composed(x, a, same, rng)
+    objective = Objective(perception)
     problem = _subset(x, a, plan_samples, rng)
     small = Problem(problem.plan_x, problem.plan_weights, problem.plan_x, problem.plan_weights)
     best, raw = search(
         small, book.points, seeds, objective, rng=rng, settings=settings, progress=progress
     )
     polished = descend(best.encoder, problem, objective, steps=settings.steps)
-    options = [_composed(x, a, e, rng) for e in (polished.encoder, raw.encoder)]
-    if variable_length:
-        options = [o for o in options if o.entropy_bits <= rate_bits]
-        # The same codebook for every seed always meets the rate.
-        options = options or [_composed(x, a, same, rng)]
     return min(
-        options,
-        key=lambda o: objective.value(
-            o.calibration.mmse, o.calibration.transport_cost, o.entropy_bits
-        ),
+        (composed(x, a, e, rng) for e in (polished.encoder, raw.encoder)),
+        key=lambda o: _price(o, perception),
     )
+
+
+def _price(codec: SampleCodec, perception: float | None) -> float:
+    """``d + ((sqrt C - sqrt P)+)^2``, or what stands for it without a perception."""
+    cost = codec.calibration
+    return Objective(perception).value(cost.mmse, cost.transport_cost, 0.0)
+
+
+def _at_rate(codecs: list[SampleCodec], rate_bits: float, perception: float | None) -> SampleCodec:
+    """The point of the lower hull at the rate, by time sharing between its neighbours."""
+    prices = [_price(c, perception) for c in codecs]
+    i, j = neighbours([c.entropy_bits for c in codecs], prices, rate_bits)
+    low, high = codecs[i], codecs[j]
+    if i == j or high.entropy_bits <= rate_bits:
+        return high
+    part = (rate_bits - low.entropy_bits) / (high.entropy_bits - low.entropy_bits)
+    turns = math.floor(TURNS * part)
+    return time_shared(low, high, turns) if turns else low
+
+
+def _warn_of_heavy_tails(x: Array, a: Array, outputs: int) -> None:
+    """Codebooks of one half on the other: where the mean error has not settled, prices mean little."""
+    half, M = x.shape[0] // 2, max(outputs, 4)
+    if half < _SETTLED * M:
+        return
+    order = np.random.default_rng(0).permutation(x.shape[0])
+    own = other = 0.0
+    for one, two in ((order[:half], order[half:]), (order[half:], order[:half])):
+        book = lloyd(x[one], M, rng=np.random.default_rng(0), weights=a[one], starts=1)
+        cells = power_assign(x[two], book.points, np.zeros(len(book.points)))
+        error = np.sum(np.square(x[two] - book.points[cells]), axis=1)
+        own += book.mmse / 2
+        other += float(a[two] @ error / np.sum(a[two])) / 2
+    if other > 1.5 * own > 0:
+        warnings.warn(
+            f"heavy tails: {M} codewords of half of the samples have error {own:.4g} on them and {other:.4g} "
+            "on the others, so that prices hold for these samples only; transform or clip the samples",
+            stacklevel=3,
+        )
 
 
 def _outputs(rate_bits: float, seeds: int, *, variable_length: bool) -> int:
     """``M``, after checking the rate and the number of seeds."""
-    if isinstance(rate_bits, bool) or not isinstance(rate_bits, int | float) or not rate_bits >= 0:
+    real = isinstance(rate_bits, Real)
+    if isinstance(rate_bits, bool) or not real or not rate_bits >= 0:
         raise InvalidSetting(f"rate_bits must be 0 or more, got {rate_bits!r}")
     if isinstance(seeds, bool) or not isinstance(seeds, int | np.integer) or seeds < 1:
         raise InvalidSetting(f"seeds must be a whole number of 1 or more, got {seeds!r}")
     bits = rate_bits + (1.0 if variable_length and rate_bits > 0 else 0.0)
-    M = round(2.0**bits) if bits <= 32 else _MOST_ATOMS + 1
+    M = round(2.0 ** float(bits)) if bits <= 32 else _MOST_ATOMS + 1
     if M * seeds > _MOST_ATOMS:
         raise InvalidSetting(
             f"{rate_bits} bits with {seeds} seeds take more than {_MOST_ATOMS} codewords; lower "
@@ -189,48 +178,3 @@ def _subset(x: Array, a: Array, count: int, rng: np.random.Generator) -> Problem
     equal = bool(np.all(a == a[0]))
     chosen = rng.choice(a.size, count, replace=not equal, p=None if equal else a)
     return Problem(x, a, x[chosen], np.full(count, 1.0 / count))
-
-
-def _at_entropy(x: Array, a: Array, start: Codebook, rate_bits: float) -> tuple[Codebook, float]:
-    """The entropy-constrained codebook of least error whose entropy is at most the rate."""
-    if start.entropy_bits <= rate_bits:
-        return start, 0.0
-    spread = float(a @ np.sum(np.square(x - a @ x), axis=1))
-    # At the upper end one codeword is best: a bit saves less than the whole variance.
-    low, high = 0.0, 4.0 * spread
-    best, best_lagrangian = lloyd(x, 1, rng=np.random.default_rng(0), weights=a), high
-    for _ in range(24):
-        middle = math.sqrt(low * high) if low > 0 else high / 16
-        book = entropy_constrained(x, start, middle, weights=a)
-        if book.entropy_bits <= rate_bits:
-            best = book if book.mmse <= best.mmse else best
-            best_lagrangian, high = middle, middle
-        else:
-            low = middle
-        if low > 0 and high / low < 1.001:
-            break
-    return best, best_lagrangian
-
-
-def _composed(
-    x: Array, a: Array, encoder: CodebookEncoder, rng: np.random.Generator
-) -> SampleCodec:
-    """Means, plan, price and tables of an encoder; cells without samples are closed."""
-    K, M, d = encoder.sites.shape
-    means, masses = seeded_means(x, a, encoder)
-    closed = CodebookEncoder(encoder.sites, np.where(masses > 0, encoder.offsets, np.inf))
-    used = masses.ravel() > 0
-    atoms, which = np.unique(means.reshape(K * M, d)[used], axis=0, return_inverse=True)
-    law = np.bincount(which.ravel(), masses.ravel()[used], atoms.shape[0]) / K
-    plan: Plan = plan_to_sites(x, atoms, rng=rng, masses=law, weights=a)
-    return SampleCodec(
-        encoder=closed,
-        estimator=CentroidEstimator(means),
-        generator=PlanGenerator.from_plan(plan, x, atoms),
-        calibration=Calibration(cell_error(x, a, means, masses), plan.cost),
-        outputs=M,
-        seeds=K,
-        entropy_bits=cell_entropy_bits(masses),
-        tables=FrequencyTables.from_law(masses),
-        lower_cost=plan.lower,
-    )

@@ -169,5 +169,5 @@ def _turned(
     copy.info = {k: v for k, v in kept.items() if k == "xmp"}
     copy.getexif()[_ORIENTATION] = orientation
     out = ImageOps.exif_transpose(copy)
-    kept.update(out.info)
+    kept.update({str(k): v for k, v in out.info.items()})
     return out

@@ -84,17 +84,25 @@ def read_bytes(source: Source) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
         data, name = bytes(source), "the given data"
     else:
+        if not isinstance(source, str | PathLike):
+            raise InvalidSetting(
+                f"a picture is given as a path or as bytes, not as {type(source).__name__}"
+            )
         path = Path(source)
         name = str(path)
         try:
+            if not (path.is_file() or path.is_dir()) and path.exists():
+                raise MissingFile(f"{name} is a pipe or a device; copy what it gives to a file")
             data = path.read_bytes()
         except IsADirectoryError as cause:
             raise MissingFile(
                 f"{name} is a folder; name the files in it, or use the command line's folder form"
             ) from cause
-        except OSError as cause:
+        except (OSError, ValueError) as cause:  # a name with a NUL byte is a ValueError
+            if isinstance(cause, MissingFile):
+                raise
             raise MissingFile(
-                f"cannot read {name}: {cause.strerror or cause}; check the path and its permissions"
+                f"cannot read {name}: {getattr(cause, 'strerror', None) or cause}; check the path and its permissions"
             ) from cause
     if not data:
         raise NotAnImage(f"{name} is empty (0 bytes); was the download or copy completed?")

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 from veridical.extras import require
-from veridical.random import random_symbols
+from veridical.random import random_choices
 from veridical.transport import power_assign, weighted_points
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
+
+_ONE_THREAD = 10_000_000
 
 
 def cell_entropy_bits(masses: Array) -> float:
@@ -68,10 +70,12 @@ class CodebookEncoder:
     Attributes:
         sites: ``e``, shape ``(K, M, d)``.
         offsets: ``o``, shape ``(K, M)``; infinite for a cell that is never used.
+        shares: how often each set is used, in whole proportions; equally if left out.
     """
 
     sites: Array = field(repr=False)
     offsets: Array = field(repr=False)
+    shares: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.sites.ndim != 3 or self.offsets.shape != self.sites.shape[:2]:
@@ -79,6 +83,12 @@ class CodebookEncoder:
                 f"sites (K, M, d) and offsets (K, M) do not fit: {self.sites.shape}, "
                 f"{self.offsets.shape}"
             )
+        if len(self.shares or self.sites) != len(self.sites):
+            raise InvalidSetting(f"{len(self.sites)} sets of sites with {len(self.shares)} shares")
+
+    def symbols(self, n: int, seed: int) -> Whole:
+        """Which set codes each of ``n`` samples, shape ``(n,)``."""
+        return random_choices(seed, n, self.shares or (1,) * len(self.sites))
 
     def encode(self, x: ArrayLike, seed: int) -> Whole:
         """Indices of samples ``(n, d)``, shape ``(n,)``; sample ``i`` uses seed symbol ``i``.
@@ -92,7 +102,7 @@ class CodebookEncoder:
             raise InvalidSetting(
                 f"samples have {points.shape[1]} coordinates, the codebook has {d}"
             )
-        symbols = random_symbols(seed, points.shape[0], K)
+        symbols = self.symbols(points.shape[0], seed)
         index = np.empty(points.shape[0], dtype=np.int64)
         for s in range(K):
             mine = np.flatnonzero(symbols == s)
@@ -136,11 +146,14 @@ def lloyd(
     if distinct.shape[0] <= outputs:
         return _settled(x, a, distinct)
     KMeans = require("sklearn.cluster").KMeans
+    from threadpoolctl import threadpool_limits
 
     means = KMeans(
         outputs, n_init=starts, tol=0.0, max_iter=1000, random_state=int(rng.integers(1 << 31))
     )
-    means.fit(x, sample_weight=a)
+    # On small tables threads only wait for one another: seven times the processor time on two busy cores.
+    with threadpool_limits(1 if x.size * outputs < _ONE_THREAD else None, user_api="openmp"):
+        means.fit(x, sample_weight=a)
     return _settled(x, a, np.asarray(means.cluster_centers_, dtype=np.float64))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.block.lattice import lattice_codec
+from veridical.block.trellis import trellis_codec
 from veridical.interpolate import Calibration, interpolate
 from veridical.limits import gaussian_distortion
 from veridical.quantize.lattice import (
@@ -100,6 +101,15 @@ def _lattice_entry(family: Family, name: str | None = None) -> Entry:
     )  # fmt: skip
 
 
+def _trellis_entry(states: int) -> Entry:
+    def make(R: float, Rc: float, samples: int, rng: np.random.Generator) -> BlockCode:
+        return trellis_codec(states, rate_bits=R, common_bits=Rc, samples=samples, rng=rng)
+
+    return Entry(f"trellis {states}", _TRELLIS_BLOCK, make)
+
+
+_TRELLIS_BLOCK = 100
+"""Trellis codes take streams of any length; the law of X- is tested on blocks of this many samples."""
 _FAMILIES = (hexagonal(), checkerboard(4), gosset(), barnes_wall16(), leech24())
 # Eight scalar quantizers to a block, so that codes over them reach parts of a bit of common randomness.
 CODES: tuple[Entry, ...] = (
@@ -112,6 +122,7 @@ CODES: tuple[Entry, ...] = (
         "group", GROUP_LENGTH, make_group, common_bits=group_common_bits,
         reaches=lambda R, Rc: R == 1.0 and not math.isinf(Rc),
     ),
+    *(_trellis_entry(states) for states in (8, 64, 256, 2048)),
 )  # fmt: skip
 
 _SHARES = np.array([0.0, 0.04, 0.15, 0.35, 0.65, 1.0])
@@ -129,9 +140,18 @@ class _Size:
 
 _ALL = tuple(entry.name for entry in CODES)
 _SIZES = {
-    "quick": _Size(((1.0, 0.0), (1.0, math.inf)), ("Z", "D4", "E8"), 16_000, 8_000),
+    "quick": _Size(((1.0, 0.0), (1.0, math.inf)), ("Z", "D4", "E8", "trellis 8"), 16_000, 8_000),
     "full": _Size(
-        ((1.0, 0.0), (1.0, 0.5), (1.0, 1.0), (1.0, math.inf), (3.0, math.inf)),
+        (
+            (1.0, 0.0),
+            (1.0, 0.5),
+            (1.0, 1.0),
+            (1.0, math.inf),
+            (2.0, 0.0),
+            (2.0, math.inf),
+            (3.0, 0.0),
+            (3.0, math.inf),
+        ),
         _ALL,
         240_000,
         120_000,

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from veridical.errors import InvalidSetting
 from veridical.measure import mean_with_error
-from veridical.oneshot.samples import design
+from veridical.oneshot.samples import SampleCodec, design
 
-__all__ = ["DesignJob", "design_row"]
+__all__ = ["DesignJob", "design_row", "designed"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,15 @@ class DesignJob:
 
 
 def design_row(job: DesignJob) -> dict[str, Any]:
+    """The row of :func:`designed` alone."""
+    return designed(job)[1]
+
+
+def designed(job: DesignJob) -> tuple[SampleCodec, dict[str, Any]]:
     """Design and measure.
 
     Returns:
-        ``mmse`` (``d``), ``transport_cost`` (``C``), ``predicted`` (``d + ((sqrt C - sqrt P)+)^2``,
+        The codec, and its row: ``mmse`` (``d``), ``transport_cost`` (``C``), ``predicted`` (``d + ((sqrt C - sqrt P)+)^2``,
         [T] eq. 42), ``measured`` with ``standard_error`` on the other half, and ``bits``: bytes of the
         real coder times 8, per sample.
 
@@ -70,7 +75,7 @@ def design_row(job: DesignJob) -> dict[str, Any]:
     x_hat = codec.decode(index, rng, perception=job.perception, seed=job.seed)
     D = mean_with_error(np.sum(np.square(other - x_hat), axis=1))
     price = codec.calibration
-    return {
+    return codec, {
         "rate_bits": job.rate_bits,
         "seeds": job.seeds,
         "perception": job.perception,

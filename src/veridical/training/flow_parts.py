@@ -1,4 +1,4 @@
-"""What the flows of everyday files and of the learned codec share in training.
+"""What the flows of conventional formats and of the learned codec share in training.
 
 In coordinates where the residual is nearly white (``photo.residual.whiten``), the flow goes from
 standard normal ``n`` to the residual ``r`` along straight lines; its network predicts the end ``r``

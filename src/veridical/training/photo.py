@@ -1,4 +1,4 @@
-"""Training of the networks for everyday photographs: estimator, flow, one round of reflow.
+"""Training of the networks for conventional formats: estimator, flow, one round of reflow.
 
 All stages work in units of the residual scale ``s`` (see ``photo.condition``):
 

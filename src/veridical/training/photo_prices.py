@@ -211,13 +211,14 @@ def _measure_one(
     x = np.asarray(picture)[cut].transpose(2, 0, 1) / 255
     height, width = y[cut].shape[:2]
     window = PixelWindow(y[cut], Box(top, top + height, left, left + width))
+    decoder = RestorationDecoder(model, condition)
+    estimate = decoder.estimate(window)
+    x_mmse = np.clip(estimate.x_mmse, 0, 1)
     cost, error = [], []
     for steps in _STEPS:
-        options = replace(model.options, steps=steps)
-        decoder = RestorationDecoder(replace(model, options=options), condition)
-        estimate = decoder.estimate(window)
-        x_mmse = np.clip(estimate.x_mmse, 0, 1)
-        x_real = np.clip(decoder.generate(estimate, NoiseField(seed)), 0, 1)
+        timed = replace(model, options=replace(model.options, steps=steps))
+        real = RestorationDecoder(timed, condition).generate(estimate, NoiseField(seed))
+        x_real = np.clip(real, 0, 1)
         cost.append(float(np.mean(np.square(x_real - x_mmse))))
         error.append(float(np.mean(np.square(x_real - x))))
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,7 +69,7 @@ def weighted_points(
     Raises:
         InvalidSetting: no points, a value that is not finite, or weights that are no law.
     """
-    points = np.asarray(values, dtype=np.float64)
+    points = _real_numbers(values, name)
     points = points[:, None] if points.ndim == 1 else points
     if points.ndim != 2 or 0 in points.shape:
         raise InvalidSetting(
@@ -79,12 +80,25 @@ def weighted_points(
     n = points.shape[0]
     if weights is None:
         return points, np.full(n, 1.0 / n)
-    law = np.asarray(weights, dtype=np.float64)
+    law = _real_numbers(weights, f"weights of the {name}")
     if law.shape != (n,) or not np.all(np.isfinite(law)) or np.any(law < 0) or not np.any(law > 0):
         raise InvalidSetting(
             f"weights of the {name} must be {n} finite numbers, none negative and one positive"
         )
     return points, law / np.sum(law)
+
+
+def _real_numbers(values: Any, name: str) -> Array:
+    """Any array, or torch tensor, of real numbers."""
+    try:
+        array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    except (TypeError, ValueError) as cause:
+        raise InvalidSetting(f"the {name} are no table of numbers: {cause}") from cause
+    if array.dtype.kind not in "biuf":
+        raise InvalidSetting(
+            f"the {name} are {array.dtype}, not real numbers; give complex numbers as two coordinates"
+        )
+    return array.astype(np.float64)
 
 
 def squared_distances(x: Array, y: Array) -> Array:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from PIL import Image, ImageCms
 from typer.testing import CliRunner
 
 import veridical
-from veridical.bitstream.container import read
+from veridical.bitstream.container import read, write
 from veridical.cli.main import app
 from veridical.errors import (
     BadWeights,
@@ -41,6 +42,7 @@ from veridical.photo.weights import write_weights
 from veridical.training.export import with_header
 
 LIMIT = 10**7
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def picture(width, height, mode="RGB", seed=0):
@@ -82,7 +84,7 @@ def test_decoding_in_windows_is_decoding_whole(model):
 
 def test_tiles_of_the_file_are_independent(model):
     # Oracle: a file in which the last tile is another picture's has the others' latents still.
-    from veridical.bitstream.container import Container, write
+    from veridical.bitstream.container import Container
 
     one, two = (
         read(coded(model, picture(150, 90, seed=k), 60.0, tile=64), max_pixels=LIMIT)
@@ -155,7 +157,7 @@ def test_damage_everywhere(model):
 
 def test_a_tile_that_lies_is_noticed_behind_a_right_checksum(model):
     # Oracle: the checksum of the latents, which stands in the tile's message.
-    from veridical.bitstream.container import Container, write
+    from veridical.bitstream.container import Container
 
     c = read(coded(model, picture(70, 40), 30.0, tile=64), max_pixels=LIMIT)
     for wrong in (
@@ -170,6 +172,63 @@ def test_a_tile_that_lies_is_noticed_behind_a_right_checksum(model):
             decoded(lying, model)
         out = decoded(lying, model, allow_partial=True)
         assert out.info["damaged_tiles"] == [(0, 0, 40, 64)]
+
+
+def rewritten(data, **changes):
+    """A file with other fields of its header, and all checksums of chunks right."""
+    c = read(data, max_pixels=LIMIT)
+    return write(dataclasses.replace(c, header=dataclasses.replace(c.header, **changes)))
+
+
+def test_tiles_are_bound_to_header_place_and_length(model):
+    # Oracle: an error for every change that leaves the checksums of the chunks right; files of version 1
+    # have no such bond and stay readable.
+    x = Image.new("RGB", (128, 64), "teal")
+    data = coded(model, x, 60.0, tile=64)
+    c = read(data, max_pixels=LIMIT)
+    for change in (
+        {"width": 127}, {"height": 63}, {"channels": 1}, {"quality": 6001}, {"realism": 5}, {"seed": 1},
+    ):  # fmt: skip
+        with pytest.raises(DamagedFile, match="other numbers"):
+            decoded(rewritten(data, **change), model)
+    first, second = c.tiles
+    for tiles in ((second, first), (first + bytes(4), second), (first, second[:-4] + bytes(4))):
+        with pytest.raises(DamagedFile):
+            decoded(write(dataclasses.replace(c, tiles=tiles)), model)
+    latents = decode_latents(c, model)[0]
+    old = (GOLDEN / "e8.vdc").read_bytes()
+    assert old[8] == 1
+    assert decoded(old, model).size == (150, 90)
+    swapped = dataclasses.replace(c, version=1, tiles=c.tiles)
+    with pytest.raises(DamagedFile):  # nor does a newer file pass for an old one
+        decode_latents(swapped, model)
+    assert latents.any()
+
+
+def test_a_tile_of_too_few_bytes_is_refused_before_its_work(model, monkeypatch):
+    # Oracle: the bits of the likeliest hyperlatents; real messages of flat pictures, the shortest there
+    # are, have more at every quality.
+    from veridical.photo.vdc import coding
+
+    for quality in (0.0, 35.0, 100.0):
+        data = coded(model, Image.new("RGB", (640, 640), "white"), quality, tile=1024)
+        assert decoded(data, model).size == (640, 640)
+    c = read(data, max_pixels=LIMIT)
+    monkeypatch.setattr(coding, "SymbolDecoder", None)  # which would fail
+    with pytest.raises(DamagedFile, match="cannot hold 40 x 40"):
+        decoded(write(dataclasses.replace(c, tiles=(bytes(24),))), model)
+
+
+def test_what_is_lost_is_not_decoded(model, monkeypatch):
+    # Oracle: no network is run for a picture without a tile, and the result is grey.
+    c = read(coded(model, picture(1024, 1024), 30.0), max_pixels=10**7)
+    data = bytearray(write(c))
+    for tile in c.tiles:
+        data[data.index(tile) + 8] ^= 1
+    monkeypatch.setattr(model_module.VdcModel, "network", None)
+    x = decoded(bytes(data), model, allow_partial=True, tile=512)
+    assert np.all(np.asarray(x) == 128)
+    assert len(x.info["damaged_tiles"]) == 4
 
 
 def test_another_model_is_refused(model, entropy):
@@ -465,6 +524,6 @@ def test_the_command_line(weights, tmp_path):
 
 def test_a_newer_version_is_told(model):
     data = bytearray(coded(model, picture(20, 20), 30.0))
-    data[8] = 2
+    data[8] = 3
     with pytest.raises(UnsupportedFormat, match="update"):
         decoded(bytes(data), model)

@@ -66,7 +66,7 @@ def psnr(a, b):
 
 def data_of(page):
     found = re.search(r"const DATA = (\{.*\});", page.read_text(encoding="utf-8"))
-    return json.loads(found.group(1).replace("<\\/", "</"))
+    return json.loads(found.group(1))
 
 
 def picture_of(url):
@@ -186,9 +186,9 @@ def test_every_option_of_decode_arrives(folder, lively, monkeypatch):
     seen = []
     whole = format_module.VdcFormat.open
 
-    def spy(self, data, options, notice):
+    def spy(self, data, options, notice, **more):
         seen.append(options)
-        return whole(self, data, options, notice)
+        return whole(self, data, options, notice, **more)
 
     monkeypatch.setattr(format_module.VdcFormat, "open", spy)
     run(

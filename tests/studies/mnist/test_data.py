@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile, VeridicalError
+from veridical.measure import sliced_w2_squared
 from veridical.studies.mnist import data as mnist
 from veridical.studies.mnist.data import (
     MNIST_FILES,
@@ -110,6 +111,18 @@ def test_the_real_files_are_the_real_files(data_dir):
     digits = load_mnist(find_mnist(data_dir))
     assert digits.train.shape == (60_000, 784)
     assert int(np.sum(digits.test_labels == 0)) == 980
+    # Shuffled, the digits to test are the same, and their halves follow one law: sliced W2 between them
+    # is below 4e-4 (two samples of one law: 1e-4), where the halves as they come are 28e-4 apart.
+    shuffled = digits.shuffled_test()
+    order = np.lexsort(shuffled.test.T), np.lexsort(digits.test.T)
+    assert np.array_equal(shuffled.test[order[0]], digits.test[order[1]])
+    assert int(np.sum(shuffled.test_labels == 0)) == 980
+    halves = [
+        sliced_w2_squared(x[:5000], x[5000:], 64, np.random.default_rng(0)).value
+        for x in (shuffled.test, digits.test)
+    ]
+    assert halves[0] < 4e-4
+    assert halves[1] > 20e-4
     assert mnist.MNIST_ADDRESS.startswith("https://")
 
 

@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from veridical.studies.mnist import constructive, pairs
 from veridical.studies.mnist.measurements import MEASURES
 from veridical.studies.mnist.pairs import coded_bits
 from veridical.studies.mnist.presets import GENERATORS
-from veridical.studies.records import load_record
+from veridical.studies.records import Record, load_record
 from veridical.studies.run import Run
 
 
@@ -64,6 +65,30 @@ def test_a_preset_of_mnist_without_files_says_so(tmp_path):
     run = Run(work=tmp_path / "work" / "bm6-cpu", preset="cpu", data=tmp_path)
     with pytest.raises(MissingFile, match="--preset quick"):
         pairs.bm6(run)
+
+
+def test_the_grid_shows_the_pairs_of_three_curves():
+    # Oracle: by hand. Rates 1 and 2 with pairs (lambda, P) = (0, 9), (1, 6), (2, 5) and (0, 7), (1, 3):
+    # Shannon's curve has lambda = 0; the least P of both rates is 5, halfway to 9 is 7. Each pair's
+    # reconstructions are filled with its number.
+    rows = [(1, 0, 9), (1, 1, 6), (1, 2, 5), (2, 0, 7), (2, 1, 3)]
+    table = np.zeros((5, len(pairs.COLUMNS)))
+    for k, name in enumerate(("rate_bits", "weight", pairs.PERCEPTION)):
+        table[:, pairs.COLUMNS.index(name)] = [row[k] for row in rows]
+    labels = np.arange(20)[::-1] % 10
+    test = (labels[:, None] / 10 * np.ones(4)).astype(np.float32)
+    outputs = [Record("pair", {}, {"reconstruction": np.full((20, 4), k)}) for k in range(5)]
+    used = SimpleNamespace(
+        digits=SimpleNamespace(test=test, test_labels=labels),
+        pairs=lambda kind: [(None, output) for output in outputs],
+    )
+    facts, grid = pairs.digit_grid(used, "squared", table)
+    assert facts["rates"] == [1, 2]
+    assert facts["weights"] == [[0, 0], [1, 0], [2, 0]]
+    assert facts["perception"] == [[9, 7], [6, 7], [5, 7]]
+    assert grid.shape == (4, 2, 10, 4)
+    assert np.array_equal(grid[0, 1, :, 0], np.round(np.arange(10) / 10 * 255))
+    assert grid[1:, :, 0, 0].tolist() == [[0, 3], [1, 3], [2, 3]]
 
 
 @pytest.mark.statistical

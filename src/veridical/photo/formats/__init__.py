@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from PIL import Image
 
-from veridical.errors import UnsupportedFormat
+from veridical.errors import InvalidSetting, UnsupportedFormat, typed_errors
 from veridical.photo.formats.avif import AVIF
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.formats.jpeg import JPEG
@@ -108,6 +108,8 @@ def format_named(name: str) -> Format:
     Raises:
         UnsupportedFormat: Unknown.
     """
+    if not isinstance(name, str):
+        raise InvalidSetting(f"a format is named by a text such as 'AVIF', got {name!r}")
     found = FORMATS.get(name.upper())
     return format_of_suffix(f".{name}") if found is None else found
 
@@ -131,6 +133,7 @@ def suffixes() -> tuple[str, ...]:
     return tuple(s for one in FORMATS.values() for s in one.suffixes)
 
 
+@typed_errors()
 def open_image(
     source: Source | CodedImage, options: DecodeOptions | None = None, notice: Notice = silent
 ) -> CodedImage:

@@ -1,7 +1,8 @@
 """One tile's latents as a message: hyperlatents, then four passes, then nothing else.
 
-The message is the CRC-32 of the decoded latents (4 bytes) and the words of the range coder. The
-checksum is of what the decoder must arrive at, so that a machine which computes otherwise, or
+The message is a checksum (4 bytes) and the words of the range coder. The checksum is a CRC-32 of the
+file's header, the number of the tile, the words, and the latents that the decoder must arrive at (in
+files of version 1 of the latents alone), so that a machine which computes otherwise, or
 weights that are not the encoder's, end in an error and never in a picture that pretends to be
 right. Only whole-number arithmetic decides what is read (see ``fixed`` and ``prior``).
 """
@@ -12,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,7 @@ Latents = NDArray[np.int16]
 Whole = NDArray[np.int64]
 
 _CHECK = struct.Struct("<I")
+_INDEX = struct.Struct("<I")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,22 @@ class EntropyModel:
                 f"{N_TABLES} tables of latents are needed, one for each offset and row"
             )
 
+    @cached_property
+    def _least(self) -> NDArray[np.float64]:
+        """Bits of the likeliest hyperlatents at one place, by anchor."""
+        tables, config = self.hyper_tables, self.prior.config
+        largest = np.maximum.reduceat(tables.frequencies, tables.starts[:-1])
+        return (20 - np.log2(largest)).reshape(config.anchors, config.hyper).sum(1)
+
+    def least_bits(self, key: TileKey) -> float:
+        """A number of bits below that of every message of a tile, so that a claim is checked before its work.
+
+        That of the likeliest hyperlatents, less 1 % and two words for the coder's own rounding.
+        """
+        rows, columns = hyper_shape(key.height, key.width)
+        bits = self._least[self.prior.config.hyper_row(key.quality)] * rows * columns
+        return 0.99 * float(bits) - 64
+
 
 @dataclass(frozen=True)
 class TileKey:
@@ -75,6 +94,7 @@ class TileKey:
         quantizer: Of the file.
         seed: Common randomness of the file.
         index: Number of the tile.
+        bound: Data of the header, which the checksum covers too; None in files of version 1.
     """
 
     height: int
@@ -83,6 +103,7 @@ class TileKey:
     quantizer: Quantizer
     seed: int = 0
     index: int = 0
+    bound: bytes | None = None
 
     def shared(self, k: int) -> CommonRandomness:
         """Common randomness of pass ``k``."""
@@ -142,7 +163,8 @@ def encode_tile(
         )
 
     latents = _walk(model, z, key, code)
-    return _CHECK.pack(_checksum(latents)) + encoder.words(), latents
+    words = encoder.words()
+    return _CHECK.pack(_checksum(latents, words, key)) + words, latents
 
 
 def decode_tile(model: EntropyModel, data: bytes, key: TileKey) -> Latents:
@@ -153,7 +175,12 @@ def decode_tile(model: EntropyModel, data: bytes, key: TileKey) -> Latents:
     """
     if len(data) < _CHECK.size:
         raise DamagedFile(f"a tile of {len(data)} bytes holds no message; fetch the file again")
-    decoder = SymbolDecoder(data[_CHECK.size :])
+    words = data[_CHECK.size :]
+    if 8 * len(words) < model.least_bits(key):
+        raise DamagedFile(
+            f"a tile of {len(data)} bytes cannot hold {key.height} x {key.width} latents; fetch the file again"
+        )
+    decoder = SymbolDecoder(words)
     hyper = model.prior.config.hyper
     z = decoder.take(_hyper_tables(model, key), model.hyper_tables)
     z = z.reshape(hyper, *hyper_shape(key.height, key.width))
@@ -168,7 +195,7 @@ def decode_tile(model: EntropyModel, data: bytes, key: TileKey) -> Latents:
     _check_range(z)
     latents = _walk(model, z, key, code)
     (check,) = _CHECK.unpack_from(data)
-    if _checksum(latents) != check:
+    if _checksum(latents, words, key) != check:
         raise DamagedFile(
             "a tile decodes to other numbers than its encoder had: the file was altered, or this "
             "machine's arithmetic is not exact; fetch the file again, or decode it elsewhere"
@@ -181,5 +208,8 @@ def _check_range(z: Whole) -> None:
         raise DamagedFile("a hyperlatent outside the range of the format; fetch the file again")
 
 
-def _checksum(latents: Latents) -> int:
-    return zlib.crc32(latents.astype("<i2").tobytes())
+def _checksum(latents: Latents, words: bytes, key: TileKey) -> int:
+    before = 0
+    if key.bound is not None:
+        before = zlib.crc32(words, zlib.crc32(key.bound + _INDEX.pack(key.index)))
+    return zlib.crc32(latents.astype("<i2").tobytes(), before)

@@ -36,12 +36,14 @@ class LatentWindow:
         box: Place of the window; top and left are multiples of 16.
         quality: 0 to 10,000.
         quantizer: Its number.
+        lost: Whether no tile that the window touches is whole; it is grey then.
     """
 
     latents: NDArray[np.int16] = field(repr=False)
     box: Box
     quality: int
     quantizer: int = 0
+    lost: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,8 @@ class VdcDecoder:
     def estimate(self, index: LatentWindow, seed: int = 0) -> Estimate[np.ndarray]:
         """``E[X | file]`` of a window; dither is part of the latents already."""
         del seed
+        if index.lost:
+            return Estimate(np.full((3, index.box.height, index.box.width), 0.5, np.float32))
         _, inverse = self.model.gains(index.quality)
         y = index.latents.astype(np.float32) * (inverse / np.float32(MEAN_UNIT))
         quality = np.full(1, index.quality, np.float32)
@@ -70,6 +74,8 @@ class VdcDecoder:
 
     def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
         """A sample near ``x_mmse``: the end of a rectified flow that starts at noise."""
+        if estimate.state is None:
+            return estimate.x_mmse
         box, state = estimate.state
         size, scale = self.model.network("spread")(side=state["side"], quality=state["quality"])
         network = self.model.network("generator")

@@ -117,11 +117,12 @@ class VdcEncoder:
     def _tiles(self, picture: LatentPicture, header: Header) -> Iterator[bytes]:
         quantizer = quantizer_named(self.options.quantizer)
         gain, _ = self.model.gains(header.quality)
+        bound = header.pack()
         for index in range(header.rows * header.columns):
             top, left, height, width = header.window(index)
             y = picture.latents[:, *_places(Box(top, top + height, left, left + width))] * gain
             _, rows, columns = y.shape
-            key = TileKey(rows, columns, header.quality, quantizer, header.seed, index)
+            key = TileKey(rows, columns, header.quality, quantizer, header.seed, index, bound)
             yield encode_tile(self.model.entropy, y, self.hyperlatents(y), key)[0]
 
     def hyperlatents(self, y: Array32) -> NDArray[np.int64]:

@@ -51,7 +51,7 @@ def decode_latents(
         top, left, height, width = header.window(index)
         r, c = top // STRIDE, left // STRIDE
         h, w = -(-height // STRIDE), -(-width // STRIDE)
-        key = TileKey(h, w, header.quality, quantizer, header.seed, index)
+        key = TileKey(h, w, header.quality, quantizer, header.seed, index, container.bound)
         try:
             if data is None:
                 raise DamagedFile(f"tile {index} is missing; fetch the file again")
@@ -143,12 +143,19 @@ class VdcImage:
         Raises:
             DamagedFile: A tile is damaged, unless the options allow it.
         """
+        latents, damaged = self._latents
         rows = slice(box.top // STRIDE, -(-box.bottom // STRIDE))
         columns = slice(box.left // STRIDE, -(-box.right // STRIDE))
-        header = self.container.header
-        return LatentWindow(
-            self._latents[0][:, rows, columns], box, header.quality, header.quantizer
-        )
+        header, lost = self.container.header, False
+        if damaged:
+            whole = np.ones((header.rows, header.columns), dtype=bool)
+            for top, left, _, _ in damaged:
+                whole[top // header.tile, left // header.tile] = False
+            side = header.tile
+            lost = not whole[
+                box.top // side : -(-box.bottom // side), box.left // side : -(-box.right // side)
+            ].any()
+        return LatentWindow(latents[:, rows, columns], box, header.quality, header.quantizer, lost)
 
     def price(self) -> Calibration | None:
         """Of the quality and quantizer; None if it was not measured."""

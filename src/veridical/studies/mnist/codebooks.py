@@ -8,6 +8,7 @@ training digit: with one codebook one of the same cell ([T] Prop. 2), with more 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from veridical.measure import mean_with_error
 from veridical.oneshot.joint import Search
 from veridical.oneshot.samples import design
 from veridical.quantize import CodebookEncoder, conditional_means, lloyd
-from veridical.studies.mnist.measurements import MEASURES, Measurements
+from veridical.studies.mnist.measurements import COSTLY_REALISM, MEASURES, Measurements
 from veridical.studies.mnist.presets import Budget
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.transport import plan_to_sites, power_assign
@@ -56,9 +57,10 @@ def codebooks(used: Measurements, realism: tuple[float, ...]) -> tuple[Array, Ar
         Rows of ``CODEBOOK_COLUMNS``; and ``(codes, realism, MEASURES, 2)``, value and standard error.
     """
     path = used.folder / "measured" / "codebook-curves.npz"
+    settings = {"realism": list(realism), "measures": list(MEASURES)}
     if path.is_file():
         kept = load_record(path)
-        if kept.facts["realism"] == list(realism):
+        if kept.facts == settings:
             return kept.arrays["table"], kept.arrays["curves"]
     x = used.digits.train.astype(np.float64)
     centre = x.mean(axis=0)
@@ -72,7 +74,7 @@ def codebooks(used: Measurements, realism: tuple[float, ...]) -> tuple[Array, Ar
     table, curves = (np.array(parts) for parts in zip(*found, strict=True))
     make_folder(path.parent)
     arrays = {"table": table, "curves": curves}
-    save_record(Record("codebook-curves", {"realism": list(realism)}, arrays), path.parent)
+    save_record(Record("codebook-curves", settings, arrays), path.parent)
     return table, curves
 
 
@@ -107,12 +109,19 @@ def _measured(
     for a, b in ((y, x_mmse), (x_mmse, x_real), (y, x_real)):
         value = mean_with_error(np.sum(np.square(a - b), axis=1))
         row += [value.value, value.standard_error]
-    half = len(used.coded)
+    half, learnt = len(used.coded), used.budget.convergence.digits
+    train_mmse = estimator.estimate(encoder.encode(coordinates[:learnt], seed=_SEED), _SEED)
+    train_real = generator.generate(train_mmse, np.random.default_rng(_SEED))
     curve = np.full((len(realism), len(MEASURES), 2), np.nan)
     for k, a in enumerate(realism):
         x_hat = interpolate(x_mmse[:half], x_real[:half], a)
         found = used.measured(
-            f"codebook-{bits:.4g}-{seeds}-{a:g}", lambda x_hat=x_hat: x_hat, exact=False
+            f"codebook-{bits:.4g}-{seeds}-{a:g}",
+            lambda x_hat=x_hat: x_hat,
+            partial(interpolate, train_mmse, train_real, a)
+            if seeds == 1 and a in COSTLY_REALISM
+            else None,
+            exact=False,
         )
         curve[k] = [found.get(name, (np.nan, np.nan)) for name in MEASURES]
     return row, curve

@@ -15,6 +15,11 @@ from veridical.studies.style import PALETTE, figure, grid, save_figure, shades
 __all__ = ["draw_bm6", "draw_bm7", "draw_bm8", "draw_bm9", "draw_bm10", "draw_constructive"]
 
 _LEVELS = 5
+_GRID_DIGITS = 5
+_PERCEPTION = {
+    "w1": "$W_1$ by a critic trained to convergence, on test digits",
+    "critic": "the critic's $W_1$ on test digits",
+}
 _COLUMNS = 3
 _TICKS = tuple(m * 10.0**k for k in range(-4, 5) for m in (1, 2, 5))
 
@@ -62,21 +67,43 @@ def _scatter(axes: Any, c: dict[str, NDArray[np.float64]], x: str, y: str) -> No
         )  # fmt: skip
 
 
+def _perception(record: Record) -> str:
+    """The column of perception; records made before there was ``w1`` have the loss of the own critic."""
+    return "w1" if "w1" in record.facts["columns"] else "critic"
+
+
+def _grid_sheet(axes: Any, record: Record, name: str = "grid") -> None:
+    """Shannon's curve and two of equal perception side by side, a row for each rate, the highest first."""
+    facts, grid = record.facts[name], record.arrays[name][:, :, :_GRID_DIGITS]
+    curves, rates = len(facts["curves"]), len(facts["rates"])
+    blocks = np.concatenate([grid[1:, ::-1], grid[:1, :1].repeat(curves, axis=0)], axis=1)
+    sheet = blocks.transpose(1, 0, 2, 3).reshape(rates + 1, curves * _GRID_DIGITS, -1)
+    names = [f"{rate:.3g} bits" for rate in facts["rates"][::-1]]
+    _digit_sheet(axes, sheet, [*names, "original"], record.facts["side"])
+    width = _GRID_DIGITS * (record.facts["side"] + 2)
+    for k, curve in enumerate(facts["curves"]):
+        axes.text((k + 0.5) * width, -2, curve, ha="center", va="bottom", fontsize=7)
+        axes.axvline(k * width - 0.5, color="white", lw=3 if k else 0)
+
+
 def _scatter_and_digits(record: Record, folder: Path, y: str, label: str, title: str) -> list[Path]:
-    c = _columns(record)
+    c, x = _columns(record), _perception(record)
     with figure(2, width=4.6, height=3.8) as (drawn, (left, right)):
-        _scatter(left, c, "critic", y)
-        left.set(xlabel="perception: the critic's $W_1$ on test digits", ylabel=label, title=title)
+        _scatter(left, c, x, y)
+        left.set(xlabel=f"perception: {_PERCEPTION[x]}", ylabel=label, title=title)
         left.legend(ncols=2, fontsize=7)
-        _digit_sheet(
-            right, record.arrays["thumbnails"], record.facts["shown"], record.facts["side"]
-        )
-        right.set_title(_note(record), fontsize=7)
+        if "grid" in record.arrays:
+            _grid_sheet(right, record)
+        else:
+            _digit_sheet(
+                right, record.arrays["thumbnails"], record.facts["shown"], record.facts["side"]
+            )
+        drawn.suptitle(_note(record), fontsize=7)
         return save_figure(drawn, folder, record.study)
 
 
 def draw_bm6(record: Record, folder: Path) -> list[Path]:
-    """Scatter of perception and distortion, a line per rate, and digits of nine pairs."""
+    """Scatter of perception and distortion, a line per rate, and digits along three curves."""
     return _scatter_and_digits(
         record, folder, "squared", "distortion $D$ (squared error per digit)",
         "Pairs trained with $|x-\\hat x|^2 + \\lambda W_1$",
@@ -113,7 +140,7 @@ def draw_bm7(record: Record, folder: Path) -> list[Path]:
         for rate, row, colour in zip(rates, surface, shades(len(rates)), strict=True):
             right.plot(P, row, color=colour, label=f"{rate:.3g} bits")
             own = c["rate_bits"] == rate
-            right.plot(c["critic"][own], c["squared"][own], "o", ms=3, color=colour)
+            right.plot(c[_perception(record)][own], c["squared"][own], "o", ms=3, color=colour)
         right.set(xlabel="perception $P$", ylabel="distortion $D$", title="(c) at fixed rate")
         for axes in (left, middle, right):
             axes.legend(fontsize=6.5)
@@ -123,6 +150,15 @@ def draw_bm7(record: Record, folder: Path) -> list[Path]:
 
 def draw_bm9(record: Record, folder: Path) -> list[Path]:
     """Digits of pairs of both kinds."""
+    if "grid" in record.arrays:
+        with figure(2, width=4.6, height=3.8) as (drawn, panels):
+            for axes, name, kind in zip(
+                panels, ("squared_grid", "grid"), ("squared error", "deep features"), strict=True
+            ):
+                _grid_sheet(axes, record, name)
+                axes.set_title(f"trained with {kind}", fontsize=8, pad=14)
+            drawn.suptitle(_note(record), fontsize=7)
+            return save_figure(drawn, folder, "bm9")
     rows = len(record.facts["shown"])
     with figure(width=6.0, height=0.6 + 0.36 * rows) as (drawn, (axes,)):
         _digit_sheet(axes, record.arrays["thumbnails"], record.facts["shown"], record.facts["side"])

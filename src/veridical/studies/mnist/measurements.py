@@ -19,6 +19,7 @@ from veridical.measure import (
     Measured,
     exact_w2_squared,
     frechet_with_error,
+    kernel_distance,
     mean_with_error,
     sliced_w2_squared,
 )
@@ -31,13 +32,17 @@ from veridical.studies.run import Run
 if TYPE_CHECKING:
     from veridical.studies.mnist.training.classifier import DigitClassifier
 
-__all__ = ["MEASURES", "PRESETS", "Measurements", "measurements", "spending"]
+__all__ = ["COSTLY_REALISM", "MEASURES", "PRESETS", "Measurements", "measurements", "spending"]
 
 Array = NDArray[np.float64]
 
 PRESETS = tuple(BUDGETS)
-MEASURES = ("squared", "deep", "frechet", "sliced", "exact")
-"""Squared error, deep-feature distortion; Frechet, sliced W2 and exact W2 between halves."""
+MEASURES = ("squared", "deep", "frechet", "sliced", "exact", "kid", "w1")
+"""Squared error, deep-feature distortion; Frechet distance on the classifier's features, sliced W2, exact
+W2, kernel distance on the features; ``W1`` by a critic trained to convergence."""
+
+COSTLY_REALISM = (0.0, 0.4, 0.5, 0.8, 1.0)
+"""Where along a knob the measures that take a minute are taken: exact W2 and ``w1``."""
 
 _TRANSPORT = {"quick": 200, "cpu": 2000, "paper": 5000}
 _GROUPS = 10
@@ -85,10 +90,10 @@ class Measurements:
         for code in self.budget.codes:
             if (folder / f"{code.name}.npz").is_file():
                 record = load_record(folder / f"{code.name}.npz")
-                drawn = {
-                    g: load_record(folder / f"{code.name}-{g}.npz").arrays["pictures"]
-                    for g in GENERATORS
-                }
+                drawn = {}
+                for g in GENERATORS:
+                    pictures = load_record(folder / f"{code.name}-{g}.npz").arrays
+                    drawn |= {g: pictures["pictures"], f"train_{g}": pictures["train_pictures"]}
                 found.append(Record(record.study, record.facts, {**record.arrays, **drawn}))
         return found
 
@@ -105,33 +110,58 @@ class Measurements:
         return deep_errors(self.classifier, self.facts["alpha"], first, second)
 
     def measured(
-        self, name: str, pictures: Callable[[], Array], *, exact: bool = True
+        self,
+        name: str,
+        pictures: Callable[[], Array],
+        learnt: Callable[[], Array] | None = None,
+        *,
+        exact: bool = True,
     ) -> dict[str, tuple[float, float]]:
         """All ``MEASURES`` of reconstructions of the coded digits, as (value, standard error).
 
-        The three distances compare them with the other half of the test digits, so that no digit
+        The distances on samples compare them with the other half of the test digits, so that no digit
         meets its own reconstruction.
 
         Args:
             name: what they are kept under in ``measured``.
             pictures: makes the reconstructions of ``coded``; called if nothing is kept.
+            learnt: makes reconstructions of training digits, from which a critic learns; without
+                them ``w1`` is not measured.
             exact: measure exact W2 too, which takes a minute for 5,000 digits.
         """
-        path = self.folder / "measured" / f"{name}.npz"
-        facts: dict[str, Any] = dict(load_record(path).facts) if path.is_file() else {}
-        wanted = [m for m in MEASURES if (exact or m != "exact") and m not in facts]
+        facts = self.kept(name)
+        possible = {"exact": exact, "w1": learnt is not None}
+        wanted = [m for m in MEASURES if possible.get(m, True) and m not in facts]
         if wanted:
             x_hat = pictures()
             for measure in wanted:
+                if measure == "w1" and learnt is not None:
+                    facts |= self._critic(x_hat, learnt())
+                    continue
                 value = self._measure(measure, x_hat)
                 facts[measure] = (value.value, value.standard_error)
-            make_folder(path.parent)
-            save_record(Record(name, facts, {}), path.parent)
-        return {m: (float(v), float(s)) for m, (v, s) in facts.items()}
+            make_folder(self.folder / "measured")
+            save_record(Record(name, facts, {}), self.folder / "measured")
+        return {m: (float(facts[m][0]), float(facts[m][1])) for m in MEASURES if m in facts}
+
+    def kept(self, name: str) -> dict[str, Any]:
+        """What was measured: values with their errors, steps of the critic, whether it converged."""
+        path = self.folder / "measured" / f"{name}.npz"
+        return dict(load_record(path).facts) if path.is_file() else {}
 
     def floor(self) -> dict[str, tuple[float, float]]:
         """The distances between the two halves of the test digits themselves."""
         return self.measured("floor", lambda: self.coded)
+
+    def _critic(self, x_hat: Array, learnt: Array) -> dict[str, Any]:
+        """``w1``, the steps of its critic, and whether it converged."""
+        from veridical.studies.mnist.training.convergence import critic_distance
+
+        found = critic_distance((self.digits.train, learnt), (self.coded, x_hat), self.budget)
+        return {
+            "w1": (found.value, found.standard_error),
+            "critic_steps": found.steps, "converged": found.converged,
+        }  # fmt: skip
 
     def _measure(self, measure: str, x_hat: Array) -> Measured:
         x, half = self.coded, len(self.coded)
@@ -140,6 +170,8 @@ class Measurements:
         if measure == "deep":
             return mean_with_error(self.deep(x, x_hat))
         first, second = x_hat, self.test[half : 2 * half]
+        if measure == "kid":
+            return kernel_distance(self.features(first), self.features(second))
         if measure == "sliced":
             return sliced_w2_squared(
                 first, second, _DIRECTIONS[self.budget.name], np.random.default_rng(17)

@@ -1,12 +1,12 @@
 """[BM] Figs 6 to 10: encoder-decoder pairs on digits, as records.
 
-Each record holds a table of the pairs with distortion, five measures with their standard errors and
-the bits that the coder takes, and small pictures of a few test digits.
+Each record holds a table of the pairs with distortion, measures of perception with their standard errors
+and the bits that the coder takes, and small pictures of ten test digits. Perception is ``W1`` by a critic that was trained to
+convergence; the column ``critic`` is the loss of the critic of the adversarial training itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,18 @@ from veridical.studies.mnist.table import PairRow
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-__all__ = ["COLUMNS", "bm6", "bm7", "bm8", "bm9", "bm10", "coded_bits", "pair_table"]
+__all__ = [
+    "COLUMNS",
+    "PERCEPTION",
+    "bm6",
+    "bm7",
+    "bm8",
+    "bm9",
+    "bm10",
+    "coded_bits",
+    "digit_grid",
+    "pair_table",
+]
 
 Array = NDArray[np.float64]
 
@@ -27,13 +38,18 @@ COLUMNS = (
     "dim", "levels", "weight", "rate_bits", "coded_bits", "seconds", "critic", "critic_error",
     *(name for m in MEASURES for name in (m, f"{m}_error")),
 )  # fmt: skip
+PERCEPTION = "w1"
+"""The column that stands for perception."""
+
 _SHOWN = 10
 _MAX_JOINT = 4096
 
 
 def _row(used: Measurements, row: PairRow, output: Record) -> list[float]:
-    x_hat = output.arrays["reconstruction"][: len(used.coded)]
-    found = used.measured(row.name, lambda: x_hat.astype(np.float64) / 255)
+    found = used.measured(
+        row.name, lambda: output.arrays["reconstruction"].astype(np.float64) / 255,
+        lambda: output.arrays["train_reconstruction"].astype(np.float64) / 255,
+    )  # fmt: skip
     critic = mean_with_error(output.arrays["critic"])
     bits = coded_bits(output.arrays["train_index"], output.arrays["index"], row.levels)
     return [
@@ -46,69 +62,89 @@ def pair_table(used: Measurements, kind: str) -> tuple[Array, dict[str, Any]]:
     """Rows of ``COLUMNS`` for the trained pairs, and what is missing of the preset's."""
     trained = used.pairs(kind)
     table = np.array([_row(used, row, output) for row, output in trained])
+    kept = [used.kept(row.name) for row, _ in trained]
     planned = used.budget.rows if kind == "squared" else used.budget.deep_rows
     there = {row.name for row, _ in trained}
     facts = {
         "trained": len(trained), "missing": [r.name for r in planned if r.name not in there],
         "pair_epochs": len(trained) * used.budget.epochs[1]
         + len({(r.dim, r.levels) for r, _ in trained}) * used.budget.epochs[0],
+        "total_critic_steps": sum(int(output.facts["steps"]) for _, output in trained),
+        "convergence_steps": sum(k.get("critic_steps", 0) for k in kept),
+        "not_converged": [
+            row.name for (row, _), k in zip(trained, kept, strict=True) if not k.get("converged")
+        ],
         "devices": sorted({str(o.facts["device"]) for _, o in trained}),
     }  # fmt: skip
     return table.reshape(-1, len(COLUMNS)), facts
 
 
-def shown(used: Measurements) -> NDArray[np.int64]:
-    """The first test digit of each class."""
-    return np.array([int(np.argmax(used.digits.test_labels == k)) for k in range(_SHOWN)])
+def digit_grid(
+    used: Measurements, kind: str, table: Array
+) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """Reconstructions along Shannon's curve and along two curves of equal perception ([BM] Fig. 6).
 
+    Shannon's curve has the pair at ``lambda = 0`` of every rate. Perception is equal at the least
+    ``P`` that every rate reaches, and halfway from there to Shannon's curve at the lowest rate; each rate
+    shows the pair that is nearest to it.
 
-def _thumbnails(used: Measurements, chosen: Sequence[tuple[PairRow, Record]]) -> dict[str, Any]:
-    """Bytes ``(rows, 10, p)`` of some pairs, the originals first, and their names."""
-    pick = shown(used)
+    Args:
+        used: digits and outputs.
+        kind: ``squared`` or ``deep``.
+        table: of the trained pairs, rows of ``COLUMNS``.
+
+    Returns:
+        Names of the curves, rates, and lambda and perception of each pair ``(curves, rates)``; bytes
+        ``(1 + curves, rates, 10, p)``, of which the first holds the originals.
+    """
+    column = {name: table[:, k] for k, name in enumerate(COLUMNS)}
+    rates, P = np.unique(column["rate_bits"]), column[PERCEPTION]
+    at = [np.flatnonzero(column["rate_bits"] == rate) for rate in rates]
+    shannon = [own[np.argmin(column["weight"][own])] for own in at]
+    least = max(float(np.min(P[own])) for own in at)
+    levels = ((least + float(P[shannon[0]])) / 2, least)
+    chosen = np.array(
+        [shannon, *([own[np.argmin(np.abs(P[own] - level))] for own in at] for level in levels)]
+    )
+    facts = {
+        "curves": ["Shannon's curve", *(f"$P \\approx {level:.3g}$" for level in levels)],
+        "rates": rates.tolist(), "weights": column["weight"][chosen].tolist(),
+        "perception": P[chosen].tolist(),
+    }  # fmt: skip
+    pick = np.array([int(np.argmax(used.digits.test_labels == k)) for k in range(_SHOWN)])
     originals = np.round(used.digits.test[pick] * 255).astype(np.uint8)
-    rows = [originals, *(output.arrays["reconstruction"][pick] for _, output in chosen)]
-    return {"thumbnails": np.stack(rows)}
+    outputs = [output.arrays["reconstruction"] for _, output in used.pairs(kind)]
+    grid = [[outputs[k][pick] for k in curve] for curve in chosen]
+    return facts, np.stack([np.broadcast_to(originals, np.shape(grid[0])), *map(np.stack, grid)])
 
 
 def _record(run: Run, name: str, kind: str, *, train: bool = True) -> tuple[Record, Measurements]:
     used = measurements(run, ("pairs" if kind == "squared" else "deep",), train=train)
     table, facts = pair_table(used, kind)
-    names = ["original"]
-    chosen = _ends(used.pairs(kind))
-    names += [f"{r.rate_bits:.3g} bits, $\\lambda = {r.weight:g}$" for r, _ in chosen]
-    facts |= spending(used) | {"columns": list(COLUMNS), "shown": names, "side": used.digits.side}
-    arrays: dict[str, Any] = {"table": table, **_thumbnails(used, chosen)}
-    arrays["floor"] = np.array([used.floor()[m] for m in MEASURES])
+    facts |= spending(used) | {"columns": list(COLUMNS), "side": used.digits.side}
+    facts["grid"], grid = digit_grid(used, kind, table)
+    arrays: dict[str, Any] = {"table": table, "grid": grid}
+    arrays["floor"] = np.array([used.floor().get(m, (np.nan, np.nan)) for m in MEASURES])
     return Record(name, facts, arrays), used
 
 
-def _ends(pairs: Sequence[tuple[PairRow, Record]]) -> list[tuple[PairRow, Record]]:
-    """Least, middle and greatest lambda of the lowest, a middle and the highest rate."""
-    rates = sorted({row.rate_bits for row, _ in pairs})
-    out = []
-    for rate in dict.fromkeys((rates[0], rates[len(rates) // 2], rates[-1])):
-        own = sorted((p for p in pairs if p[0].rate_bits == rate), key=lambda p: p[0].weight)
-        out += [own[k] for k in dict.fromkeys((0, len(own) // 2, len(own) - 1))]
-    return out
-
-
 def bm6(run: Run, *, train: bool = True) -> Record:
-    """[BM] Fig. 6: perception (the critic's loss) and distortion of all pairs, and their digits."""
+    """[BM] Fig. 6: perception and distortion of all pairs, and their digits along three curves."""
     return _record(run, "bm6", "squared", train=train)[0]
 
 
 def bm7(run: Run, *, train: bool = True) -> Record:
     """[BM] Fig. 7: cuts of the measured surface at fixed perception (a), distortion (b), rate (c)."""
     record, _ = _record(run, "bm7", "squared", train=train)
-    arrays = {k: v for k, v in record.arrays.items() if k != "thumbnails"}
+    arrays = {k: v for k, v in record.arrays.items() if k != "grid"}
     table = record.arrays["table"]
     column = {name: table[:, k] for k, name in enumerate(COLUMNS)}
     rates = np.unique(column["rate_bits"])
-    P = np.linspace(0.0, float(np.max(column["critic"])), 60)
+    P = np.linspace(0.0, float(np.max(column[PERCEPTION])), 60)
     surface = np.full((len(rates), len(P)), np.nan)
     for k, rate in enumerate(rates):
         own = column["rate_bits"] == rate
-        surface[k] = least_distortion(column["critic"][own], column["squared"][own], P)
+        surface[k] = least_distortion(column[PERCEPTION][own], column["squared"][own], P)
     return Record("bm7", record.facts, {**arrays, "rates": rates, "P": P, "surface": surface})
 
 
@@ -142,20 +178,13 @@ def bm8(run: Run, *, train: bool = True) -> Record:
 
 
 def bm9(run: Run, *, train: bool = True) -> Record:
-    """[BM] Fig. 9: digits of pairs with squared and with deep-feature distortion side by side."""
+    """[BM] Fig. 9: digits of pairs with deep-feature and with squared-error distortion side by side."""
     record, used = _record(run, "bm9", "deep", train=train)
     if train:
         measurements(run, ("pairs",))
-    deep = used.pairs("deep")
-    squared = {(r.dim, r.levels, r.weight): (r, o) for r, o in used.pairs("squared")}
-    chosen, names = [], ["original"]
-    for row, output in _ends(deep):
-        for label, pair in (("deep", (row, output)), ("squared", squared.get((row.dim, row.levels, row.weight)))):  # fmt: skip
-            if pair is not None:
-                chosen.append(pair)
-                names.append(f"{row.rate_bits:.3g} bits, $\\lambda = {row.weight:g}$, {label}")
-    arrays = {**record.arrays, **_thumbnails(used, chosen)}
-    return Record("bm9", {**record.facts, "shown": names}, arrays)
+    facts, grid = digit_grid(used, "squared", pair_table(used, "squared")[0])
+    arrays = {**record.arrays, "squared_grid": grid}
+    return Record("bm9", {**record.facts, "squared_grid": facts}, arrays)
 
 
 def bm10(run: Run, *, train: bool = True) -> Record:

@@ -13,7 +13,15 @@ from veridical.errors import InvalidSetting
 from veridical.studies.mnist.data import Digits, find_mnist, load_mnist, small_digits
 from veridical.studies.mnist.table import TABLE, Code, PairRow, rows_of
 
-__all__ = ["BUDGETS", "GENERATORS", "Budget", "FlowBudget", "PairShape", "budget_named"]
+__all__ = [
+    "BUDGETS",
+    "GENERATORS",
+    "Budget",
+    "Convergence",
+    "FlowBudget",
+    "PairShape",
+    "budget_named",
+]
 
 GENERATORS = ("flow", "reflow")
 """Of the constructive route: the flow as first trained, and after a round of reflow."""
@@ -74,6 +82,23 @@ class FlowBudget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Convergence:
+    """Training of the critic that measures one point.
+
+    Attributes:
+        digits: training digits whose reconstructions it learns from.
+        rate: of Adam, a fifth of it for the last steps.
+        steps: between two looks at the loss that is held out.
+        windows: the most looks.
+    """
+
+    digits: int = 10_000
+    rate: float = 2e-4
+    steps: int = 1000
+    windows: int = 40
+
+
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """A preset: data, sizes, schedule and rows.
 
@@ -103,6 +128,7 @@ class Budget:
         together: the most pairs in one process; 0 keeps pairs of one ``(dim, L)`` together.
         bfloat16: compute networks in bfloat16 on a GPU.
         flow: of the constructive route.
+        convergence: of the critics that measure perception.
     """
 
     name: str
@@ -126,6 +152,7 @@ class Budget:
     together: int = 0
     bfloat16: bool = False
     flow: FlowBudget = field(default_factory=FlowBudget)
+    convergence: Convergence = field(default_factory=Convergence)
 
     def load_digits(self, data: Path | None) -> Digits:
         """The digits to train and test on, from a folder with MNIST where they are MNIST's.
@@ -134,7 +161,8 @@ class Budget:
             MissingFile: no MNIST in the folder.
             DamagedFile: a file is not MNIST's.
         """
-        digits = small_digits() if self.source == "small" else load_mnist(find_mnist(data))
+        small = self.source == "small"
+        digits = small_digits() if small else load_mnist(find_mnist(data)).shuffled_test()
         return digits.limited(self.digits, self.tested)
 
     def digest(
@@ -169,22 +197,10 @@ class Budget:
         return (*plain, *more)
 
 
-# Ordered so that a run that is cut short has both ends of the rates.
-_THIRD: dict[tuple[int, int], tuple[float, ...]] = {
-    (2, 2): (0, 3, 4.6, 8, 20),
-    (4, 4): (0, 3, 5, 10),
-    (4, 16): (0, 3, 10),
-    (4, 2): (0, 3, 4.6, 10),
-    (4, 6): (0, 3, 10),
-    (3, 2): (0, 3, 5, 10),
-    (4, 3): (0, 3, 5, 10),
-    (4, 8): (0, 3, 10),
-    (4, 11): (0, 3, 10),
-}
-_DEEP_NINE: dict[tuple[int, int], tuple[float, ...]] = {
-    (2, 2): (0, 4.6, 20),
-    (4, 4): (0, 5, 10),
-    (4, 16): (0, 5, 10),
+# All 98 pairs, ordered so that a run that is cut short has both ends of the rates.
+_ENDS_FIRST = {
+    key: TABLE[key]
+    for key in ((2, 2), (4, 4), (4, 16), (4, 2), (4, 6), (3, 2), (4, 3), (4, 8), (4, 11))
 }
 _FEW: dict[tuple[int, int], tuple[float, ...]] = {(2, 2): (0, 4), (4, 4): (0, 4)}
 
@@ -205,14 +221,16 @@ BUDGETS: dict[str, Budget] = {
         alone=(0.2, 0.1), classifier_epochs=5, classifier_rate=0.03,
         flow=FlowBudget(width=32, depth=2, batch=128, steps=200, reflow_pairs=1000,
                         reflow_steps=50, integration_steps=8, rate=2e-3),
+        convergence=Convergence(digits=400, rate=2e-3, steps=8, windows=3),
     ),
     "cpu": Budget(
         name="cpu", source="mnist", digits=10_000, tested=None, shape=_THIN_SHAPE,
-        rows=rows_of(_THIRD), deep_rows=rows_of(_DEEP_NINE, "deep"),
+        rows=rows_of(_ENDS_FIRST), deep_rows=rows_of(_ENDS_FIRST, "deep"),
         seeded=((2, 2), (4, 4)),
         batch=32, epochs=(4, 3), critic_steps=2, rate_second=0.2, rate_critics=1e-3, alone=(0.15, 0.1),
         flow=FlowBudget(width=64, depth=4, batch=256, steps=6000, reflow_pairs=20_000,
                         reflow_steps=1000, integration_steps=20, rate=2e-3),
+        convergence=Convergence(digits=5000, rate=2e-3, steps=200, windows=10),
     ),
     "paper": Budget(
         name="paper", source="mnist", digits=None, tested=None, shape=PairShape(),

@@ -20,15 +20,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veridical.bitstream.tables import TableSet
+from veridical.photo.vdc.coding import EntropyModel
 from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.vdc.prices import QualityPrices
+from veridical.photo.vdc.prior import Prior
 from veridical.photo.weights import LAYOUT, read_card, write_weights
 from veridical.training.export import to_onnx
 from veridical.training.residual import local_size
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.generator import FlowInput, LatentFlow, rate_feature
 
-__all__ = ["codec_tensors", "save_codec", "save_generator", "save_prices", "write_codec"]
+__all__ = [
+    "codec_tensors",
+    "entropy_model",
+    "save_codec",
+    "save_generator",
+    "save_prices",
+    "write_codec",
+]
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -77,6 +86,12 @@ def codec_tensors(networks: TrainedCodec) -> Tensors:
     for key, value in networks.gains.state_dict().items():
         out[f"gains.{key}"] = value.cpu().numpy()
     return out
+
+
+def entropy_model(networks: TrainedCodec) -> EntropyModel:
+    """The prior in whole numbers with its frozen tables."""
+    prior = Prior(networks.config[1], codec_tensors(networks), "prior.")
+    return EntropyModel(prior, networks.latent_law.tables(), networks.hyper_law.tables())
 
 
 def save_codec(

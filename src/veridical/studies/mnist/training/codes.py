@@ -123,12 +123,16 @@ def flow_outputs(
     networks = [_networks(budget, state, code, runtime) for code in budget.codes]
     x = train_digits.cpu().double().numpy()
     estimates = [net.estimate(net.encode(x, _SEED), _SEED) for net in networks]
-    tables = torch.from_numpy(np.stack([as_bytes(torch.from_numpy(e)) for e in estimates]))
+    tables = torch.from_numpy(np.stack([_bytes(e) for e in estimates]))
     flows = _flows(budget, train_digits, tables.to(runtime.device), work, runtime)
     if flows is None:
         return False
     _write(budget, networks, flows, x, test.cpu().double().numpy(), out, state["seconds"])
     return True
+
+
+def _bytes(x: Array) -> NDArray[np.uint8]:
+    return as_bytes(torch.from_numpy(x))
 
 
 def _flows(
@@ -211,13 +215,17 @@ def _write(
     """Code training digits ``x`` and test digits ``y`` with every code and write its files."""
     make_folder(out)
     for number, (code, net) in enumerate(zip(budget.codes, networks, strict=True)):
-        index = net.encode(y, _SEED)
+        index, train_index = net.encode(y, _SEED), net.encode(x, _SEED)
+        # Seed symbols belong to places, so that a part is estimated as the first part of the whole.
         x_mmse = net.estimate(index[: len(y) // 2], _SEED)
+        train_mmse = net.estimate(train_index[: budget.convergence.digits], _SEED)
         for name, (flow, _) in flows.items():
             generator = DigitFlowGenerator(flow, number, budget.flow.integration_steps)
-            x_real = generator.generate(x_mmse, np.random.default_rng([5, number]))
             # Files of their own, so that none is larger than what a bare machine hands back.
-            pictures = {"pictures": as_bytes(torch.from_numpy(x_real))}
+            pictures = {
+                key: _bytes(generator.generate(given, np.random.default_rng([salt, number])))
+                for key, given, salt in (("pictures", x_mmse, 5), ("train_pictures", train_mmse, 6))
+            }
             save_record(Record(f"{code.name}-{name}", {"code": code.name}, pictures), out)
         facts = {
             "code": code.name, "dim": code.dim, "levels": code.levels, "seeds": code.seeds,
@@ -226,7 +234,7 @@ def _write(
             "flow_seconds": [seconds for _, seconds in flows.values()], "codes": len(networks),
         }  # fmt: skip
         arrays: dict[str, Any] = {
-            "index": index.astype(np.uint8), "x_mmse": as_bytes(torch.from_numpy(x_mmse)),
-            "train_index": net.encode(x, _SEED).astype(np.uint8),
+            "index": index.astype(np.uint8), "train_index": train_index.astype(np.uint8),
+            "x_mmse": _bytes(x_mmse), "train_x_mmse": _bytes(train_mmse),
         }  # fmt: skip
         save_record(Record(code.name, facts, arrays), out)

@@ -2,7 +2,8 @@
 
 One record for each: reconstructions of the first half of the test digits, rounded to bytes (which moves
 a squared error of 784 pixels by 0.001), indices of all, and the facts of the training. The second half
-is what distances between laws compare them with. No file is larger than 16 MiB.
+is what distances between laws compare them with; reconstructions of some training digits are what a
+critic learns from. No file is larger than 16 MiB.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ def pair_outputs(
     half = len(test) // 2
     train_index, index = (_indices(pairs, x, runtime.device) for x in (train, test))
     _, x_hat = reconstruct(pairs, test[:half], _noise(half, 99, runtime.device))
+    learnt = train[: budget.convergence.digits]
+    _, train_hat = reconstruct(pairs, learnt, _noise(len(learnt), 97, runtime.device))
     gaps = None
     if job.adversarial:
         critics = Critics([0] * len(job.rows), budget.shape, runtime.mode)
@@ -96,6 +99,7 @@ def pair_outputs(
         }  # fmt: skip
         arrays: dict[str, NDArray[Any]] = {
             "reconstruction": as_bytes(x_hat[e]),
+            "train_reconstruction": as_bytes(train_hat[e]),
             "index": index[e, :, : row.dim].cpu().numpy(),
             "train_index": train_index[e, :, : row.dim].cpu().numpy(),
         }

@@ -1,0 +1,277 @@
+"""Codecs that can be kept, and messages that know which codec and seed they need.
+
+A codec is a tree of frozen objects over numbers and arrays. :func:`save_codec` writes it as NPZ without
+pickle: the tree as JSON, the arrays beside it, and a SHA-256 of both, whose first 16 bytes are the codec's
+*id*. Only classes of the table below are ever made from a file, by the names given here.
+
+A message (``.vds``), little-endian: signature (8 bytes), version (2), number of axes of the index (2), id (16),
+seed (8), length of each axis (8 each), bytes of the codec's own coder, CRC-32 of all before it (4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import sys
+import zipfile
+import zlib
+from dataclasses import dataclass, fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veridical.errors import DamagedFile, InvalidSetting, MissingFile, WrongModel
+from veridical.writing import write_whole
+
+__all__ = ["Kept", "Message", "codec_id", "load_codec", "open_message", "save_codec"]
+
+_SIGNATURE = b"\x89VDS\r\n\x1a\n"
+_VERSION = 1
+_HEAD = struct.Struct("<8sHH16sQ")
+_MOST_BYTES = 2 << 30
+_MOST_SAMPLES = 1 << 40
+_LATTICES = "veridical.quantize.lattice.families"
+_CLASSES = {
+    "veridical.bitstream.entropy": ("FrequencyTables",),
+    "veridical.bitstream.lattice": ("FixedLengthCoder", "LatticeCoder"),
+    "veridical.bitstream.lattice_tables": ("CoordinateTables",),
+    "veridical.bitstream.trellis": ("TrellisCoder",),
+    "veridical.block.channels": ("CellChannel", "SphereChannel", "SymbolChannel"),
+    "veridical.block.codebook": ("SphereCodebook",),
+    "veridical.block.group": ("GroupCodec", "GroupEstimator", "GroupGenerator"),
+    "veridical.block.group_encoder": ("GroupEncoder", "GroupWords"),
+    "veridical.block.lattice": ("LatticeCodec",),
+    "veridical.block.random_coding": ("RandomCode", "ScaledWords"),
+    "veridical.block.trellis": ("TrellisCodec", "TrellisEncoder", "TrellisEstimator"),
+    "veridical.estimate.centroids": ("CentroidEstimator",),
+    "veridical.estimate.circle": ("ArcCentroids",),
+    "veridical.estimate.lattice": ("LatticeEstimator", "OddMap"),
+    "veridical.generate.circle": ("UniformArcs",),
+    "veridical.generate.lattice": ("CellSampler", "IntervalPlan", "LatticeGenerator"),
+    "veridical.generate.plan": ("PlanGenerator",),
+    "veridical.generate.posterior": ("PosteriorGenerator",),
+    "veridical.generate.trellis": ("TrellisGenerator",),
+    "veridical.interpolate": ("Calibration",),
+    "veridical.oneshot.circle": ("CircleCodec",),
+    "veridical.oneshot.sample_codec": ("SampleCodec",),
+    "veridical.quantize.circle": ("CircleQuantizer",),
+    "veridical.quantize.codebook": ("CodebookEncoder",),
+    "veridical.quantize.group.chain": ("NestedChain",),
+    "veridical.quantize.group.code": ("Level", "TrellisCode"),
+    "veridical.quantize.lattice.cosets": ("Cosets",),
+    "veridical.quantize.lattice.lattice": ("Lattice",),
+    "veridical.quantize.lattice.nested": ("NestedChain",),
+    "veridical.quantize.trellis": ("Shifts", "Trellis"),
+    "veridical.sources.alphabet": ("Alphabet",),
+}
+# The last but one part of the module tells classes of one name apart; modules may move, names stay.
+_HOMES = {f"{m.split('.')[-2]}.{n}": (m, n) for m, names in _CLASSES.items() for n in names}
+_NAMES = {home: name for name, home in _HOMES.items()}
+
+
+class Kept:
+    """What every codec that can be kept has besides encoding and decoding."""
+
+    def encode(self, x: Any, *, seed: int = 0) -> Any:
+        """Index of samples; a torch tensor gives a torch tensor on its device."""
+        codec: Any = super()
+        return _like(x, codec.encode(_plain(x), seed=seed))
+
+    def decode(self, index: Any, rng: np.random.Generator, **settings: Any) -> Any:
+        """Reconstructions of an index; a torch tensor gives a torch tensor on its device."""
+        codec: Any = super()
+        return _like(index, codec.decode(_plain(index), rng, **settings))
+
+    def save(self, path: str | Path) -> None:
+        """Write the codec; see :func:`save_codec`."""
+        save_codec(self, path)
+
+    def to_message(self, index: Any, *, seed: int = 0) -> bytes:
+        """An index as a message that names codec, seed and shape; :func:`open_message` reads it.
+
+        Raises:
+            InvalidSetting: not an index of this codec.
+        """
+        codec: Any = self
+        z = np.asarray(index)
+        if (
+            isinstance(seed, bool)
+            or not isinstance(seed, int | np.integer)
+            or not 0 <= seed < 1 << 64
+        ):
+            raise InvalidSetting(f"seed must be a whole number from 0 to 2^64 - 1, got {seed!r}")
+        head = _HEAD.pack(_SIGNATURE, _VERSION, z.ndim, codec_id(self), seed)
+        body = head + struct.pack(f"<{z.ndim}Q", *z.shape) + codec.to_bytes(z, seed=seed)
+        return body + struct.pack("<I", zlib.crc32(body))
+
+
+@dataclass(frozen=True)
+class Message:
+    """What :func:`open_message` reads: the index, and the seed to decode it with."""
+
+    index: NDArray[np.int64]
+    seed: int
+
+
+def open_message(codec: Kept, data: bytes) -> Message:
+    """Read a message of :meth:`Kept.to_message`.
+
+    Raises:
+        DamagedFile: no such message, truncated or altered.
+        WrongModel: made with another codec.
+    """
+    if len(data) < _HEAD.size + 4 or data[:8] != _SIGNATURE:
+        raise DamagedFile("this is no message of a kept codec; was it cut off?")
+    if zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
+        raise DamagedFile("the checksum of the message does not match; fetch it again")
+    _, version, axes, name, seed = _HEAD.unpack_from(data)
+    start = _HEAD.size + 8 * axes
+    if version != _VERSION or not 1 <= axes <= 8 or start > len(data) - 4:
+        raise DamagedFile(f"messages of version {version} are not known here; update the package")
+    mine = codec_id(codec)
+    if name != mine:
+        raise WrongModel(
+            f"the message was coded by codec {name.hex()}, and this is {mine.hex()}; load the other one"
+        )
+    shape = struct.unpack_from(f"<{axes}Q", data, _HEAD.size)
+    count = 1
+    for length in shape:
+        count *= length
+    if count > _MOST_SAMPLES:
+        raise DamagedFile(f"the message claims {count} numbers")
+    stream = getattr(codec, "streams", False)
+    reader: Any = codec
+    index = reader.from_bytes(data[start:-4], count if stream else shape[0], seed=seed)
+    return Message(index.reshape(shape), seed)
+
+
+def _is_tensor(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] == "torch"
+
+
+def _plain(x: Any) -> Any:
+    return x.detach().cpu().numpy() if _is_tensor(x) else x
+
+
+def _like(x: Any, out: Any) -> Any:
+    # Whoever has a tensor has imported torch; this package does not.
+    return sys.modules["torch"].as_tensor(out, device=x.device) if _is_tensor(x) else out
+
+
+def codec_id(codec: Any) -> bytes:
+    """16 bytes that tell this codec from every other.
+
+    Raises:
+        InvalidSetting: a codec with parts that cannot be kept.
+    """
+    tree, arrays = _written(codec)
+    return _identity(tree, arrays)[:16]
+
+
+def _identity(tree: str, arrays: list[NDArray[Any]]) -> bytes:
+    whole = hashlib.sha256(tree.encode())
+    for array in arrays:
+        whole.update(f"{array.dtype.str}{array.shape}".encode())
+        whole.update(np.ascontiguousarray(array).tobytes())
+    return whole.digest()
+
+
+def save_codec(codec: Any, path: str | Path) -> None:
+    """Write a codec as NPZ.
+
+    Raises:
+        InvalidSetting: a codec with parts that cannot be kept, such as a network or a function.
+        UnwritableOutput: the file cannot be written.
+    """
+    tree, arrays = _written(codec)
+    parts = {f"a{k}": array for k, array in enumerate(arrays)}
+    parts["codec"] = np.frombuffer(tree.encode(), dtype=np.uint8)
+    parts["sha256"] = np.frombuffer(_identity(tree, arrays), dtype=np.uint8)
+    write_whole(Path(path), lambda file: np.savez_compressed(file, allow_pickle=False, **parts))
+
+
+def load_codec(path: str | Path) -> Any:
+    """Read a codec that was saved; nothing in the file is executed.
+
+    Raises:
+        MissingFile: no such file.
+        DamagedFile: no codec, truncated, altered, or of a later version.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise MissingFile(f"{file} does not exist or is no file")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _MOST_BYTES:
+            raise DamagedFile(f"{file} claims {size} bytes; a codec has {_MOST_BYTES} at most")
+        with np.load(file, allow_pickle=False) as parts:
+            tree = parts["codec"].tobytes().decode()
+            arrays = [parts[f"a{k}"] for k in range(len(parts.files) - 2)]
+            whole = parts["sha256"].tobytes() == _identity(tree, arrays)
+        if not whole:
+            raise DamagedFile(f"the digest of {file} does not match; fetch it again")
+        content = json.loads(tree)
+        if content["version"] != _VERSION:
+            raise DamagedFile(f"{file} has version {content['version']}; update the package")
+        return _made(content["codec"], arrays)
+    except DamagedFile:
+        raise
+    # Foreign bytes fail in zip, NumPy, JSON or any class, each in its own way.
+    except Exception as cause:
+        raise DamagedFile(f"{file} is no codec of this package: {cause}") from cause
+
+
+def _written(codec: Any) -> tuple[str, list[NDArray[Any]]]:
+    arrays: list[NDArray[Any]] = []
+    places: dict[tuple[Any, ...], int] = {}
+
+    def write(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, tuple | list):
+            return [write(v) for v in value]
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            key = (value.dtype.str, value.shape, value.tobytes())
+            if key not in places:
+                places[key] = len(arrays)
+                arrays.append(value)
+            return {"array": places[key]}
+        home = (type(value).__module__, type(value).__name__)
+        if home == (_LATTICES, "Family"):
+            return {"lattice": value.name, "dimension": value.dimension}
+        if not is_dataclass(value) or home not in _NAMES:
+            raise InvalidSetting(
+                f"a codec with a {home[1]} cannot be kept; exchange that part for one of the package's own"
+            )
+        parts = {f.name: write(getattr(value, f.name)) for f in fields(value) if f.init}
+        return {"class": _NAMES[home], "parts": parts}
+
+    tree = json.dumps({"version": _VERSION, "codec": write(codec)}, sort_keys=True)
+    return tree, arrays
+
+
+def _made(node: Any, arrays: list[NDArray[Any]]) -> Any:
+    if isinstance(node, list):
+        return tuple(_made(v, arrays) for v in node)
+    if not isinstance(node, dict):
+        return node
+    if "array" in node:
+        return arrays[node["array"]]
+    if "lattice" in node:
+        families = import_module(_LATTICES)
+        made = {
+            "A2": families.hexagonal, "E8": families.gosset, "BW16": families.barnes_wall16,
+            "Leech": families.leech24,
+        }.get(node["lattice"])  # fmt: skip
+        sized = families.cubic if node["lattice"].startswith("Z") else families.checkerboard
+        return made() if made else sized(node["dimension"])
+    module, name = _HOMES[node["class"]]
+    parts = {key: _made(value, arrays) for key, value in node["parts"].items()}
+    return getattr(import_module(module), name)(**parts)
