@@ -66,6 +66,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(module), attribute)
         globals()[name] = value
         return value
+    if name == "limits":
+        return import_module("veridical.limits")
     raise AttributeError(f"module 'veridical' has no attribute {name!r}")
 
 

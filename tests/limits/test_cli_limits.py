@@ -21,7 +21,9 @@ def run(*arguments):
 
 def test_bernoulli_json():
     # Oracle: [BM] eq. 6 by the library.
-    out = run("bernoulli", "--p", "0.1", "--distortion", "0.05", "--perception", "0", "--json")
+    out = run(
+        "bernoulli", "--probability", "0.1", "--distortion", "0.05", "--perception", "0", "--json"
+    )
     (row,) = json.loads(out)
     assert row["rate_bits"] == pytest.approx(0.22306, abs=5e-6)
 
@@ -89,12 +91,29 @@ def test_errors_are_typed(tmp_path):
     with pytest.raises(DamagedFile):
         run("discrete", str(tmp_path / "bad.npz"), "-d", "0.1")
     with pytest.raises(InvalidSetting):
-        run("bernoulli", "--p", "0.1", "-d", "zero")
+        run("bernoulli", "--probability", "0.1", "-d", "zero")
     with pytest.raises(InvalidSetting):
-        run("bernoulli", "--p", "0.1")
+        run("bernoulli", "--probability", "0.1")
     (tmp_path / "s.csv").write_text("0.9,0,1\n0.1,1,0\n")
     with pytest.raises(InvalidSetting, match="two ranges"):
         run("surface", str(tmp_path / "s.csv"), "-d", "0.1", "-p", "0:0.1:4")
     np.savez(tmp_path / "s.npz", source=[0.5, 0.5])
     with pytest.raises(InvalidSetting, match="points"):
         run("common", str(tmp_path / "s.npz"), "--rate", "1")
+
+
+def test_no_number_is_cut_and_sizes_are_read_before_the_arrays(tmp_path):
+    # Oracle: every number of the CSV stands in the table, to its seven digits.
+    arguments = ("circle-block", "--rate", "1", "--common", "inf", "--perception", "0.1234567")
+    table, text = run(*arguments), run(*arguments, "--csv")
+    for cell in text.splitlines()[1].split(","):
+        assert f"{float(cell):.7g}" in table.split()
+    # 5,000 symbols in a few kilobytes of zeros: refused by the header.
+    np.savez_compressed(tmp_path / "n.npz", source=np.zeros(5000), distortion=np.zeros((5000, 1)))
+    with pytest.raises(InvalidSetting, match="at most"):
+        run("discrete", str(tmp_path / "n.npz"), "-d", "0.1")
+    with pytest.raises(InvalidSetting, match="points"):
+        run("gaussian", "--rate", "0:1:999999999")
+    (tmp_path / "c.csv").write_text("0.5,-1\n0.5,1\n")
+    (row,) = json.loads(run("common", str(tmp_path / "c.csv"), "--rate", "0", "--json"))
+    assert row["upper_distortion"] == pytest.approx(2.0, abs=1e-9)

@@ -16,6 +16,7 @@ from veridical.cli.tables import (
     Distortions,
     Perceptions,
     Rates,
+    Tolerance,
     number,
     numbers,
     show,
@@ -36,7 +37,7 @@ def _group() -> None:
 @limits_app.command()
 def bernoulli(
     *,
-    p: Annotated[float, typer.Option("--p", help="Probability of a one.")],
+    p: Annotated[float, typer.Option("--probability", help="Probability of a one.")],
     distortion: Distortions = None,
     perception: Perceptions = None,
     as_json: AsJson = False,
@@ -113,6 +114,70 @@ def gaussian(
     show(rows, as_json, as_csv)
 
 
+@limits_app.command(name="gaussian-rate")
+def gaussian_rate(
+    *,
+    distortion: Distortions = None,
+    perception: Perceptions = None,
+    variance: Annotated[float, typer.Option(help="Variance of the source.")] = 1.0,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """R(D, P) of a scalar Gaussian with unlimited common randomness: squared error, squared Wasserstein-2."""
+    from veridical.limits import gaussian_rate_bits
+
+    rows = []
+    for D, P in product(numbers(distortion, "distortion"), numbers(perception, "perception", "0")):
+        rate = float(gaussian_rate_bits(D, P, variance))
+        rows.append({"distortion": D, "perception": P, "rate_bits": rate})
+    show(rows, as_json, as_csv)
+
+
+@limits_app.command(name="gaussian-kl")
+def gaussian_kl(
+    *,
+    rate: Rates = None,
+    perception: Perceptions = None,
+    variance: Annotated[float, typer.Option(help="Variance of the source.")] = 1.0,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """D(R, P) of a scalar Gaussian where P bounds KL(reconstruction || source) in nats.
+
+    Unlimited common randomness; the least among jointly Gaussian pairs, hence an upper bound.
+    """
+    from veridical.limits import gaussian_distortion_kl
+
+    rows = []
+    for R, P in product(numbers(rate, "rate"), numbers(perception, "perception", "0")):
+        D = float(gaussian_distortion_kl(R, P, variance))
+        rows.append({"rate_bits": R, "perception_nats": P, "distortion": D})
+    show(rows, as_json, as_csv)
+
+
+@limits_app.command(name="circle-block")
+def circle_block(
+    *,
+    rate: Rates = None,
+    perception: Perceptions = None,
+    common: Common = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """D(R, Rc, P) of blocks of points on the unit circle."""
+    from veridical.limits import circle_block_distortion
+
+    rows = []
+    for R, Rc, P in product(
+        numbers(rate, "rate"),
+        numbers(common, "common", "0"),
+        numbers(perception, "perception", "0"),
+    ):
+        D = float(circle_block_distortion(R, P, Rc))
+        rows.append({"rate_bits": R, "common_bits": Rc, "perception": P, "distortion": D})
+    show(rows, as_json, as_csv)
+
+
 @limits_app.command(name="vector-gaussian")
 def vector_gaussian(
     *,
@@ -120,6 +185,7 @@ def vector_gaussian(
     rate: Rates = None,
     perception: Perceptions = None,
     common: Common = None,
+    tolerance: Tolerance = 1e-7,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -133,7 +199,7 @@ def vector_gaussian(
         numbers(common, "common", "0"),
         numbers(perception, "perception", "0"),
     ):
-        found = vector_gaussian_distortion(spectrum, R, P, Rc)
+        found = vector_gaussian_distortion(spectrum, R, P, Rc, tolerance=tolerance)
         plain = oblivious_distortion(spectrum, R, P, Rc)
         rows.append({
             "rate_bits": R, "common_bits": Rc, "perception": P, "distortion": found.distortion,

@@ -23,6 +23,9 @@ from veridical.errors import InvalidSetting, MissingFile, NotConverged
 
 __all__ = ["add_commands"]
 
+_MOST_BYTES = 64 << 20
+# A table of this side takes 32 MiB, and the solver some dozens of them.
+_MOST_SYMBOLS = 2048
 _MEASURES = "tv, w2, kl, kl-reverse, chi2, hellinger, renyi."
 
 
@@ -126,7 +129,9 @@ def surface(
 
 def common(
     *,
-    file: Annotated[Path, typer.Argument(help="NPZ with points, (n,) or (n, 2), and source.")],
+    file: Annotated[
+        Path, typer.Argument(help="NPZ with points, (n,) or (n, 2), and source; or CSV.")
+    ],
     rate: Rates = None,
     perception: Perceptions = None,
     common: Common = None,
@@ -135,7 +140,8 @@ def common(
 ) -> None:
     """D(R, Rc, P) of weighted points with limited common randomness: a proven bracket.
 
-    Squared error and squared Wasserstein-2 distance.
+    Squared error and squared Wasserstein-2 distance. A CSV has one line per point: its probability, then
+    its one or two coordinates.
     """
     from veridical.limits import least_distortion
 
@@ -156,22 +162,77 @@ def common(
 
 
 def _read(file: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    import numpy as np
+    """The arrays of a command from NPZ, or from CSV: the source, then the second name.
 
-    from veridical.studies.records import read_npz
-
+    Raises:
+        MissingFile, InvalidSetting, DamagedFile: no such file, or not what is asked for, or too large.
+    """
     if not file.is_file():
         raise MissingFile(f"{file} does not exist or is no file")
-    if file.suffix.lower() == ".csv":
-        try:
-            table = np.atleast_2d(np.loadtxt(file, delimiter=",", dtype=np.float64))
-        except (OSError, ValueError) as cause:
-            raise InvalidSetting(f"{file} is no CSV of numbers: {cause}") from cause
-        return {"source": table[:, 0], "distortion": table[:, 1:]}
-    arrays = read_npz(file)
+    return (
+        _read_csv(file, names[1] if names[0] == "source" else names[0])
+        if (file.suffix.lower() == ".csv")
+        else _read_npz(file, names)
+    )
+
+
+def _read_csv(file: Path, second: str) -> dict[str, Any]:
+    import numpy as np
+
+    if file.stat().st_size > _MOST_BYTES:
+        raise InvalidSetting(
+            f"{file} is larger than {_MOST_BYTES >> 20} MiB; is it the right file?"
+        )
+    try:
+        table = np.loadtxt(file, delimiter=",", dtype=np.float64, ndmin=2)
+    except (OSError, ValueError) as cause:
+        raise InvalidSetting(f"{file} is no CSV of numbers: {cause}") from cause
+    return {"source": table[:, 0], second: table[:, 1:]}
+
+
+def _read_npz(file: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    """Only what is asked for, and only after its header says how large it is."""
+    import zipfile
+
+    import numpy as np
+
+    from veridical.errors import DamagedFile
+
+    wanted = (*names, "cost")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            arrays = {}
+            for name in wanted:
+                if name not in members:
+                    continue
+                with archive.open(members[name]) as stream:
+                    version = np.lib.format.read_magic(stream)
+                    header = {
+                        (1, 0): np.lib.format.read_array_header_1_0,
+                        (2, 0): np.lib.format.read_array_header_2_0,
+                    }[version]
+                    shape, _, dtype = header(stream)
+                _within(file, name, shape, dtype.itemsize)
+                with archive.open(members[name]) as stream:
+                    arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
+    except InvalidSetting:
+        raise
+    # Foreign bytes: anything may come out of the parsers.
+    except Exception as cause:
+        raise DamagedFile(
+            f"{file} cannot be read as NPZ: {cause or 'it ends too early'}"
+        ) from cause
     for name in names:
         if name not in arrays:
             raise InvalidSetting(
-                f"{file} holds {', '.join(arrays) or 'nothing'}; it needs {name!r}"
+                f"{file} holds {', '.join(members) or 'nothing'}; it needs {name!r}"
             )
     return arrays
+
+
+def _within(file: Path, name: str, shape: tuple[int, ...], itemsize: int) -> None:
+    if max(shape, default=1) > _MOST_SYMBOLS or itemsize > 16:
+        raise InvalidSetting(
+            f"{name!r} of {file} has the shape {shape}; an alphabet has at most {_MOST_SYMBOLS} symbols"
+        )

@@ -9,9 +9,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from veridical.cli import terminal
 from veridical.errors import InvalidSetting
 
 __all__ = [
@@ -23,12 +21,14 @@ __all__ = [
     "Perceptions",
     "Rates",
     "Row",
+    "Tolerance",
     "number",
     "numbers",
     "show",
 ]
 
 Row = dict[str, Any]
+_MOST_POINTS = 100_000
 POINTS = "A number, START:STOP:COUNT, or several options; inf for no constraint."
 Distortions = Annotated[list[str] | None, typer.Option("--distortion", "-d", help=POINTS)]
 Perceptions = Annotated[list[str] | None, typer.Option("--perception", "-p", help=POINTS)]
@@ -36,6 +36,7 @@ Rates = Annotated[list[str] | None, typer.Option("--rate", "-r", help="Bits. " +
 Common = Annotated[
     list[str] | None, typer.Option("--common", help="Bits of common randomness. " + POINTS)
 ]
+Tolerance = Annotated[float, typer.Option("--tolerance", help="Largest gap between the bounds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
 
@@ -66,9 +67,18 @@ def numbers(texts: list[str] | None, name: str, default: str | None = None) -> l
         if len(parts) == 1:
             out.append(number(text))
             continue
-        if len(parts) != 3 or not parts[2].isdecimal() or int(parts[2]) < 2:
+        if (
+            len(parts) != 3
+            or not (parts[2].isascii() and parts[2].isdecimal())
+            or len(parts[2]) > 18
+            or int(parts[2]) < 2
+        ):
             raise InvalidSetting(
                 f"{text!r} is no range; write START:STOP:COUNT with a COUNT of 2 or more"
+            )
+        if len(out) + int(parts[2]) > _MOST_POINTS:
+            raise InvalidSetting(
+                f"{text!r} asks for more than {_MOST_POINTS} points; lower the COUNT"
             )
         low, high, count = number(parts[0]), number(parts[1]), int(parts[2])
         out += [low + (high - low) * k / (count - 1) for k in range(count)]
@@ -108,11 +118,12 @@ def _csv(rows: list[Row]) -> None:
 
 
 def _table(rows: list[Row]) -> None:
-    table = Table()
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), justify="right")
-    for row in rows:
-        table.add_row(
-            *(f"{value:.7g}" if isinstance(value, float) else str(value) for value in row.values())
-        )
-    terminal.out.print(table)
+    """Aligned columns; a line is as long as its numbers are, since a cut number is a wrong one."""
+    cells = [[name.replace("_", " ") for name in rows[0]]]
+    cells += [
+        [f"{x:.7g}" if isinstance(x, float) else str(x) for x in row.values()] for row in rows
+    ]
+    widths = [max(len(line[k]) for line in cells) for k in range(len(cells[0]))]
+    for line in cells:
+        text = "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write(text + "\n")

@@ -180,11 +180,12 @@ def search_scheme(
         if _information(joint) > nats * (1 + 1e-12):
             continue
         own = _identity_decoder(p, joint) if entropy <= total else None
-        for sample in [_decoder(x, p, joint, total)] + ([] if own is None else [own]):
-            tried.append((_price(x, p, joint, sample, P), joint, sample))
+        samples = [_decoder(x, p, joint, total), *([] if own is None else [own])]
+        tried += [(_price(x, p, joint, sample, P), joint, sample) for sample in samples]
     tried.sort(key=lambda one: one[0].value)
     best = tried[0][0]
-    for now, joint, sample in tried[:2]:
+    for first, encoder, decoder in tried[:2]:
+        now, joint, sample = first, encoder, decoder
         for _ in range(min(rounds, 12)):
             joint = _improve(x, p, joint, sample, P=P, nats=nats)
             sample = _decoder(x, p, joint, total)

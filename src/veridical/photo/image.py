@@ -17,6 +17,7 @@ from veridical.photo.condition import Condition
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.restoration import (
+    Cells,
     PixelWindow,
     RestorationDecoder,
     has_generator,
@@ -132,6 +133,7 @@ class RestoredImage:
         format: Name of the format.
         options: How it is to be decoded.
         metadata: ICC profile, Exif and XMP in the form that Pillow's ``save`` takes.
+        read_cells: Gives the file's quantization cells, if its format knows them.
     """
 
     pixels: np.ndarray = field(repr=False)
@@ -142,6 +144,7 @@ class RestoredImage:
     format: str
     options: DecodeOptions = field(default_factory=DecodeOptions)
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+    read_cells: Callable[[], Cells | None] = field(default=lambda: None, repr=False)
     default_realism: float = 0.0
 
     @property
@@ -177,6 +180,10 @@ class RestoredImage:
         return RestorationDecoder(load_restoration(self.format, self.options), self.condition)
 
     @cached_property
+    def _cells(self) -> Cells | None:
+        return self.read_cells()
+
+    @cached_property
     def _price(self) -> Calibration | None:
         if self.decoder is None:
             return Calibration(0.0, 0.0)
@@ -204,7 +211,8 @@ class RestoredImage:
 
     def window(self, box: Box) -> PixelWindow:
         """Pixels of a window."""
-        return PixelWindow(self.pixels[box.top : box.bottom, box.left : box.right], box)
+        cut = self.pixels[box.top : box.bottom, box.left : box.right]
+        return PixelWindow(cut, box, self._cells)
 
     def finish(self, colours: np.ndarray) -> Image.Image:
         """A Pillow picture with this file's alpha, greyness and metadata."""

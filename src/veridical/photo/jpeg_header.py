@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from veridical.photo.condition import BASIC_FEATURES
+
 __all__ = ["CONDITIONS", "JpegHeader", "conditioning", "parse_jpeg_header"]
 
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -146,17 +148,13 @@ def _quantization_tables(tables: dict[int, np.ndarray], body: bytes) -> None:
 _UNKNOWN_STEP = 16.0
 _LOG2_BPP_RANGE = (-5.0, 3.0)
 
-_GENERAL = (
-    "avif", "webp", "jpeg", "half_log2_bpp", "quantizer", "quantizer_known", "chroma_full",
-    "grey", "progressive", "chroma_columns", "chroma_rows",
-)  # fmt: skip
 CONDITIONS: tuple[str, ...] = (
-    *_GENERAL,
+    *BASIC_FEATURES,
+    "grey", "progressive", "chroma_columns", "chroma_rows",
     *(f"luma_q_{k:02}" for k in range(64)),
     *(f"chroma_q_{k:02}" for k in range(64)),
-)
-"""Names of the conditions in the order in which networks take them. The first seven are those of
-the networks that serve all formats."""
+)  # fmt: skip
+"""Names of the conditions in the order in which networks take them; the first are those of every format."""
 
 
 def _log_steps(table: np.ndarray | None) -> np.ndarray:
@@ -186,7 +184,6 @@ def conditioning(header: JpegHeader, width: int, height: int) -> dict[str, float
     columns, rows = header.chroma_step
     step = _UNKNOWN_STEP if luma is None else float(luma.mean())
     values: Sequence[float] = (
-        0.0, 0.0, 1.0,
         min(hi, max(lo, math.log2(bpp))) / 2,
         2 * min(1.0, max(0.0, math.log2(step) / 8)) - 1,
         float(luma is not None),

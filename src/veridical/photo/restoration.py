@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from veridical.photo.tiles import Box
 from veridical.photo.weights import Network, damaged_weights, load_network, weights_path
 
 __all__ = [
+    "Cells",
     "PixelWindow",
     "RestorationDecoder",
     "RestorationModel",
@@ -150,6 +152,14 @@ def has_generator(name: str, weights: Path | None) -> bool:
     return weights_path(f"{name.lower()}-generator", weights).exists()
 
 
+class Cells(Protocol):
+    """The convex set of pictures that a file may stand for."""
+
+    def project(self, x: np.ndarray, top: int = 0, left: int = 0) -> np.ndarray:
+        """The nearest picture in the set to a window, float32 (3, height, width) in [0, 1]."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class PixelWindow:
     """A window of a picture as its ordinary decoder gave it.
@@ -157,10 +167,16 @@ class PixelWindow:
     Attributes:
         pixels: uint8 of shape (height, width, 3).
         box: Its place; top and left are multiples of 16.
+        cells: Quantization cells of the file, where its format's reader gives them.
     """
 
     pixels: np.ndarray = field(repr=False)
     box: Box
+    cells: Cells | None = field(default=None, repr=False)
+
+    def project(self, x: np.ndarray) -> np.ndarray:
+        """An estimate or a sample of this window inside the file's cells."""
+        return x if self.cells is None else self.cells.project(x, self.box.top, self.box.left)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,12 +221,12 @@ class RestorationDecoder:
         del seed
         state = self.run_estimator(index.pixels[None])
         height, width = index.pixels.shape[:2]
-        return Estimate(state["x_mmse"][0, :, :height, :width], (index.box, state))
+        return Estimate(index.project(state["x_mmse"][0, :, :height, :width]), (index, state))
 
     def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
         """A sample near ``x_mmse``: the end of a rectified flow that starts at noise."""
-        box, state = estimate.state
-        noise = rng.window(box.top, box.left, *state["y"].shape[-2:])[None]
+        index, state = estimate.state
+        noise = rng.window(index.box.top, index.box.left, *state["y"].shape[-2:])[None]
         start = noise * np.float32(self.model.start_noise)
 
         def predict(u: np.ndarray, time: float) -> np.ndarray:
@@ -218,7 +234,8 @@ class RestorationDecoder:
 
         end = integrate_on_arcs(predict, start, self.model.options.steps)
         height, width = estimate.x_mmse.shape[-2:]
-        return estimate.x_mmse + unwhiten(end, state["size"], state["scale"])[0, :, :height, :width]
+        x_real = state["x_mmse"] + unwhiten(end, state["size"], state["scale"])
+        return index.project(x_real[0, :, :height, :width])
 
     def price(self, index: PixelWindow) -> Calibration | None:
         """Price of a picture, from what its file tells and what the estimator expects of some windows of it."""

@@ -77,9 +77,7 @@ def bm3() -> Record:
 
 
 def bm4() -> Record:
-    """[BM] Fig. 4: (a) the surface ``R(D, P)`` with lines of equal rate, (b) ``P`` over ``D`` at several rates,
-    (c) ``R`` over ``P`` at several distortions.
-    """
+    """[BM] Fig. 4: (a) the surface with lines of equal rate, (b) ``P`` over ``D``, (c) ``R`` over ``P``."""
     D, P = np.linspace(0.0, 0.2, 201), np.linspace(0.0, 0.1, 101)
     fixed_d = np.array([0.02, 0.05, 0.08, 0.1, 0.15])
     fixed_r = np.array([0.05, 0.1, 0.15, 0.2, 0.3])

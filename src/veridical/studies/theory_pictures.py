@@ -50,6 +50,8 @@ def draw_bm4(record: Record, folder: Path) -> list[Path]:
             zlabel="$R$ (bits)",
             title="(a) $R(D, P)$, lines of equal rate",
         )
+        solid.set_xticks([0.0, 0.1, 0.2])
+        solid.set_yticks([0.0, 0.05, 0.1])
         solid.view_init(elev=24, azim=50)
         solid.set_box_aspect(None, zoom=0.85)
         for d, value, colour in zip(

@@ -67,11 +67,12 @@ class FlowGraph(nn.Module):
         scale: Tensor,
     ) -> Tensor:  # fmt: skip
         """See ``residual.predict_residual``."""
-        return predict_residual(self.network, u, time, x_mmse, size, y, features, scale)
+        told = features[:, : self.network.config.features]  # an estimator may be told more
+        return predict_residual(self.network, u, time, x_mmse, size, y, told, scale)
 
 
-def example(graph: EstimatorGraph | FlowGraph, n_features: int) -> dict[str, Tensor]:
-    """Inputs of the right shapes by name."""
+def example(graph: Any, n_features: int) -> dict[str, Tensor]:
+    """Inputs of the right shapes by name; ``graph`` names them in ``INPUTS``."""
     shapes: dict[str, tuple[int, ...]] = {
         "features": (2, n_features), "scale": (2, 1, 1, 1), "time": (2,),
     }  # fmt: skip

@@ -32,12 +32,23 @@ from veridical.photo.restoration import (
 from veridical.photo.tiles import Box
 from veridical.photo.weights import write_weights
 from veridical.training.export import EstimatorGraph, FlowGraph, example, to_onnx, with_header
+from veridical.training.jpeg_network import JpegEstimator
 from veridical.training.networks import NetworkConfig
 from veridical.training.photo_data import Pairs, conventional, pictures
 from veridical.training.photo_parts import Preset, estimator_config, flow_config, load_stage
 from veridical.writing import write_text
 
-__all__ = ["STAGES", "Progress", "calibrate"]
+__all__ = [
+    "STAGES",
+    "STEPS",
+    "Progress",
+    "calibrate",
+    "digest_of",
+    "exported",
+    "figures_of",
+    "measure_file",
+    "write_pair",
+]
 
 _QUALITIES = {
     "AVIF": (5, 18, 32, 50, 68, 84),
@@ -45,7 +56,7 @@ _QUALITIES = {
     "JPEG": (2, 8, 18, 35, 60, 85),
 }
 _QUALITIES_OF_OTHERS = (2, 8, 18, 35, 60, 85)
-_STEPS = (1, 2, 4)
+STEPS = (1, 2, 4)
 STAGES = ("estimator", "spread", "flow", "reflow")
 """Trained stages, in order."""
 
@@ -93,20 +104,20 @@ def calibrate(
     }  # fmt: skip
     # Measured as shipped, in half precision; the name of the result is for the result alone.
     unpriced = run / "unpriced.onnx"
-    networks = tuple(_exported(n, header) for n in (EstimatorGraph(estimator), FlowGraph(flow)))
-    _write(unpriced, networks, header, flow.config, {"priced": False})
+    networks = tuple(exported(n, header) for n in (EstimatorGraph(estimator), FlowGraph(flow)))
+    write_pair(unpriced, networks, header, flow.config, {"priced": False})
     model = load_restoration(pairs.format, DecodeOptions(weights=unpriced))
     rows = _measure(model, chosen, validation, preset.calibration_side, run, progress)
     conditions = [Condition(**r["condition"]) for r in rows]
     expected, mmse, cost = (np.array([r[k] for r in rows]) for k in ("expected", "mmse", "cost"))
-    prices = PriceList.fit(conditions, expected, mmse, cost, _STEPS)
+    prices = PriceList.fit(conditions, expected, mmse, cost, STEPS)
     stage = {n: json.loads((run / f"{n}.json").read_text(encoding="utf-8")) for n in stages}
     recipe = {
         "format": pairs.format,
         "command": command,
         "started_from": started_from,
         "training_data": {"pictures": pairs.n_pictures, "versions": len(pairs.records), "sha256": pairs.digest},
-        "validation": {"files": len(rows), "sha256": _digest(validation)},
+        "validation": {"files": len(rows), "sha256": digest_of(validation)},
         "stages": stage,
         "machine": f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}",
         "start_noise": header["start_noise"],
@@ -114,18 +125,19 @@ def calibrate(
         "kmac_per_pixel": {
             "estimator": round(estimator.kmac_per_pixel(), 1), "flow_step": round(flow.kmac_per_pixel(), 1)
         },
-        "figures": _figures(rows, prices),
+        "figures": figures_of(rows, prices),
     }  # fmt: skip
-    _write(path, networks, header | {"prices": prices.as_json()}, flow.config, recipe)
+    write_pair(path, networks, header | {"prices": prices.as_json()}, flow.config, recipe)
     say(f"weights: {path}")
     return path
 
 
-def _exported(graph: EstimatorGraph | FlowGraph, header: dict[str, Any]) -> bytes:
+def exported(graph: EstimatorGraph | FlowGraph | JpegEstimator, header: dict[str, Any]) -> bytes:
+    """The ONNX file of a network that is told the header's features."""
     return to_onnx(graph, example(graph, len(header["features"])), graph.OUTPUTS, header)
 
 
-def _write(
+def write_pair(
     path: Path,
     networks: tuple[bytes, ...],
     header: dict[str, Any],
@@ -142,7 +154,8 @@ def _write(
     write_weights(beside, with_header(networks[1], own), recipe)
 
 
-def _digest(source: Path) -> str:
+def digest_of(source: Path) -> str:
+    """SHA-256 over names and bytes of the pictures of a folder or tar file."""
     sha = hashlib.sha256()
     for name, data in pictures([source]):
         sha.update(name.encode() + hashlib.sha256(data).digest())
@@ -201,21 +214,47 @@ def _measure_one(
     seed: int,
 ) -> dict:
     data = chosen.encode(picture, Target(quality=quality))
-    condition = chosen.condition(data, *picture.size)
+    return measure_file(model, chosen, picture, data, side, seed)
+
+
+def measure_file(
+    model: RestorationModel,
+    chosen: ConventionalFormat,
+    source: Image.Image,
+    data: bytes,
+    side: int,
+    seed: int,
+) -> dict:
+    """Errors and transport costs of the middle ``side`` pixels of a file.
+
+    Args:
+        model: Networks of the file's format.
+        chosen: The format.
+        source: What the file stands for.
+        data: The file.
+        side: In pixels.
+        seed: Of the generator's noise.
+
+    Raises:
+        TrainingData: The file is lossless.
+    """
+    condition = chosen.condition(data, *source.size)
     if condition is None:
-        raise TrainingData(f"{chosen.name} at quality {quality} is lossless")
+        raise TrainingData(f"{chosen.name} files for the price list must not be lossless")
     y = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     top = max(0, (y.shape[0] - side) // 32 * 16)
     left = max(0, (y.shape[1] - side) // 32 * 16)
     cut = np.s_[top : top + side, left : left + side]
-    x = np.asarray(picture)[cut].transpose(2, 0, 1) / 255
+    x = np.asarray(source)[cut].transpose(2, 0, 1) / 255
     height, width = y[cut].shape[:2]
-    window = PixelWindow(y[cut], Box(top, top + height, left, left + width))
+    window = PixelWindow(
+        y[cut], Box(top, top + height, left, left + width), chosen.read_cells(data)
+    )
     decoder = RestorationDecoder(model, condition)
     estimate = decoder.estimate(window)
     x_mmse = np.clip(estimate.x_mmse, 0, 1)
     cost, error = [], []
-    for steps in _STEPS:
+    for steps in STEPS:
         timed = replace(model, options=replace(model.options, steps=steps))
         real = RestorationDecoder(timed, condition).generate(estimate, NoiseField(seed))
         x_real = np.clip(real, 0, 1)
@@ -231,14 +270,17 @@ def _measure_one(
     }
 
 
-def _figures(rows: list[dict], prices: PriceList) -> list[dict]:
-    """Means by quality: gain over the decoder, price of realism 1, prediction."""
+def figures_of(rows: list[dict], prices: PriceList) -> list[dict]:
+    """Means by quality: gain over the decoder, price of realism 1, prediction.
+
+    To errors of the gain a millionth of the range is added, below which rounding to 8 bits hides them.
+    """
     out = []
     for quality in sorted({r["quality"] for r in rows}):
         mine = [r for r in rows if r["quality"] == quality]
-        gain = np.mean([10 * np.log10(r["decoded"] / r["mmse"]) for r in mine])
+        gain = np.mean([10 * np.log10((r["decoded"] + 1e-6) / (r["mmse"] + 1e-6)) for r in mine])
         predicted = [
-            prices.calibration(Condition(**r["condition"]), r["expected"], _STEPS[-1]) for r in mine
+            prices.calibration(Condition(**r["condition"]), r["expected"], STEPS[-1]) for r in mine
         ]
         bpp = np.mean([r["condition"]["bits_per_pixel"] for r in mine])
         d, d1 = np.mean([r["mmse"] for r in mine]), np.mean([r["error_real"][-1] for r in mine])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from veridical.photo.loading import load_picture
 from veridical.photo.metadata import fit_profile, metadata_of, prepared_for
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
 from veridical.photo.reader import is_neutral, split_channels
+from veridical.photo.restoration import Cells
 from veridical.photo.search import largest_quality
 
 __all__ = ["ConventionalFormat", "on_white"]
@@ -40,6 +42,7 @@ class ConventionalFormat:
         name: Of the format, as in the names of its weights.
         suffixes: Of its files, the first for writing.
         read_payload: What the headers of a whole file say; never raises.
+        read_cells: The set of pictures that a whole file may stand for, if that is known; never raises.
         signature: Whether a file begins like one of this format.
         pillow_names: What Pillow calls the format.
         features: Names of what a file tells the networks.
@@ -54,6 +57,7 @@ class ConventionalFormat:
     suffixes: tuple[str, ...]
     read_payload: Callable[[bytes], CodedPayload]
     signature: Callable[[bytes], bool]
+    read_cells: Callable[[bytes], Cells | None] = lambda data: None
     pillow_names: tuple[str, ...] = ()
     features: tuple[str, ...] = BASIC_FEATURES
     prepare: Callable[[Image.Image, Notice], tuple[Image.Image, dict[str, Any]]] = _as_it_is
@@ -156,8 +160,9 @@ class ConventionalFormat:
             fit_profile(metadata, ("GRAY" if grey else "RGB",), notice)
         condition = self._condition(p, im.width, im.height)
         return RestoredImage(
-            pixels, alpha, grey, condition, len(data), self.name, options, metadata
-        )
+            pixels, alpha, grey, condition, len(data), self.name, options, metadata,
+            partial(self.read_cells, data),
+        )  # fmt: skip
 
 
 def on_white(image: Image.Image, name: str, notice: Notice) -> Image.Image:

@@ -1,8 +1,7 @@
-"""JPEG: what its headers say, and how it is written."""
+"""JPEG: what its headers tell the networks, and how it is written."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from PIL import Image
@@ -10,9 +9,10 @@ from PIL import Image
 from veridical.photo.condition import BASIC_FEATURES
 from veridical.photo.damage import is_jpeg
 from veridical.photo.formats.conventional import ConventionalFormat, on_white
+from veridical.photo.formats.jpeg_cells import JpegCells
 from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.image import Notice
-from veridical.photo.jpeg_header import parse_jpeg_header
+from veridical.photo.jpeg_header import conditioning, parse_jpeg_header
 
 __all__ = ["JPEG", "read_jpeg"]
 
@@ -22,17 +22,17 @@ def _prepare(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str,
 
 
 def read_jpeg(data: bytes) -> CodedPayload:
-    """Payload of a JPEG file: scan data of the first picture, luma quantization table and chroma sampling.
+    """Payload of a JPEG file: the scan data of its first picture, its tables and chroma sampling; never raises.
 
-    The quantizer is ``log2(mean luma step) / 8`` for 8-bit tables.
+    The quantizer is ``log2(mean luma step) / 8``.
     """
     header = parse_jpeg_header(data)
-    luma = header.tables[0] if header.tables else None
-    quantizer = None if luma is None else min(1.0, math.log2(float(luma.mean())) / 8)
+    named = conditioning(header, header.width, header.height)
     return CodedPayload(
         max(1, header.scan_bytes),
-        quantizer,
-        chroma_full=len(set(header.sampling)) == 1,
+        (named["quantizer"] + 1) / 2 if named["quantizer_known"] else None,
+        chroma_full=bool(named["chroma_full"]),
+        more={k: v for k, v in named.items() if k not in BASIC_FEATURES},
         grey=header.grey,
     )
 
@@ -44,6 +44,7 @@ JPEG = ConventionalFormat(
     pillow_names=("JPEG",),
     signature=is_jpeg,
     read_payload=read_jpeg,
+    read_cells=JpegCells.read,
     prepare=_prepare,
     default_quality=30,
     largest_side=65_500,

@@ -1,0 +1,155 @@
+"""The estimator for JPEG files: a U-Net for photographs, and a head that knows the file's own quantizer.
+
+```
+ decoded y ─ U-Net (as for every format) ─┬─ change ── DCT / steps ─┬──────── times gates ─ plus ─ times steps ─ inverse DCT ─ + y
+             │                            └─ features at 1/8 ─┐     │           │            │
+             └──── DCT / steps ──────────────────────────── sum ────┴─ blocks ──┴────────────┘
+```
+The head works on the file's 8x8 grid and in units of its quantization steps, in which a correction lies
+within half a unit whatever the quality (but for files coded before). For each coefficient it keeps,
+weakens or strengthens what the U-Net wants to change, and adds something of its own. It begins as if it
+were not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from veridical.photo.jpeg_header import CONDITIONS
+from veridical.training.networks import NetworkConfig, RestorationNetwork, _Block
+from veridical.training.residual import detail, local_size
+
+__all__ = ["JpegEstimator"]
+
+_LUMA = CONDITIONS.index("luma_q_00")
+_CHROMA = CONDITIONS.index("chroma_q_00")
+_GREY = CONDITIONS.index("grey")
+
+_TO_YCC = torch.tensor(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+)
+"""RGB to YCbCr without offsets (JFIF 1.02, page 3)."""
+
+
+def _dct() -> Tensor:
+    """The orthonormal two-dimensional DCT of a block, (64 frequencies, 64 pixels), both row-major."""
+    k, x = torch.arange(8.0)[:, None], torch.arange(8.0)[None]
+    one = 0.5 * torch.cos(torch.pi * (2 * x + 1) * k / 16)
+    one[0] = 8**-0.5
+    return torch.kron(one, one)
+
+
+def _asinh(x: Tensor) -> Tensor:
+    """As torch.asinh, by functions that the exporter to ONNX knows."""
+    return x.sign() * (x.abs() + (x * x + 1).sqrt()).log()
+
+
+def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class JpegEstimator(nn.Module):
+    """``forward(y, features, scale)`` gives the estimate and the local size of its error.
+
+    Shapes are those of ``residual.estimate``; ``features`` are (n, len(CONDITIONS)).
+
+    Attributes:
+        network: The U-Net; it is told the first of the conditions alone.
+    """
+
+    INPUTS = ("y", "features", "scale")
+    OUTPUTS = ("x_mmse", "size")
+
+    def __init__(self, config: NetworkConfig, *, width: int = 96, blocks: int = 2) -> None:
+        super().__init__()
+        hidden = 64
+        self.network = RestorationNetwork(config)
+        self.embed = nn.Sequential(
+            nn.Linear(len(CONDITIONS), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+        )
+        self.from_trunk = nn.Conv2d(config.widths[0], width, 2, stride=2)
+        self.from_coefficients = nn.Conv2d(192, width, 1)
+        self.from_change = nn.Conv2d(192, width, 1)
+        self.place = nn.Parameter(torch.zeros(1, width, 2, 2))
+        self.blocks = nn.ModuleList(_Block(width, hidden) for _ in range(blocks))
+        self.to_gates = _zeroed(nn.Conv2d(width, 192, 1))
+        self.to_change = _zeroed(nn.Conv2d(width, 192, 1))
+        self.to_size = _zeroed(nn.Conv2d(width, 8, 1))
+        transform = _dct()
+        self.register_buffer("to_ycc", _TO_YCC[:, :, None, None], persistent=False)
+        self.register_buffer("to_rgb", _TO_YCC.inverse()[:, :, None, None], persistent=False)
+        self.register_buffer("dct", transform[:, :, None, None], persistent=False)
+        self.register_buffer("idct", transform.T[:, :, None, None].contiguous(), persistent=False)
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """Weights of the head's convolutions between the first and the last."""
+        return [p for p in self.blocks.parameters() if p.dim() == 4]
+
+    def n_parameters(self) -> int:
+        """Number of trained numbers."""
+        return sum(p.numel() for p in self.parameters())
+
+    def kmac_per_pixel(self) -> float:
+        """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
+        own = [
+            m
+            for name, m in self.named_modules()
+            if isinstance(m, nn.Conv2d) and not name.startswith("network")
+        ]
+        transforms = 3 * 3 * 64  # of three pictures, three channels each
+        return (
+            self.network.kmac_per_pixel()
+            + (sum(m.weight.numel() for m in own) / 64 + transforms) / 1000
+        )
+
+    def _blockwise(self, x: Tensor, matrix: Tensor) -> Tensor:
+        """A 64x64 matrix on the groups of 64 channels of (n, 192, height / 8, width / 8)."""
+        n, _, h, w = x.shape
+        return nn.functional.conv2d(x.reshape(3 * n, 64, h, w), matrix).reshape(n, 192, h, w)
+
+    def _coefficients(self, x: Tensor) -> Tensor:
+        """DCT of the YCbCr blocks of pictures, (n, 192, height / 8, width / 8)."""
+        ycc = nn.functional.conv2d(x, self.to_ycc)
+        return self._blockwise(nn.functional.pixel_unshuffle(ycc, 8), self.dct)
+
+    def trunk(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """What the U-Net alone gives: its change of the picture, and its last features at 1/4."""
+        seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
+        trunk = self.network._trunk(seen, features[:, : self.network.config.features], None, None)  # noqa: SLF001
+        return scale * nn.functional.pixel_shuffle(self.network.tail(trunk), 4), trunk
+
+    def head(
+        self, y: Tensor, features: Tensor, change: Tensor, trunk: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The estimate, and the logarithms of two local sizes at 1/4 of the resolution."""
+        f = features
+        tables: Sequence[Tensor] = [f[:, _LUMA : _LUMA + 64], *[f[:, _CHROMA : _CHROMA + 64]] * 2]
+        steps = (torch.exp(8 * math.log(2) * torch.cat(list(tables), 1)) / 255)[:, :, None, None]
+        wanted = self._coefficients(change) / steps
+        a = self.from_trunk(nn.functional.silu(trunk))
+        a = a + self.from_coefficients(_asinh(self._coefficients(y - 128 / 255) / steps))
+        a = a + self.from_change(_asinh(4 * wanted))
+        a = a + self.place.repeat(1, 1, a.shape[2] // 2, a.shape[3] // 2)
+        h = self.embed(f)
+        for block in self.blocks:
+            a = block(a, h)
+        a = nn.functional.silu(a)
+        better = 2 * torch.sigmoid(self.to_gates(a)) * wanted + self.to_change(a)
+        pixels = nn.functional.pixel_shuffle(self._blockwise(better * steps, self.idct), 8)
+        change = nn.functional.conv2d(pixels, self.to_rgb)
+        luma = nn.functional.conv2d(change, self.to_ycc[:1])
+        change = change + f[:, _GREY, None, None, None] * (luma - change)
+        more = nn.functional.pixel_shuffle(self.to_size(a), 2)
+        return y + change, self.network.spread(trunk) + more
+
+    def forward(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        x_mmse, log_size = self.head(y, features, *self.trunk(y, features, scale))
+        return x_mmse, local_size(log_size)
