@@ -84,7 +84,7 @@ class Calibration:
         return 1.0 - math.sqrt(p / self.transport_cost)
 
     def perception_at(self, realism: float) -> float:
-        """Bound ``(1 - a)^2 C`` on the squared W2 distance to the source at a realism."""
+        """Bound ``(1 - a)^2 C`` on the squared W2 distance to the law of ``x_real``, the generator's own."""
         return (1.0 - check_realism(realism)) ** 2 * self.transport_cost
 
     def distortion_at(self, realism: float) -> float:

@@ -162,3 +162,21 @@ def test_standard_formats_are_read_from_any_encoder(run, folder):
         picture.save(buffer, "JPEG", quality=40, subsampling="4:2:2", progressive=True)
     (folder / "other.jpg").write_bytes(buffer.getvalue())
     assert run("decode", folder / "other.jpg", folder / "x.png", "--realism", 0.5)[0] == 0
+
+
+def test_what_is_there_of_a_file_that_ends_early(run, folder):
+    # Oracle: contract; refused with the option's name, decoded with it, and told.
+    cut, out = folder / "early.jpg", folder / "early.png"
+    data = (folder / "photo.jpg").read_bytes()
+    cut.write_bytes(data[: len(data) - 100])
+    refused(run("decode", cut, out), "--allow-partial")
+    code, _, err = run("decode", cut, out, "--allow-partial")
+    assert code == 0
+    assert "ends early" in err
+    assert size(out) == (64, 48)
+
+
+def test_info_says_what_its_distance_is_to(run, folder):
+    text = " ".join(run("info", folder / "photo.jpg")[1].split())
+    assert "distance at most" in text
+    assert "own law, not to photographs" in text

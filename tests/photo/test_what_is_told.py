@@ -14,7 +14,8 @@ from veridical.errors import MissingDependency, NotAnImage, UnsupportedFormat
 from veridical.photo.encode import encode
 from veridical.photo.formats import open_image
 from veridical.photo.formats.conventional import ConventionalFormat
-from veridical.photo.reader import OPENED, foreign_format, open_source
+from veridical.photo.loading import OPENED, foreign_format
+from veridical.photo.reader import open_source
 
 # 8 x 8 pixels of one colour, level 500 of 1023 and 2000 of 4095, written by libavif.
 DEEP = {

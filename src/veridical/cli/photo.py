@@ -160,7 +160,8 @@ def decode(
         ),
     ] = None,
     perception: Annotated[
-        float | None, typer.Option(help="Instead: squared W2 distance to photographs to be met.")
+        float | None,
+        typer.Option(help="Instead: squared W2 distance to the generator's law to be met."),
     ] = None,
     seed: Seed = 0,
     steps: Steps = DEFAULT_STEPS,
@@ -181,7 +182,10 @@ def decode(
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     allow_partial: Annotated[
         bool,
-        typer.Option("--allow-partial", help="Decode what is whole of a damaged .vdc file."),
+        typer.Option(
+            "--allow-partial",
+            help="Decode what is there of a damaged .vdc file, or of a JPEG or WebP file that ends early.",
+        ),
     ] = False,
 ) -> None:
     """Decode AVIF, WebP, JPEG or .vdc files at any realism, into any picture format."""
@@ -226,9 +230,10 @@ def info(
             for a in (0.0, 0.5, 1.0):
                 table.add_row(
                     f"realism {a:g}",
-                    f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, perception at most "
+                    f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, distance at most "
                     f"{i.price.perception_at(a):.3g}",
                 )
+            table.add_row("distance", "squared W2 to this generator's own law, not to photographs")
         terminal.out.print(table)
 
 

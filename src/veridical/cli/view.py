@@ -81,4 +81,4 @@ def _predictions(i: FileInfo) -> tuple[list[str], list[list[str]]]:
         [f"realism {a:g}", f"{i.predicted_psnr_db(a):.2f}", f"{i.price.perception_at(a):.3g}"]
         for a in (0.0, 0.5, 1.0)
     ]
-    return ["", "predicted PSNR dB", "perception at most"], rows
+    return ["", "predicted PSNR dB", "squared W2 to the generator's law at most"], rows

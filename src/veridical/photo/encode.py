@@ -91,7 +91,7 @@ def _check_opens(
         if not chosen.sniff(data[:64]):
             raise DamagedFile("it does not begin like such a file")
         again = chosen.open(data, options)
-        if (again.width, again.height) != picture.size:
+        if sorted((again.width, again.height)) != sorted(picture.size):  # it may have been turned
             raise DamagedFile(f"it says {again.width} x {again.height} pixels")
     except VeridicalError as cause:
         raise UnsupportedFormat(

@@ -44,7 +44,8 @@ class FileInfo:
         quantizer: 0 (finest) to 1 (coarsest) within the format, or None.
         grey, alpha, lossless: Of the picture.
         price: Predicted error and transport cost; zeros for a lossless file, None if it was not measured
-            (a ``.vdc`` file without its weights).
+            (a ``.vdc`` file without its weights). Its ``perception_at`` bounds the squared Wasserstein-2
+            distance to the law of this generator's own pictures, not to photographs.
         details: Every field of a ``.vdc`` file's header, by name.
     """
 

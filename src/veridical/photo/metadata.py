@@ -22,7 +22,7 @@ _DESCRIPTIVE = (
 _DIRECTORIES = (0x8769, 0x8825)
 """Exif and GPS."""
 
-_HOLDERS = frozenset({"AVIF", "JPEG", "MPO", "PNG", "TIFF", "VDC", "WEBP"})
+_HOLDERS = frozenset({"AVIF", "HEIF", "JPEG", "JXL", "MPO", "PNG", "TIFF", "VDC", "WEBP"})
 """Formats that hold a colour profile, Exif and XMP, as Pillow names them."""
 _REWRITERS = frozenset({"AVIF", "TIFF"})
 """Formats for which Pillow takes Exif apart: AVIF has a place of its own for the orientation."""

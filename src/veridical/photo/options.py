@@ -93,7 +93,8 @@ class DecodeOptions:
         tile: Side of the windows in pixels, a multiple of 16 above 128; bounds the memory.
         weights: Own weights (a file, or a folder of several) instead of the shipped ones.
         max_pixels: Limit against decompression bombs.
-        allow_partial: Decode what is whole of a damaged ``.vdc`` file; its damaged tiles are grey.
+        allow_partial: Decode what is whole of a damaged ``.vdc`` file, whose damaged tiles are grey, or what
+            is there of a JPEG or WebP file that ends early.
 
     Raises:
         InvalidSetting: A setting outside its domain, or both realism and perception.

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 from typer.testing import CliRunner
 
 import veridical
@@ -464,14 +464,15 @@ def test_pillow_reads_and_writes(weights, monkeypatch, tmp_path):
 
     monkeypatch.setattr(model_module, "SHIPPED", named_as_shipped(weights, tmp_path))
     x = picture(50, 30)
-    x.info["icc_profile"] = b"a profile"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    x.info["icc_profile"] = profile
     file = io.BytesIO()
     x.save(file, "VDC", quality=40)
     assert file.getvalue() == veridical.encode(x, format="vdc", quality=40)
     opened = Image.open(io.BytesIO(file.getvalue()))
     assert isinstance(opened, veridical.photo.plugin.VdcImageFile)
     assert (opened.format, opened.size, opened.mode) == ("VDC", (50, 30), "RGB")
-    assert opened.info["icc_profile"] == b"a profile"
+    assert opened.info["icc_profile"] == profile
     assert opened.tobytes() == veridical.decode(file.getvalue()).tobytes()
     with pytest.warns(UserWarning, match="alpha"):
         x.convert("RGBA").resize((9, 9)).point(lambda v: v // 2).save(io.BytesIO(), "VDC")

@@ -20,8 +20,9 @@ from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.formats.vdc import VDC
 from veridical.photo.formats.webp import WEBP
 from veridical.photo.image import CodedImage, Notice, silent
+from veridical.photo.loading import FOREIGN, OPENED, foreign_format, load_picture
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
-from veridical.photo.reader import FOREIGN, OPENED, Source, foreign_format, load_picture, read_bytes
+from veridical.photo.reader import Source, read_bytes
 
 __all__ = [
     "FORMATS",

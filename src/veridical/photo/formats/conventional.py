@@ -19,9 +19,10 @@ from veridical.errors import InvalidSetting, UnsupportedFormat
 from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.image import CodedImage, Notice, RestoredImage, silent
+from veridical.photo.loading import load_picture
 from veridical.photo.metadata import fit_profile, metadata_of, prepared_for
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
-from veridical.photo.reader import is_neutral, load_picture, split_channels
+from veridical.photo.reader import is_neutral, split_channels
 from veridical.photo.restoration import Cells
 from veridical.photo.search import largest_quality
 
