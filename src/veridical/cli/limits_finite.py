@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from veridical.arrays import read_npz
 from veridical.cli import terminal
+from veridical.cli.samples import read_csv
 from veridical.cli.tables import (
     AsCsv,
     AsJson,
@@ -19,10 +21,11 @@ from veridical.cli.tables import (
     numbers,
     show,
 )
-from veridical.errors import InvalidSetting, MissingFile, NotConverged
+from veridical.errors import InvalidSetting, NotConverged
 
 __all__ = ["add_commands"]
 
+MaxSymbols = Annotated[int, typer.Option(help="Largest alphabet that is read.")]
 _MEASURES = "tv, w2, kl, kl-reverse, chi2, hellinger, renyi."
 
 
@@ -42,6 +45,7 @@ def discrete(
     divergence: Annotated[str, typer.Option(help=_MEASURES)] = "tv",
     order: Annotated[float, typer.Option(help="Order of renyi.")] = 0.5,
     tolerance: Annotated[float, typer.Option(help="Largest gap in bits.")] = 1e-6,
+    max_symbols: MaxSymbols = 1024,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -52,7 +56,7 @@ def discrete(
     from veridical.limits import Bound, FiniteSource, least_rate
     from veridical.limits.divergence import by_name
 
-    arrays = _read(file, ("source", "distortion"))
+    arrays = _read(file, ("source", "distortion"), max_symbols)
     source = FiniteSource(arrays["source"], arrays["distortion"])
     measure = by_name(divergence, cost=arrays.get("cost"), order=order)
     rows = []
@@ -93,6 +97,7 @@ def surface(
     divergence: Annotated[str, typer.Option(help=_MEASURES)] = "tv",
     order: Annotated[float, typer.Option(help="Order of renyi.")] = 0.5,
     tolerance: Annotated[float, typer.Option(help="Largest gap in bits, everywhere.")] = 1e-3,
+    max_symbols: MaxSymbols = 1024,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -104,7 +109,7 @@ def surface(
     from veridical.limits import surface as bracket
     from veridical.limits.divergence import by_name
 
-    arrays = _read(file, ("source", "distortion"))
+    arrays = _read(file, ("source", "distortion"), max_symbols)
     measure = by_name(divergence, cost=arrays.get("cost"), order=order)
     D, P = numbers([distortion], "distortion"), numbers([perception], "perception")
     if len(D) < 2 or len(P) < 2:
@@ -130,6 +135,7 @@ def common(
     rate: Rates = None,
     perception: Perceptions = None,
     common: Common = None,
+    max_symbols: MaxSymbols = 1024,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -139,7 +145,7 @@ def common(
     """
     from veridical.limits import least_distortion
 
-    arrays = _read(file, ("points", "source"))
+    arrays = _read(file, ("points", "source"), max_symbols)
     rows = []
     for R, Rc, P in product(
         numbers(rate, "rate"),
@@ -155,23 +161,27 @@ def common(
     show(rows, as_json, as_csv)
 
 
-def _read(file: Path, names: tuple[str, ...]) -> dict[str, Any]:
+def _read(file: Path, names: tuple[str, ...], max_symbols: int = 1024) -> dict[str, Any]:
+    """The arrays that are needed, and the cost where there is one, of at most ``max_symbols`` symbols."""
     import numpy as np
 
-    from veridical.studies.records import read_npz
-
-    if not file.is_file():
-        raise MissingFile(f"{file} does not exist or is no file")
+    most = max_symbols * (max_symbols + 1)
     if file.suffix.lower() == ".csv":
-        try:
-            table = np.atleast_2d(np.loadtxt(file, delimiter=",", dtype=np.float64))
-        except (OSError, ValueError) as cause:
-            raise InvalidSetting(f"{file} is no CSV of numbers: {cause}") from cause
-        return {"source": table[:, 0], "distortion": table[:, 1:]}
-    arrays = read_npz(file)
-    for name in names:
-        if name not in arrays:
+        table = np.atleast_2d(read_csv(file, most))
+        arrays = {"source": table[:, 0], "distortion": table[:, 1:]}
+    else:
+        arrays = read_npz(file, {*names, "cost"}, 8 * 3 * most)
+        for name in names:
+            if name not in arrays:
+                raise InvalidSetting(
+                    f"{file} holds {', '.join(arrays) or 'none of what is needed'}; it needs {name!r}"
+                )
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise InvalidSetting(f"{name!r} of {file} holds {array.dtype}, not real numbers")
+        if max(array.shape, default=0) > max_symbols:
             raise InvalidSetting(
-                f"{file} holds {', '.join(arrays) or 'nothing'}; it needs {name!r}"
+                f"{name!r} of {file} has the shape {array.shape}, more than {max_symbols:,} symbols; if there is "
+                "memory and time for it, raise the limit (--max-symbols N)"
             )
     return arrays
