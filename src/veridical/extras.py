@@ -20,7 +20,6 @@ EXTRA_OF = {
     "sklearn": "research",
     "matplotlib": "research",
     "ray": "cluster",
-    "distributed": "cluster",
 }
 """Extra by importable package."""
 
