@@ -76,7 +76,7 @@ docs: $(VENV)/.docs ## build the documentation site: build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	cp build/demo/demo.html build/site/demo.html
 
-lock: ## pin the newest versions that pyproject.toml allows: requirements/core.txt and dev.txt
+lock: ## pin the newest versions that pyproject.toml allows, with the hashes of their files
 	requirements/lock.sh $(PYTHON)
 
 wheel: $(STAMP) ## build the wheel: dist/

@@ -2,8 +2,8 @@
 
     python benchmarks/fuzz.py --count 100000 --jobs 2
 
-Each reader gets its share of the count. A mutation flips bytes, cuts, repeats or inserts a piece, or
-swaps two; where a checksum stands before the content, every second mutation repairs it, so that what
+Each reader gets its share of the count. A mutation flips bytes, cuts or repeats a piece, swaps
+two, or puts an extreme number in the place of one; where a checksum stands before the content, every second mutation repairs it, so that what
 lies behind it is tested as well. Prints one line a reader; exits with 1 if anything but a typed error
 came out.
 """
@@ -33,6 +33,7 @@ from PIL import Image
 
 from veridical.errors import VeridicalError
 
+EXTREMES = [0, 1, 127, 128, 255, 65_535, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, -1, -2]
 Read = Callable[[bytes], object]
 Repair = Callable[[bytes], bytes]
 
@@ -45,12 +46,14 @@ def picture() -> Image.Image:
 
 
 def coded(format_name: str) -> tuple[bytes, Read, Repair | None]:
-    """A file of an everyday format through the reader and the header reader behind it."""
+    """A file of a conventional format through its decoder and the header reader behind it."""
     from veridical.photo.encode import encode
-    from veridical.photo.reader import open_coded
+    from veridical.photo.formats import open_image
+    from veridical.photo.options import DecodeOptions
 
+    options = DecodeOptions(max_pixels=1_000_000)
     data = encode(picture(), format=format_name, quality=30)
-    return data, lambda b: open_coded(b, max_pixels=1_000_000), None
+    return data, lambda b: open_image(b, options), None
 
 
 def by_file(suffix: str, data: bytes, read: Callable[[Path], object]) -> tuple[bytes, Read, None]:
@@ -107,23 +110,37 @@ def journal() -> tuple[bytes, Read, None]:
 
 
 def weights() -> tuple[bytes, Read, None]:
-    """The head of a weights file, with a card that has the digest of what came of it."""
-    from veridical.photo import model
+    """A small network, with a card that has the digest of what came of it."""
+    from veridical.photo.weights import load_network
 
-    home = Path(model.__file__).parent / "weights"
-    whole = (home / "everyday.safetensors").read_bytes()
-    head = 8 + int.from_bytes(whole[:8], "little")
-    path = Path(tempfile.mkdtemp()) / "w.safetensors"
+    golden = Path(__file__).parents[1] / "tests/photo/vdc/golden/tiny-spread.onnx"
+    path = Path(tempfile.mkdtemp()) / "w.onnx"
+    kind = kind_of(golden)
 
     def read(content: bytes) -> object:
-        data = content + whole[head:]
-        path.write_bytes(data)
-        card = {"sha256": hashlib.sha256(data).hexdigest()}
+        path.write_bytes(content)
+        card = {"sha256": hashlib.sha256(content).hexdigest()}
         path.with_suffix(".json").write_text(json.dumps(card))
-        model.load_model.cache_clear()
-        return model.load_model(path)
+        return load_network(path, kind=kind, device="cpu", threads=1)
 
-    return whole[:head], read, None
+    return golden.read_bytes(), read, None
+
+
+def kind_of(path: Path) -> str:
+    """What the metadata of a network says it is."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes())
+    return json.loads(session.get_modelmeta().custom_metadata_map["veridical"])["kind"]
+
+
+def samples() -> tuple[bytes, Read, None]:
+    """The NPY of ``veridical design``."""
+    from veridical.cli.samples import read_samples
+
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(12.0).reshape(6, 2))
+    return by_file(".npy", buffer.getvalue(), read_samples)
 
 
 def vdc(*, partial: bool) -> tuple[bytes, Read, Repair]:
@@ -169,6 +186,7 @@ READERS: dict[str, Callable[[], tuple[bytes, Read, Repair | None]]] = {
     "source of limits": source,
     "journal": journal,
     "weights": weights,
+    "samples": samples,
 }
 
 
@@ -179,7 +197,7 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
         if not out:
             break
         a, b = sorted(int(x) for x in rng.integers(0, len(out), 2))
-        kind = int(rng.integers(0, 6))
+        kind = int(rng.integers(0, 7))
         if kind <= 1:
             out[a] = int(rng.integers(0, 256))
         elif kind == 2:
@@ -188,6 +206,10 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
             del out[a : len(out) if rng.random() < 0.5 else min(b, a + 64)]
         elif kind == 4:
             out[a:a] = out[a : min(b, a + 64)]
+        elif kind == 5:  # a size or a count of any width that a format may have
+            width = int(rng.choice([2, 4, 8]))
+            value = int(rng.choice(EXTREMES)) % (1 << 8 * width)
+            out[a : a + width] = value.to_bytes(width, "little" if rng.random() < 0.5 else "big")
         else:
             size = int(rng.integers(1, 9))
             out[a : a + size], out[b : b + size] = out[b : b + size], out[a : a + size]

@@ -71,17 +71,14 @@ def decode_target() -> tuple[Test, list[bytes]]:
 
 
 def headers_target() -> tuple[Test, list[bytes]]:
-    """The readers of everyday headers, each on every input: they never raise, and stay in range."""
-    from veridical.photo.avif_headers import read_avif
-    from veridical.photo.headers import read_jpeg, read_webp
-
-    from veridical.photo.condition import condition_of
+    """The readers of conventional headers, each on every input: they never raise, and stay in range."""
+    from veridical.photo.formats import AVIF, JPEG, WEBP
 
     def test(data: bytes) -> None:
-        for name, read in (("AVIF", read_avif), ("WEBP", read_webp), ("JPEG", read_jpeg)):
+        for one in (AVIF, WEBP, JPEG):
             try:
-                found = read(data)
-                condition_of(name, data, 64, 48)
+                found = one.read_payload(data)
+                one.condition(data, 64, 48)
             except VeridicalError as error:
                 raise ValueError("a header reader refused its input") from error
             if found.n_bytes < 1 or not 0 <= (found.quantizer or 0.0) <= 1:

@@ -20,7 +20,6 @@ EXTRA_OF = {
     "sklearn": "research",
     "matplotlib": "research",
     "ray": "cluster",
-    "distributed": "cluster",
     "pillow_heif": "heif",
     "pillow_jxl": "jxl",
 }

@@ -14,7 +14,6 @@ import hashlib
 import json
 import struct
 import sys
-import zipfile
 import zlib
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
@@ -24,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.errors import DamagedFile, InvalidSetting, MissingFile, WrongModel
+from veridical.arrays import check_file, read_npz
+from veridical.errors import DamagedFile, InvalidSetting, WrongModel
 from veridical.writing import write_whole
 
 __all__ = [
@@ -244,17 +244,12 @@ def load_codec(path: str | Path) -> Any:
         DamagedFile: no codec, truncated, altered, or of a later version.
     """
     file = Path(path)
-    if not file.is_file():
-        raise MissingFile(f"{file} does not exist or is no file")
+    check_file(file)
     try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > _MOST_BYTES:
-            raise DamagedFile(f"{file} claims {size} bytes; a codec has {_MOST_BYTES} at most")
-        with np.load(file, allow_pickle=False) as parts:
-            tree = parts["codec"].tobytes().decode()
-            arrays = [parts[f"a{k}"] for k in range(len(parts.files) - 2)]
-            whole = parts["sha256"].tobytes() == _identity(tree, arrays)
+        parts = read_npz(file, most_bytes=_MOST_BYTES)
+        tree = parts["codec"].tobytes().decode()
+        arrays = [parts[f"a{k}"] for k in range(len(parts) - 2)]
+        whole = parts["sha256"].tobytes() == _identity(tree, arrays)
         if not whole:
             raise DamagedFile(f"the digest of {file} does not match; fetch it again")
         content = json.loads(tree)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from veridical.batch import Engine, Journal, Task, run_batch
-from veridical.errors import DamagedFile, InvalidSetting, UnwritableOutput
+from veridical.errors import DamagedFile, InvalidSetting, MissingDependency, UnwritableOutput
 
 
 def square_job():
@@ -198,3 +198,32 @@ def test_a_local_ray_cluster_survives_the_death_of_a_worker(tmp_path):
     assert [o.result for o in summary.outcomes] == [k + 100 for k in range(6)]
     assert len(list(tmp_path.glob("2-*"))) == 2
     assert not ray.is_initialized()
+
+
+def pid_job(marks: Path):
+    def work(payload):
+        (marks / str(os.getpid())).touch()
+        return os.getpid()
+
+    return work
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_more_workers_than_tasks(tmp_path, monkeypatch, count):
+    # Oracle: what joblib is asked for, and the processes that worked.
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor(max_workers=1).shutdown(wait=True)
+    tasks = [Task(str(k), k) for k in range(count)]
+    summary = run_batch(pid_job(tmp_path), tasks, engine=Engine(jobs=4))
+    assert not summary.failed
+    assert os.getpid() not in {o.result for o in summary.outcomes}
+    assert len(get_reusable_executor(max_workers=count, reuse=True)._processes) <= count
+
+
+def test_dask_names_its_package(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingDependency, match="install the package distributed"):
+        run_batch(abs, [Task("a", 1)], engine=Engine("dask"))

@@ -98,3 +98,33 @@ def test_the_table_fits_80_columns(run, circle, monkeypatch):
         assert f" {head} " in out
     assert "\u2026" not in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_work_is_bounded_by_what_a_file_holds(run, circle):
+    # Oracle: limits that the message names, each of which an option raises; a gzip is no table.
+    import gzip
+    import os
+
+    few = ("--rate", 1, "--csv")
+    code, _, err = run("design", circle / "circle.npy", *few, "--max-numbers", 5999)
+    assert code == 2
+    assert "limit" in err
+    code, _, err = run("design", circle / "circle.csv", *few, "--max-numbers", 5999)
+    assert code == 2
+    assert "limit" in err
+    (circle / "table.csv.gz").write_bytes(gzip.compress((circle / "circle.csv").read_bytes()))
+    assert run("design", circle / "table.csv.gz", *few)[0] == 2
+    if os.name == "posix":
+        os.mkfifo(circle / "pipe.npy")
+        for name in (circle / "pipe.npy", "/dev/zero", "/dev/stdin"):
+            assert run("design", name, *few)[0] == 2
+            assert run("limits", "discrete", name, "-d", 0.1)[0] == 2
+    n = 2049
+    np.savez_compressed(circle / "n.npz", source=np.full(n, 1 / n), distortion=1 - np.eye(n))
+    code, _, err = run("limits", "discrete", circle / "n.npz", "-d", 0.1)
+    assert code == 2
+    assert "--max-symbols" in err
+    for points in ("0:1:999999999", "0:1:" + "9" * 5000, "0:1:1"):
+        code, _, err = run("limits", "bernoulli", "--probability", 0.3, "-d", points)
+        assert code == 2
+        assert "COUNT" in err

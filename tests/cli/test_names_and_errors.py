@@ -208,3 +208,33 @@ def test_a_full_disk_behind_standard_output_is_said(folder):
 def test_shown():
     assert terminal.shown("plain ü 字 [b]") == "plain ü 字 [b]"
     assert terminal.shown("a\x1b\n\t\x7f\x9b\udcff\u202e") == r"a\x1b\n\t\x7f\x9b\xff\u202e"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links of POSIX")
+def test_what_is_no_regular_file_is_neither_read_nor_written(run, folder):
+    # Oracle: one line, exit code 2, and no waiting for somebody to write to a pipe.
+    photo, pipe = folder / "photo.jpg", folder / "pipe.png"
+    os.mkfifo(pipe)
+    (folder / "pipe.jpg").symlink_to(pipe)
+    for source in (folder / "pipe.jpg", "/dev/zero", "/dev/null"):
+        for words in (
+            ("decode", source, folder / "x.png"),
+            ("encode", source, folder / "x.avif"),
+            ("info", source),
+        ):
+            code, _, err = run(*words)
+            assert (code, err.count("\n")) == (2, 1), err
+    code, _, err = run("decode", photo, pipe, "--force")
+    assert code == 2
+    assert "no regular file" in err
+    out = folder / "out"
+    (folder / "in" / "deep").mkdir(parents=True)
+    (folder / "in" / "deep" / "0.jpg").write_bytes(photo.read_bytes())
+    (folder / "elsewhere").mkdir()
+    out.mkdir()
+    (out / "deep").symlink_to(folder / "elsewhere")
+    code, _, err = run("decode", folder / "in", "--out-dir", out, "--realism", 0, "--jobs", 1)
+    assert code == 2
+    assert "leads out" in err
+    assert not list((folder / "elsewhere").iterdir())
+    assert not (folder / "x.png").exists()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from veridical.batch.tasks import Outcome, Task
-from veridical.errors import InvalidSetting, VeridicalError
+from veridical.errors import InvalidSetting, VeridicalError, typed_errors
 from veridical.extras import missing, require
 
 __all__ = ["Engine", "connected", "until_death"]
@@ -62,17 +62,28 @@ def until_death(
     if engine.name == "loky" and engine.workers == 1:
         yield from (_guarded(work, t, engine) for t in tasks)
         return
+    workers = min(engine.workers, len(tasks))
     call = delayed(_guarded)
     calls = (call(work, t, engine) for t in tasks)
     # A cluster's backend hands results over all at once only.
     how = "generator_unordered" if engine.name == "loky" else "list"
     try:
-        with parallel_config(backend=engine.name, n_jobs=engine.workers):
+        if engine.name == "loky" and workers == 1:  # joblib would do it in this process
+            yield _executor(1).submit(_guarded, work, tasks[0], engine).result()
+            return
+        with parallel_config(backend=engine.name, n_jobs=workers):
             found = Parallel(return_as=how, batch_size=1)
         yield from found(calls)
     except Exception as cause:
         if not _is_death(cause):
             raise
+
+
+def _executor(workers: int) -> Any:
+    """The worker processes of this machine, which joblib keeps for the next call."""
+    from joblib.externals.loky import get_reusable_executor
+
+    return get_reusable_executor(max_workers=workers)
 
 
 def _is_death(cause: BaseException) -> bool:
@@ -86,7 +97,7 @@ def _is_death(cause: BaseException) -> bool:
 def _guarded(work: Callable[[Any], Any], task: Task, engine: Engine) -> Outcome:
     """One job in a worker, with its number of threads; errors become outcomes."""
     try:
-        with _threads(engine):
+        with _threads(engine), typed_errors():
             return Outcome(task.key, work(task.payload))
     except VeridicalError as error:
         return Outcome(task.key, error=str(error))
@@ -124,7 +135,13 @@ def connected(engine: Engine) -> Iterator[None]:
         # this one would end the thread that hands out the jobs, and the run would wait for ever.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
         _connect(engine, stack)
-        yield
+        try:
+            yield
+        except BaseException:
+            # Interrupted or terminated: what is in the hands of workers ends now, not when it is done.
+            if engine.name == "loky" and engine.workers > 1:
+                _executor(1).shutdown(wait=True, kill_workers=True)
+            raise
 
 
 def _connect(engine: Engine, stack: ExitStack) -> None:

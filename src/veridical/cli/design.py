@@ -11,7 +11,7 @@ import typer
 from veridical.batch import Engine, Outcome, Task, run_batch
 from veridical.cli import terminal
 from veridical.cli.many import EngineName, check_all_done
-from veridical.cli.samples import read_samples
+from veridical.cli.samples import MOST_NUMBERS, read_samples
 from veridical.cli.tables import AsCsv, AsJson, Perceptions, Rates, Row, numbers, show
 from veridical.errors import InvalidSetting
 
@@ -41,6 +41,9 @@ def design(
         Path | None,
         typer.Option(help="Save the codec (.npz), for veridical samples; of one design only."),
     ] = None,
+    max_numbers: Annotated[
+        int, typer.Option(help="Most numbers (samples times dimension) that are read.")
+    ] = MOST_NUMBERS,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Designs at a time.")] = None,
     engine: EngineName = "loky",
     as_json: AsJson = False,
@@ -49,7 +52,7 @@ def design(
     """Design codecs for every rate, number of seeds and perception; half of the samples measure them."""
     from veridical.studies.sweep import DesignJob, design_row, designed
 
-    samples = read_samples(file)
+    samples = read_samples(file, max_numbers)
     tasks = [
         Task(f"{R:g} bits, K = {K}, P = {P:g}", DesignJob(samples, R, K, P, variable_length, seed))
         for R, K, P in product(

@@ -18,6 +18,7 @@ from veridical.errors import (
     VeridicalError,
 )
 from veridical.studies.records import make_folder
+from veridical.writing import check_regular
 
 __all__ = ["check_output", "expand", "is_single", "jobs", "read_list"]
 
@@ -138,11 +139,22 @@ def jobs(
             (p, out_dir / _with_suffix(place, new_suffix)) for p, place in dict.fromkeys(found)
         ]
         _check_places(pairs, without_case=_folds_case(out_dir))
+        _check_inside(pairs, out_dir)
         for folder in {out_dir, *(target.parent for _, target in pairs)}:
             make_folder(folder)
     for source, target in pairs:
         check_output(target, source, replaces(source, target))
     return pairs
+
+
+def _check_inside(pairs: Iterable[tuple[Path, Path]], out_dir: Path) -> None:
+    """No output leaves its folder through a symbolic link in it."""
+    whole = os.path.realpath(out_dir)
+    for folder in {target.parent for _, target in pairs}:
+        if os.path.commonpath([whole, os.path.realpath(folder)]) != whole:
+            raise UnwritableOutput(
+                f"{folder} is a link that leads out of {out_dir}; remove the link, or name another folder"
+            )
 
 
 def _with_suffix(place: Path, suffix: str) -> Path:
@@ -177,6 +189,7 @@ def check_output(target: Path, source: Path | None, force: bool) -> None:
     """
     if os.path.isdir(target):  # noqa: PTH112 (these ask; a name that cannot be is no error yet)
         raise UnwritableOutput(f"{target} is a folder; name a file, or use --out-dir {target}")
+    check_regular(target)
     if not os.path.isdir(target.parent):  # noqa: PTH112
         raise UnwritableOutput(f"the folder {target.parent} does not exist; make it first")
     if os.path.lexists(target):

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from veridical.arrays import read_npz
 from veridical.cli import terminal
+from veridical.cli.samples import read_csv
 from veridical.cli.tables import (
     AsCsv,
     AsJson,
@@ -19,13 +21,11 @@ from veridical.cli.tables import (
     numbers,
     show,
 )
-from veridical.errors import InvalidSetting, MissingFile, NotConverged
+from veridical.errors import InvalidSetting, NotConverged
 
 __all__ = ["add_commands"]
 
-_MOST_BYTES = 64 << 20
-# A table of this side takes 32 MiB, and the solver some dozens of them.
-_MOST_SYMBOLS = 2048
+MaxSymbols = Annotated[int, typer.Option(help="Largest alphabet that is read.")]
 _MEASURES = "tv, w2, kl, kl-reverse, chi2, hellinger, renyi."
 
 
@@ -45,6 +45,7 @@ def discrete(
     divergence: Annotated[str, typer.Option(help=_MEASURES)] = "tv",
     order: Annotated[float, typer.Option(help="Order of renyi.")] = 0.5,
     tolerance: Annotated[float, typer.Option(help="Largest gap in bits.")] = 1e-6,
+    max_symbols: MaxSymbols = 2048,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -55,7 +56,7 @@ def discrete(
     from veridical.limits import Bound, FiniteSource, least_rate
     from veridical.limits.divergence import by_name
 
-    arrays = _read(file, ("source", "distortion"))
+    arrays = _read(file, ("source", "distortion"), max_symbols)
     source = FiniteSource(arrays["source"], arrays["distortion"])
     measure = by_name(divergence, cost=arrays.get("cost"), order=order)
     rows = []
@@ -96,6 +97,7 @@ def surface(
     divergence: Annotated[str, typer.Option(help=_MEASURES)] = "tv",
     order: Annotated[float, typer.Option(help="Order of renyi.")] = 0.5,
     tolerance: Annotated[float, typer.Option(help="Largest gap in bits, everywhere.")] = 1e-3,
+    max_symbols: MaxSymbols = 2048,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -107,7 +109,7 @@ def surface(
     from veridical.limits import surface as bracket
     from veridical.limits.divergence import by_name
 
-    arrays = _read(file, ("source", "distortion"))
+    arrays = _read(file, ("source", "distortion"), max_symbols)
     measure = by_name(divergence, cost=arrays.get("cost"), order=order)
     D, P = numbers([distortion], "distortion"), numbers([perception], "perception")
     if len(D) < 2 or len(P) < 2:
@@ -135,6 +137,7 @@ def common(
     rate: Rates = None,
     perception: Perceptions = None,
     common: Common = None,
+    max_symbols: MaxSymbols = 2048,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -145,7 +148,7 @@ def common(
     """
     from veridical.limits import least_distortion
 
-    arrays = _read(file, ("points", "source"))
+    arrays = _read(file, ("points", "source"), max_symbols)
     rows = []
     for R, Rc, P in product(
         numbers(rate, "rate"),
@@ -161,78 +164,28 @@ def common(
     show(rows, as_json, as_csv)
 
 
-def _read(file: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """The arrays of a command from NPZ, or from CSV: the source, then the second name.
-
-    Raises:
-        MissingFile, InvalidSetting, DamagedFile: no such file, or not what is asked for, or too large.
-    """
-    if not file.is_file():
-        raise MissingFile(f"{file} does not exist or is no file")
-    return (
-        _read_csv(file, names[1] if names[0] == "source" else names[0])
-        if (file.suffix.lower() == ".csv")
-        else _read_npz(file, names)
-    )
-
-
-def _read_csv(file: Path, second: str) -> dict[str, Any]:
+def _read(file: Path, names: tuple[str, ...], max_symbols: int = 2048) -> dict[str, Any]:
+    """The arrays that are needed, and the cost where there is one, of at most ``max_symbols`` symbols."""
     import numpy as np
 
-    if file.stat().st_size > _MOST_BYTES:
-        raise InvalidSetting(
-            f"{file} is larger than {_MOST_BYTES >> 20} MiB; is it the right file?"
-        )
-    try:
-        table = np.loadtxt(file, delimiter=",", dtype=np.float64, ndmin=2)
-    except (OSError, ValueError) as cause:
-        raise InvalidSetting(f"{file} is no CSV of numbers: {cause}") from cause
-    return {"source": table[:, 0], second: table[:, 1:]}
-
-
-def _read_npz(file: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Only what is asked for, and only after its header says how large it is."""
-    import zipfile
-
-    import numpy as np
-
-    from veridical.errors import DamagedFile
-
-    wanted = (*names, "cost")
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            arrays = {}
-            for name in wanted:
-                if name not in members:
-                    continue
-                with archive.open(members[name]) as stream:
-                    version = np.lib.format.read_magic(stream)
-                    header = {
-                        (1, 0): np.lib.format.read_array_header_1_0,
-                        (2, 0): np.lib.format.read_array_header_2_0,
-                    }[version]
-                    shape, _, dtype = header(stream)
-                _within(file, name, shape, dtype.itemsize)
-                with archive.open(members[name]) as stream:
-                    arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
-    except InvalidSetting:
-        raise
-    # Foreign bytes: anything may come out of the parsers.
-    except Exception as cause:
-        raise DamagedFile(
-            f"{file} cannot be read as NPZ: {cause or 'it ends too early'}"
-        ) from cause
-    for name in names:
-        if name not in arrays:
+    most = max_symbols * (max_symbols + 1)
+    if file.suffix.lower() == ".csv":
+        table = np.atleast_2d(read_csv(file, most))
+        second = names[1] if names[0] == "source" else names[0]
+        arrays = {"source": table[:, 0], second: table[:, 1:]}
+    else:
+        arrays = read_npz(file, {*names, "cost"}, 8 * 3 * most)
+        for name in names:
+            if name not in arrays:
+                raise InvalidSetting(
+                    f"{file} holds {', '.join(arrays) or 'none of what is needed'}; it needs {name!r}"
+                )
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise InvalidSetting(f"{name!r} of {file} holds {array.dtype}, not real numbers")
+        if max(array.shape, default=0) > max_symbols:
             raise InvalidSetting(
-                f"{file} holds {', '.join(members) or 'nothing'}; it needs {name!r}"
+                f"{name!r} of {file} has the shape {array.shape}, more than {max_symbols:,} symbols; if there is "
+                "memory and time for it, raise the limit (--max-symbols N)"
             )
     return arrays
-
-
-def _within(file: Path, name: str, shape: tuple[int, ...], itemsize: int) -> None:
-    if max(shape, default=1) > _MOST_SYMBOLS or itemsize > 16:
-        raise InvalidSetting(
-            f"{name!r} of {file} has the shape {shape}; an alphabet has at most {_MOST_SYMBOLS} symbols"
-        )

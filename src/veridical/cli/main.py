@@ -95,8 +95,7 @@ def main() -> None:
         )
     finally:
         signal.signal(signal.SIGTERM, before)
-    if code:
-        sys.exit(code)
+    sys.exit(code)
 
 
 def _run(words: list[str]) -> int:

@@ -119,7 +119,9 @@ def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) 
     def write(file: Any) -> None:
         try:
             picture.save(file, format_name, **options)
-        except (ValueError, TypeError, KeyError) as cause:
+        except (OSError, MemoryError):
+            raise
+        except Exception as cause:  # each of Pillow's writers has errors of its own
             raise UnwritableOutput(
                 f"{format_name} cannot hold this picture ({cause}); try .png"
             ) from cause

@@ -7,10 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from veridical.errors import InvalidSetting, MissingFile
+from veridical.arrays import check_file, read_npy
+from veridical.errors import InvalidSetting
 from veridical.writing import write_whole
 
-__all__ = ["read_samples", "samples_app"]
+__all__ = ["MOST_NUMBERS", "read_csv", "read_samples", "samples_app"]
+
+MOST_NUMBERS = 1 << 25
+"""Of a file of samples, unless an option says otherwise."""
+
+_LONGEST_LINE = 1 << 24
 
 samples_app = typer.Typer(
     help="Samples (.npy or CSV) through a codec of veridical design.", no_args_is_help=True
@@ -50,8 +56,7 @@ def decode_samples(
     from veridical.kept import load_codec, open_message
 
     kept = load_codec(codec)
-    if not file.is_file():
-        raise MissingFile(f"{file} does not exist or is no file")
+    check_file(file)
     message = open_message(kept, file.read_bytes())
     out = kept.decode(
         message.index, np.random.default_rng(rng_seed), realism=realism, perception=perception,
@@ -60,35 +65,56 @@ def decode_samples(
     write_whole(output, lambda target: np.save(target, out, allow_pickle=False))
 
 
-def read_samples(file: Path) -> Any:
+def read_samples(file: Path, max_numbers: int = MOST_NUMBERS) -> Any:
     """Samples of a file as a table ``(n, d)`` or as numbers ``(n,)``; pictures ``(n, h, w)`` become rows.
 
     Raises:
         MissingFile: no such file.
-        InvalidSetting: not NPY, and no CSV of numbers with or without a header.
+        DamagedFile: an NPY that is none.
+        InvalidSetting: no CSV of numbers with or without a header, or more numbers than the limit.
     """
     import numpy as np
 
-    if not file.is_file():
-        raise MissingFile(f"{file} does not exist or is no file")
-    try:
-        if file.suffix.lower() == ".npy":
-            with file.open("rb") as content:
-                x = np.lib.format.read_array(content, allow_pickle=False)
-        else:
-            x = np.loadtxt(file, delimiter=",", dtype=np.float64, skiprows=_header_lines(file))
-    # numpy reads foreign bytes with Python's own parser, and anything may come out.
-    except Exception as cause:
-        raise InvalidSetting(f"{file} is neither NPY nor a CSV of numbers: {cause}") from cause
+    check_file(file)
+    if file.suffix.lower() == ".npy":
+        x = read_npy(file, 8 * max_numbers)
+    else:
+        x = read_csv(file, max_numbers)
     if x.dtype.kind not in "biuf":
         raise InvalidSetting(f"{file} holds {x.dtype}, not real numbers")
     return (x.reshape(len(x), -1) if x.ndim > 2 else x).astype(np.float64)
 
 
+def read_csv(file: Path, max_numbers: int) -> Any:
+    """A table of numbers, with or without a header; compressed files are not unpacked.
+
+    Raises:
+        MissingFile: No such file.
+        InvalidSetting: No table of numbers, or more of them than the limit.
+    """
+    import numpy as np
+
+    check_file(file)
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace") as content:
+            width = max(1, content.readline(_LONGEST_LINE).count(",") + 1)
+        with file.open(encoding="utf-8-sig", errors="replace") as content:
+            x = np.loadtxt(
+                content, delimiter=",", dtype=np.float64, skiprows=_header_lines(file),
+                max_rows=max_numbers // width + 1,
+            )  # fmt: skip
+    # numpy reads foreign bytes with Python's own parser, and anything may come out.
+    except Exception as cause:
+        raise InvalidSetting(f"{file} is neither NPY nor a CSV of numbers: {cause}") from cause
+    if x.size > max_numbers:
+        raise InvalidSetting(f"{file} holds more than {max_numbers:,} numbers, the limit")
+    return x
+
+
 def _header_lines(file: Path) -> int:
     """1 if the first line of a CSV holds a word that is no number."""
     with file.open(encoding="utf-8-sig", errors="replace") as content:
-        cells = content.readline().lstrip("# ").split(",")
+        cells = content.readline(_LONGEST_LINE).lstrip("# ").split(",")
     try:
         [float(cell) for cell in cells]
     except ValueError:

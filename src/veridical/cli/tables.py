@@ -67,14 +67,10 @@ def numbers(texts: list[str] | None, name: str, default: str | None = None) -> l
         if len(parts) == 1:
             out.append(number(text))
             continue
-        if (
-            len(parts) != 3
-            or not (parts[2].isascii() and parts[2].isdecimal())
-            or len(parts[2]) > 18
-            or int(parts[2]) < 2
-        ):
+        whole = len(parts) == 3 and parts[2].isdecimal() and len(parts[2]) <= 6
+        if not whole or not 2 <= int(parts[2]) <= _MOST_POINTS:
             raise InvalidSetting(
-                f"{text!r} is no range; write START:STOP:COUNT with a COUNT of 2 or more"
+                f"{text!r:.80} is no range; write START:STOP:COUNT with a COUNT from 2 to {_MOST_POINTS:,}"
             )
         if len(out) + int(parts[2]) > _MOST_POINTS:
             raise InvalidSetting(

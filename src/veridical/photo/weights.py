@@ -159,9 +159,8 @@ def _threads() -> int:
     said = os.environ.get("OMP_NUM_THREADS", "")
     if said.isdigit() and int(said) > 0:
         return int(said)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    own = getattr(os, "sched_getaffinity", None)  # of POSIX alone
+    return os.cpu_count() or 1 if own is None else len(own(0))
 
 
 @contextmanager

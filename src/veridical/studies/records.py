@@ -11,12 +11,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import read_npz
 from veridical.errors import DamagedFile, MissingFile, UnwritableOutput
 from veridical.writing import write_whole
 
-__all__ = ["Record", "load_record", "make_folder", "read_npz", "save_record"]
-
-_MOST_BYTES = 1 << 30
+__all__ = ["Record", "load_record", "make_folder", "save_record"]
 
 
 @dataclass(frozen=True)
@@ -84,24 +83,3 @@ def load_record(path: Path) -> Record:
         return Record(head["study"], head["facts"], arrays)
     except (ValueError, KeyError, TypeError) as cause:
         raise DamagedFile(f"{path} is no record of a study: {cause}") from cause
-
-
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an NPZ file; nothing in it is executed.
-
-    Raises:
-        DamagedFile: the file is no NPZ, or it is damaged, or holds more than a gibibyte.
-    """
-    try:
-        # Opened here, because numpy leaves a file open that turns out to be no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if sum(entry.file_size for entry in archive.zip.infolist()) > _MOST_BYTES:
-                raise DamagedFile(f"{path} unpacks to more than a gibibyte; is it the right file?")
-            return {name: archive[name] for name in archive.files}
-    except DamagedFile:
-        raise
-    # numpy reads foreign bytes with Python's own parser, and anything may come out.
-    except Exception as cause:
-        raise DamagedFile(
-            f"{path} cannot be read as NPZ: {cause or 'it ends too early'}"
-        ) from cause

@@ -1,0 +1,126 @@
+"""NPY and NPZ files read within a limit: their headers say how much there is before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veridical.errors import DamagedFile, InvalidSetting, MissingFile
+
+__all__ = ["MOST_BYTES", "check_file", "read_npy", "read_npz"]
+
+MOST_BYTES = 1 << 30
+"""Of the arrays of one file, unless the caller says otherwise."""
+
+_MOST_ENTRIES = 10_000
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no regular file: a pipe or a device may never end.
+
+    Raises:
+        MissingFile: There is no such file.
+    """
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise MissingFile(f"{path} does not exist or is no file")
+
+
+def read_npy(path: Path, most_bytes: int = MOST_BYTES) -> NDArray[Any]:
+    """The array of an NPY file; nothing in it is executed.
+
+    Raises:
+        MissingFile: There is no such file.
+        InvalidSetting: The array is larger than the limit.
+        DamagedFile: The file is no NPY, is damaged, or claims more than it has.
+    """
+    check_file(path)
+    try:
+        with path.open("rb") as file:
+            return _read(file, path.stat().st_size, most_bytes, str(path))
+    except (DamagedFile, InvalidSetting):
+        raise
+    # numpy reads foreign bytes with Python's own parser, and anything may come out.
+    except Exception as cause:
+        raise DamagedFile(
+            f"{path} cannot be read as NPY: {cause or 'it ends too early'}"
+        ) from cause
+
+
+def read_npz(
+    path: Path, names: Collection[str] | None = None, most_bytes: int = MOST_BYTES
+) -> dict[str, NDArray[Any]]:
+    """Arrays of an NPZ file; nothing in it is executed.
+
+    Args:
+        path: Of the file.
+        names: Which ones, of those that there are; None for all.
+        most_bytes: Of all that are read.
+
+    Raises:
+        MissingFile: There is no such file.
+        InvalidSetting: The arrays are larger than the limit.
+        DamagedFile: The file is no NPZ, is damaged, or claims more than it has.
+    """
+    check_file(path)
+    out: dict[str, NDArray[Any]] = {}
+    left = most_bytes
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if len(entries) > _MOST_ENTRIES:
+                raise DamagedFile(f"{path} holds {len(entries):,} arrays; is it the right file?")
+            for entry in entries:
+                name = entry.filename.removesuffix(".npy")
+                if names is not None and name not in names:
+                    continue
+                with archive.open(entry) as file:
+                    out[name] = _read(file, entry.file_size, left, f"{name!r} of {path}")
+                left -= out[name].nbytes
+    except (DamagedFile, InvalidSetting):
+        raise
+    except Exception as cause:  # as above, and zipfile's own
+        raise DamagedFile(
+            f"{path} cannot be read as NPZ: {cause or 'it ends too early'}"
+        ) from cause
+    return out
+
+
+def _read(file: IO[bytes], size: int, most_bytes: int, name: str) -> NDArray[Any]:
+    """One array of a stream of ``size`` bytes."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise DamagedFile(f"{name} is NPY of version {version}, which holds no plain numbers")
+    header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, fortran, dtype = header(file)
+    if dtype.hasobject or dtype.names is not None:
+        raise DamagedFile(f"{name} holds objects, not numbers")
+    if any(n < 0 for n in shape):
+        raise DamagedFile(f"{name} has the shape {shape}")
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes > most_bytes:
+        raise InvalidSetting(
+            f"{name} has the shape {shape}: {n_bytes:,} bytes, more than the limit of {most_bytes:,}"
+        )
+    if n_bytes > size:
+        raise DamagedFile(f"{name} claims {n_bytes:,} bytes and has at most {size:,}")
+    data = bytearray(file.read(n_bytes))
+    if len(data) < n_bytes:
+        raise DamagedFile(f"{name} ends after {len(data):,} of {n_bytes:,} bytes")
+    if file.read(1):
+        raise DamagedFile(f"{name} goes on behind its end")
+    array = np.frombuffer(data, dtype) if n_bytes else np.empty(math.prod(shape), dtype)
+    return array.reshape(shape, order="F" if fortran else "C")
