@@ -71,6 +71,43 @@ def photo(
         terminal.say(path)
 
 
+@train_app.command()
+def jpeg(
+    data: Data,
+    camera: Annotated[
+        list[Path],
+        typer.Option(help="Folders or tar files of camera pictures, taken at half their size."),
+    ],
+    validation: Validation,
+    start: Annotated[
+        Path, typer.Option(help="Weights of an estimator and its generator, to keep.")
+    ],
+    run: Annotated[
+        Path, typer.Option(help="Folder of the run: pictures, checkpoints, result.")
+    ] = Path("runs/jpeg"),
+    minutes: Minutes = None,
+    seed: Annotated[int, typer.Option(help="Of every batch.")] = 1,
+) -> None:
+    """Train the head of the JPEG estimator, on photographs and drawings at every setting.
+
+    The result is RUN/jpeg.onnx and RUN/jpeg-generator.onnx with their cards.
+    """
+    require("accelerate")
+    from veridical.training.jpeg_run import run_jpeg
+    from veridical.training.jpeg_train import JpegPreset
+
+    steps = JpegPreset().schedule.steps
+    with terminal.progress("training") as update:
+        path = run_jpeg(
+            data, camera, validation, start, run, minutes=minutes, seed=seed,
+            report=lambda step, loss, seconds: update(step, steps),
+        )  # fmt: skip
+    if path is None:
+        terminal.out.print("stopped; the same command goes on")
+    else:
+        terminal.out.print(f"{path}", markup=False)
+
+
 @train_app.command("photo-codec")
 def photo_codec(
     data: Data,

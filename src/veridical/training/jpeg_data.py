@@ -112,11 +112,11 @@ def prepare_sources(
                         progress(counts[name], 0)
         write_text(index, json.dumps({"digest": digest, "counts": counts}))
     counts = json.loads(index.read_text(encoding="utf-8"))["counts"]
-    arrays = (
+    photo, camera_pieces, drawings = (
         np.memmap(folder / f"{name}.u8", np.uint8, "r", shape=(n, _SIDE, _SIDE, 3))
         for name, n in counts.items()
     )
-    return Sources(*arrays, digest)
+    return Sources(photo, camera_pieces, drawings, digest)
 
 
 def _open(data: bytes) -> Image.Image:
@@ -157,11 +157,11 @@ def _tables(rng: np.random.Generator, quality: int) -> dict[str, object]:
     return {"qtables": [s.round().clip(1, 255).astype(int).tolist() for s in steps]}
 
 
-def _standard_tables() -> dict[int, list[int]]:
+def _standard_tables() -> list[list[int]]:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "JPEG", quality=50)
-    with Image.open(buffer) as im:
-        return dict(im.quantization)
+    tables = parse_jpeg_header(buffer.getvalue()).tables[:2]
+    return [[] if t is None else t.ravel().tolist() for t in tables]
 
 
 _STANDARD = _standard_tables()
@@ -246,8 +246,8 @@ class JpegSampler:
         x = self._crop(rng, s.camera if camera else s.photographs, *cut)
         picture = Image.fromarray(np.ascontiguousarray(x))
         if small:
-            size = tuple(max(least, int(v * factor)) for v in picture.size)
-            picture = picture.resize(size, Image.Resampling.LANCZOS)
+            wide, high = (max(least, int(v * factor)) for v in picture.size)
+            picture = picture.resize((wide, high), Image.Resampling.LANCZOS)
         if rng.random() < 0.15:
             picture = augment(picture, rng, min(picture.size))
         if rng.random() < 0.05:
@@ -255,7 +255,7 @@ class JpegSampler:
             picture = picture.point(lambda v: int(v * factor))
         if rng.random() < 0.04:  # words or drawings over a photograph
             over = Image.fromarray(self._crop(rng, s.drawings, *(v // 2 for v in picture.size)))
-            picture.paste(over, tuple(int(v) for v in rng.integers(-30, 60, 2)))
+            picture.paste(over, (int(rng.integers(-30, 60)), int(rng.integers(-30, 60))))
         return picture
 
     @staticmethod

@@ -52,7 +52,6 @@ class ConvolutionMuon(torch.optim.Muon):
         weights: Parameters of shape (out, in, h, w) or (out, in), contiguous or channels last;
             they must already lie on the device where they will be trained.
         lr: Learning rate; the root mean square of an update is about 0.2 of it, as Adam's is.
-
         single: Orthogonalize in single precision; None does so on processors without bfloat16,
             where the library's bfloat16 takes seven times as long as the network itself.
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from veridical.photo.options import GRID
 __all__ = ["GRID", "NetworkConfig", "RestorationNetwork", "to_channels_last"]
 
 _TIME_FREQUENCIES = 4
+N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -242,7 +243,7 @@ class RestorationNetwork(nn.Module):
         return total / 1000
 
 
-def to_channels_last(network: RestorationNetwork) -> RestorationNetwork:
+def to_channels_last(network: N) -> N:
     """The network with its weights in channels-last order, which convolutions run fastest on."""
     for parameter in network.parameters():
         if parameter.dim() == 4:

@@ -139,18 +139,16 @@ class JpegCells:
         Returns:
             Of the shape of ``x``.
         """
-        ycc = np.einsum("ij,jhw->ihw", _TO_YCC, x) * np.float32(255)
-        ycc[0] -= 128
         targets = [self._target(k, top, left, x.shape[1:], margin) for k in range(3)]
-        for again in range(rounds):
+        rgb = x
+        for _ in range(rounds):
+            ycc = np.einsum("ij,jhw->ihw", _TO_YCC, rgb) * np.float32(255)
+            ycc[0] -= 128
             for k, target in enumerate(targets):
                 if target is not None:
                     _move_inside(ycc[k], *target)
-            rgb = (np.einsum("ij,jhw->ihw", _TO_RGB, ycc) + np.float32(128)) / np.float32(255)
-            np.clip(rgb, 0, 1, out=rgb)
-            if again + 1 < rounds:
-                ycc = np.einsum("ij,jhw->ihw", _TO_YCC, rgb) * np.float32(255)
-                ycc[0] -= 128
+            ycc[0] += 128
+            rgb = np.clip(np.einsum("ij,jhw->ihw", _TO_RGB, ycc) / np.float32(255), 0, 1)
         return rgb
 
     def _target(
