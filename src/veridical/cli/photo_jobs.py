@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 from veridical.errors import UnwritableOutput
 from veridical.photo.options import DecodeOptions
@@ -137,7 +137,7 @@ def _write(target: Path, write: Callable[[IO[bytes]], object]) -> list[int | str
         write(file)
         size = file.seek(0, 2)
         file.seek(0)
-        found[:] = [size, hashlib.file_digest(cast("BinaryIO", file), "sha256").hexdigest()]
+        found[:] = [size, hashlib.file_digest(cast("Any", file), "sha256").hexdigest()]
 
     write_whole(target, write_and_read)
     return found
