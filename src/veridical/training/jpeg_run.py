@@ -99,10 +99,11 @@ def run_jpeg(
     preset = preset or JpegPreset()
     run.mkdir(parents=True, exist_ok=True)
     sources = prepare_sources(photographs, camera, run / "sources")
-    _, base = load_torch(start)
+    header, base = load_torch(start)
     kept = run / "scale.json"
     if not kept.exists():
-        fitted = fit_scale(sources)
+        known = ResidualScale(*(np.array(t, dtype=float) for t in header["scale"]))
+        fitted = fit_scale(sources, known)
         write_text(
             kept,
             json.dumps([t.tolist() for t in (fitted.with_quantizer, fitted.without_quantizer)]),
