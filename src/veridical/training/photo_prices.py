@@ -249,13 +249,14 @@ def measure_file(
     height, width = y[cut].shape[:2]
     place = Box(top, top + height, left, left + width)
     window = PixelWindow(y[cut], place, chosen.read_cells(data))
+    decoder = RestorationDecoder(model, condition)
+    estimate = decoder.estimate(window)
+    x_mmse = np.clip(estimate.x_mmse, 0, 1)
     cost, error = [], []
     for steps in STEPS:
-        options = replace(model.options, steps=steps)
-        decoder = RestorationDecoder(replace(model, options=options), condition)
-        estimate = decoder.estimate(window)
-        x_mmse = np.clip(estimate.x_mmse, 0, 1)
-        x_real = np.clip(decoder.generate(estimate, NoiseField(seed)), 0, 1)
+        stepping = replace(model, options=replace(model.options, steps=steps))
+        sample = RestorationDecoder(stepping, condition).generate(estimate, NoiseField(seed))
+        x_real = np.clip(sample, 0, 1)
         cost.append(float(np.mean(np.square(x_real - x_mmse))))
         error.append(float(np.mean(np.square(x_real - x))))
     return {
