@@ -27,13 +27,14 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
-from veridical.photo.learned.decode import decode_container
-from veridical.photo.learned.encode import LatentPicture, LearnedEncoder
-from veridical.photo.learned.model import DEFAULT_CODEC, LearnedModel, generator_path, load_codec
-from veridical.photo.learned.prior import QUALITY_STEPS
-from veridical.photo.learned.quantizers import QUANTIZERS
 
+import veridical
 from veridical.measure import mse_unit
+from veridical.photo.options import EncodeOptions
+from veridical.photo.vdc.encode import LatentPicture, VdcEncoder
+from veridical.photo.vdc.model import VdcModel, load_model, network_path, vdc_path
+from veridical.photo.vdc.prior import QUALITY_STEPS
+from veridical.photo.vdc.quantizers import QUANTIZERS
 
 WITHIN = 0.01
 BESIDE = (0.6, 1.6)
@@ -43,7 +44,7 @@ Row = dict[str, float]
 Rows = dict[str, list[Row]]
 
 
-def quality_for(encoder: LearnedEncoder, picture: LatentPicture, target: float) -> int | None:
+def quality_for(encoder: VdcEncoder, picture: LatentPicture, target: float) -> int | None:
     """A quality whose file has the bytes, within 1 %, or as near as there is; None if far off."""
     low, high, best = 0, QUALITY_STEPS, (float("inf"), 0)
     while low <= high:
@@ -57,7 +58,7 @@ def quality_for(encoder: LearnedEncoder, picture: LatentPicture, target: float) 
 
 
 def measured(
-    model: LearnedModel, original: Image.Image, name: str, bpp: float, seeds: int, steps: int
+    model: VdcModel, original: Image.Image, name: str, bpp: float, seeds: int, steps: int
 ) -> Row | None:
     """One picture, one quantizer, one rate: means over seeds; None where no quality has the rate."""
     pixels = original.width * original.height
@@ -65,20 +66,18 @@ def measured(
     sums: list[Row] = []
     quality = None
     for seed in range(1, seeds + 1):
-        encoder = LearnedEncoder(model, quantizer=name)
-        analysed = encoder.analyse(original, seed)
+        encoder = VdcEncoder(model, EncodeOptions(quantizer=name, seed=seed))
+        analysed = encoder.analyse(original)
         if quality is None:
             quality = quality_for(encoder, analysed, bpp * pixels / 8)
         if quality is None:
             return None
         data = encoder.at_quality(analysed, quality)
-        mmse = np.asarray(decode_container(data, model, realism=0.0, max_pixels=pixels))
+        mmse = np.asarray(veridical.decode(data, realism=0.0, weights=model.path))
         row = {"quality": quality / 100, "bytes": len(data), "bpp": 8 * len(data) / pixels}
         row["d"] = mse_unit(truth, mmse)
-        if model.flow is not None:
-            real = decode_container(
-                data, model, realism=1.0, seed=seed, steps=steps, max_pixels=pixels
-            )
+        if model.has_generator:
+            real = veridical.decode(data, realism=1.0, seed=seed, steps=steps, weights=model.path)
             row["C"] = mse_unit(np.asarray(real), mmse)
             row["D1"] = mse_unit(truth, np.asarray(real))
         sums.append(row)
@@ -150,7 +149,7 @@ def error_cells(mean: Row, key: str) -> list[str]:
 
 def generator_digest(weights: Path | None) -> str:
     """Of the generator's file beside the weights; empty if there is none."""
-    path = generator_path(weights or DEFAULT_CODEC)
+    path = network_path(vdc_path(weights), "generator")
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
@@ -180,7 +179,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="seeds to average over")
     parser.add_argument("--limit", type=int, help="pictures at most")
     arguments = parser.parse_args()
-    model = load_codec(arguments.weights, arguments.device)
+    model = load_model(arguments.weights, device=arguments.device)
     rates = sorted(arguments.bpp)
     settings = {
         "model": model.digest, "generator": generator_digest(arguments.weights), "bpp": rates,

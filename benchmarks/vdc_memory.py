@@ -18,9 +18,8 @@ import torch
 from PIL import Image
 from timing import peak
 from vdc_speed import avif, mosaic
-from veridical.photo.learned.encode import LearnedEncoder
-from veridical.photo.learned.model import load_codec
 
+import veridical
 from veridical.bitstream.container import read
 
 
@@ -31,26 +30,24 @@ def memory(
     with tempfile.TemporaryDirectory() as name:
         paths = {suffix: str(Path(name) / f"x.{suffix}") for suffix in ("png", "vdc", "avif")}
         picture.save(paths["png"], compress_level=1)
-        model = load_codec(weights)
-        wanted = LearnedEncoder(model, quality, bpp=bpp if quality is None else None)
-        data = wanted.encode(picture)
+        target = {"bpp": bpp} if quality is None else {"quality": quality}
+        data = veridical.encode(picture, format="VDC", weights=weights, **target)
         Path(paths["vdc"]).write_bytes(data)
         Path(paths["avif"]).write_bytes(avif(picture, 50))
         quality = read(data, max_pixels=1 << 40).header.quality / 100
         own = None if weights is None else str(weights.resolve())
-        start = f"import torch, veridical\ntorch.set_num_threads({torch.get_num_threads()})\n"
-        ours = f"{start}from veridical.photo.learned.model import load_codec\nload_codec({own!r})\n"
+        threads = torch.get_num_threads()
+        start = f"import torch\ntorch.set_num_threads({threads})\n"
+        ours = f"import os\nos.environ['OMP_NUM_THREADS'] = '{threads}'\nimport veridical\n"
         read_it = f"veridical.decode({paths['vdc']!r}, weights={own!r}, realism"
         works = {
             "Python and Pillow": "import PIL.Image",
             "AVIF encode": f"from PIL import Image\nImage.open({paths['png']!r}).save({name + '/y.avif'!r}, quality=50)",
             "AVIF decode": f"from PIL import Image\nImage.open({paths['avif']!r}).load()",
-            "torch and the weights": ours,
-            ".vdc encode": f"{ours}from veridical.photo.encode import LearnedSettings\nveridical.encode("
-            f"{paths['png']!r}, format='VDC', quality={quality}, learned=LearnedSettings(weights={own!r}))",
+            ".vdc encode": f"{ours}veridical.encode({paths['png']!r}, format='VDC', quality={quality}, weights={own!r})",
             ".vdc decode, realism 0": f"{ours}{read_it}=0)",
         }
-        if model.flow is not None:
+        if veridical.open(data).has_generator:
             works[f".vdc decode, realism 1, steps {steps}"] = f"{ours}{read_it}=1, steps={steps})"
         if picture.width * picture.height < 4e6:
             for size in mean_scale.SIZES:

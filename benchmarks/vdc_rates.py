@@ -13,6 +13,7 @@ those of other weights stay in the file and are not used.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,16 +23,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from photo_rows import Records, Row, picture_paths, pixels_of
 from PIL import Image
-from veridical.photo.learned import coding
-from veridical.photo.learned.encode import LearnedEncoder
-from veridical.photo.learned.model import load_codec, quality_number
-from veridical.photo.model import load_model
 
 from veridical import decode
 from veridical.bitstream.container import read
 from veridical.bitstream.tables import SymbolEncoder, TableSet
 from veridical.errors import InvalidSetting
 from veridical.measure import bd_rate_percent, psnr_db
+from veridical.photo.vdc import coding
+from veridical.photo.vdc.encode import VdcEncoder
+from veridical.photo.vdc.model import load_model
+from veridical.photo.weights import SHIPPED
 
 _JPEG = (5, 10, 15, 25, 40, 55, 70, 82, 90, 95)
 RIVALS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
@@ -68,14 +69,14 @@ def measure(*, picture: str, codec: str, weights: str, folder: Path, path: Path 
     """All qualities of one picture in one codec."""
     truth = pixels_of(folder / picture)
     if codec == VDC:
-        points = learned_points(truth, path)
+        points = vdc_points(truth, path)
     else:
-        points = everyday_points(truth, codec.removesuffix(RESTORED), codec.endswith(RESTORED))
+        points = conventional_points(truth, codec.removesuffix(RESTORED), codec.endswith(RESTORED))
     return {"picture": picture, "codec": codec, "weights": weights, "points": points}
 
 
-def everyday_points(truth: np.ndarray, codec: str, restored: bool) -> list[Row]:  # noqa: FBT001
-    """Points of an everyday format, in its ordinary decoder or in ours."""
+def conventional_points(truth: np.ndarray, codec: str, restored: bool) -> list[Row]:  # noqa: FBT001
+    """Points of a conventional format, in its ordinary decoder or in ours."""
     name, settings, qualities = RIVALS[codec]
     points = []
     for quality in qualities:
@@ -87,15 +88,15 @@ def everyday_points(truth: np.ndarray, codec: str, restored: bool) -> list[Row]:
     return points
 
 
-def learned_points(truth: np.ndarray, path: Path | None) -> list[Row]:
+def vdc_points(truth: np.ndarray, path: Path | None) -> list[Row]:
     """Points of ``.vdc`` files, with the length of each message beside its entropy."""
-    encoder = LearnedEncoder(load_codec(path))
-    analysed = encoder.analyse(Image.fromarray(truth), seed=0)
+    encoder = VdcEncoder(load_model(path))
+    analysed = encoder.analyse(Image.fromarray(truth))
     points = []
     for quality in QUALITIES:
         Counted.ideal_bytes.clear()
         with mock.patch.object(coding, "SymbolEncoder", Counted):
-            data = encoder.at_quality(analysed, quality_number(quality))
+            data = encoder.at_quality(analysed, round(100 * quality))
         ideal = list(Counted.ideal_bytes)
         out = np.asarray(decode(data, realism=0, weights=path).convert("RGB"))
         lengths = [len(tile or b"") for tile in read(data, max_pixels=1 << 40).tiles]
@@ -222,10 +223,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     chosen = parser.parse_args()
     # What a row depends on beside its picture and codec.
-    weights = {VDC: load_codec(chosen.weights).digest} | dict.fromkeys(RIVALS, "")
+    weights = {VDC: load_model(chosen.weights).digest} | dict.fromkeys(RIVALS, "")
     if chosen.restored:
-        everyday = load_model().digest
-        weights |= {f"{name}{RESTORED}": everyday for name in ("JPEG", "WebP", "AVIF")}
+        for name in ("JPEG", "WebP", "AVIF"):
+            data = (SHIPPED / f"{name.lower()}.onnx").read_bytes()
+            weights[f"{name}{RESTORED}"] = hashlib.sha256(data).hexdigest()
     records = Records(chosen.out / "rates.jsonl")
     tasks = [
         {"picture": path.name, "codec": codec, "weights": digest}

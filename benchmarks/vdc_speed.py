@@ -32,14 +32,13 @@ import torch
 from photo_rows import picture_paths, pixels_of
 from PIL import Image
 from timing import interleaved
-from veridical.photo.learned import decode as decoding
-from veridical.photo.learned.encode import LearnedEncoder
-from veridical.photo.learned.model import LearnedModel, load_codec
-from veridical.photo.learned.prior import Prior
-from veridical.photo.learned.transform import kmac_per_pixel
 
+import veridical
 from veridical.bitstream.container import read
 from veridical.bitstream.tables import SymbolDecoder
+from veridical.photo.options import DecodeOptions
+from veridical.photo.vdc import image as vdc_image
+from veridical.photo.vdc.prior import Prior
 
 Works = dict[str, Callable[[], object]]
 MBT = "mbt2018-mean"
@@ -56,18 +55,21 @@ def mosaic(folder: Path, n: int) -> Image.Image:
     return Image.fromarray(np.concatenate(rows))
 
 
-def learned_works(model: LearnedModel, picture: Image.Image, data: bytes) -> Works:
+def vdc_works(weights: Path | None, picture: Image.Image, data: bytes, threads: int) -> Works:
     """Encoding at the quality of a file, and decoding it."""
     quality = read(data, max_pixels=1 << 40).header.quality / 100
     settings: dict[str, dict[str, Any]] = {"realism 0": {"realism": 0.0}}
-    if model.flow is not None:
+    if veridical.open(data, DecodeOptions(weights=weights)).has_generator:
         for steps in (1, 4):
             settings[f"realism 1, steps {steps}"] = {"realism": 1.0, "steps": steps}
-    works: Works = {".vdc encode": lambda: LearnedEncoder(model, quality).encode(picture)}
-    for name, kept in settings.items():
-        works[f".vdc decode, {name}"] = lambda kept=kept: decoding.decode_container(
-            data, model, max_pixels=1 << 40, **kept
+    works: Works = {
+        ".vdc encode": lambda: veridical.encode(
+            picture, format="VDC", quality=quality, weights=weights
         )
+    }
+    for name, kept in settings.items():
+        options = DecodeOptions(weights=weights, threads=threads, max_pixels=1 << 40, **kept)
+        works[f".vdc decode, {name}"] = lambda options=options: veridical.decode(data, options)
     return works
 
 
@@ -123,7 +125,7 @@ def faster(times: dict[str, tuple[float, float]]) -> dict[str, tuple[float, floa
     return out
 
 
-def shares(model: LearnedModel, data: bytes, repeats: int) -> str:
+def shares(options: DecodeOptions, data: bytes, repeats: int) -> str:
     """Where the time of decoding at realism 0 goes."""
     spent: defaultdict[str, float] = defaultdict(float)
 
@@ -139,13 +141,13 @@ def shares(model: LearnedModel, data: bytes, repeats: int) -> str:
 
     with ExitStack() as stack:
         for owner, name in (
-            (Prior, "features"), (Prior, "coded_laws"), (SymbolDecoder, "take"), (decoding, "decode_tile"),
+            (Prior, "features"), (Prior, "coded_laws"), (SymbolDecoder, "take"), (vdc_image, "decode_tile"),
         ):  # fmt: skip
             call = getattr(owner, name)
             stack.enter_context(mock.patch.object(owner, name, timed(call, name)))
-        whole = timed(decoding.decode_container, "whole")
+        whole = timed(veridical.decode, "whole")
         for _ in range(repeats):
-            whole(data, model, realism=0.0, max_pixels=1 << 40)
+            whole(data, options)
     prior = spent["features"] + spent["coded_laws"]
     parts = {
         "coder": spent["take"],
@@ -157,14 +159,16 @@ def shares(model: LearnedModel, data: bytes, repeats: int) -> str:
     return f"decoding at realism 0: {cells}"
 
 
-def times(model: LearnedModel, picture: Image.Image, bpp: float, repeats: int) -> None:
+def times(
+    weights: Path | None, picture: Image.Image, bpp: float, repeats: int, threads: int
+) -> None:
     """Print the table of times at a rate."""
     megapixels = picture.width * picture.height / 1e6
     began = time.perf_counter()
-    data = LearnedEncoder(model, bpp=bpp).encode(picture)
+    data = veridical.encode(picture, format="VDC", bpp=bpp, weights=weights)
     search = (time.perf_counter() - began) / megapixels
     rate, avif_ = avif_works(picture, bpp)
-    works = learned_works(model, picture, data) | avif_ | rival_works(picture)
+    works = vdc_works(weights, picture, data, threads) | avif_ | rival_works(picture)
     found = faster(interleaved(works, repeats))
     print(
         f"\n.vdc {8 * len(data) / megapixels / 1e6:.3f} bits a pixel, AVIF {rate:.3f}; "
@@ -177,17 +181,8 @@ def times(model: LearnedModel, picture: Image.Image, bpp: float, repeats: int) -
         ratios = [found[f"{MBT}, {size}, {side}"][0] / clock for size in mean_scale.SIZES]
         cells = [f"{clock / megapixels:.4f}", f"{processors / megapixels:.4f}"]
         print(f"| {name} | {' | '.join([*cells, *(f'{r:.2f}' for r in ratios)])} |")
-    print(f"\nsearch for the rate: {search:.2f} s/Mpx, once; {shares(model, data, repeats)}")
-
-
-def work_of_networks(model: LearnedModel) -> None:
-    """Print multiply-accumulates, which no machine changes."""
-    mine = kmac_per_pixel(model.synthesis) + kmac_per_pixel(model.entropy.prior)
-    print(f".vdc decode: {mine:.1f} kMAC a pixel", end="")
-    for size in mean_scale.SIZES:
-        network = mean_scale.ready(size, channels_last=False)
-        print(f"; {MBT}, {size}: {mean_scale.kmac(network, ('g_s', 'h_s')):.1f}", end="")
-    print()
+    options = DecodeOptions(realism=0.0, weights=weights, threads=threads, max_pixels=1 << 40)
+    print(f"\nsearch for the rate: {search:.2f} s/Mpx, once; {shares(options, data, repeats)}")
 
 
 def main() -> None:
@@ -203,11 +198,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    model = load_codec(chosen.weights)
     picture = mosaic(chosen.originals, chosen.mosaic)
-    work_of_networks(model)
     for bpp in chosen.bpp:
-        times(model, picture, bpp, chosen.repeats)
+        times(chosen.weights, picture, bpp, chosen.repeats, chosen.threads)
 
 
 if __name__ == "__main__":

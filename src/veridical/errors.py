@@ -8,6 +8,9 @@ line on standard error and exit code 2 (3 for :class:`SomeFailed`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = [
     "BadWeights",
     "DamagedFile",
@@ -16,15 +19,18 @@ __all__ = [
     "MissingFile",
     "NotAnImage",
     "NotConverged",
+    "OutOfMemory",
     "OutputExists",
     "PictureTooLarge",
     "SomeFailed",
+    "SystemFault",
     "TargetUnreachable",
     "TrainingData",
     "UnsupportedFormat",
     "UnwritableOutput",
     "VeridicalError",
     "WrongModel",
+    "typed_errors",
 ]
 
 
@@ -98,3 +104,41 @@ class NotConverged(VeridicalError, RuntimeError):
     def __init__(self, message: str, best: object | None = None) -> None:
         super().__init__(message)
         self.best = best
+
+
+class SystemFault(VeridicalError, OSError):
+    """The operating system refused something that no other error describes."""
+
+    @classmethod
+    def of(cls, cause: OSError) -> SystemFault:
+        """The error of the system with the file that it is about."""
+        what = "" if cause.filename is None else f"{cause.filename}: "
+        return cls(
+            f"{what}{cause.strerror or cause}; check the path, its permissions and the free space"
+        )
+
+
+class OutOfMemory(VeridicalError, MemoryError):
+    """There is less memory than the work needs."""
+
+    @classmethod
+    def of(cls) -> OutOfMemory:
+        """What helps in every case."""
+        return cls(
+            "there is not enough memory; use a smaller tile (--tile), fewer workers (--jobs) or a smaller input"
+        )
+
+
+@contextmanager
+def typed_errors() -> Iterator[None]:
+    """The boundary of public functions: what the system or its limits refuse is a :class:`VeridicalError`."""
+    try:
+        yield
+    except VeridicalError:
+        raise
+    except MemoryError as cause:
+        raise OutOfMemory.of() from cause
+    except OSError as cause:
+        raise SystemFault.of(cause) from cause
+    except (OverflowError, RecursionError) as cause:
+        raise InvalidSetting(f"a number or the depth of the input is too large: {cause}") from cause

@@ -21,6 +21,8 @@ EXTRA_OF = {
     "matplotlib": "research",
     "ray": "cluster",
     "distributed": "cluster",
+    "pillow_heif": "heif",
+    "pillow_jxl": "jxl",
 }
 """Extra by importable package."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import sys
 import zipfile
 import zlib
 from dataclasses import dataclass, fields, is_dataclass
@@ -75,6 +76,16 @@ _NAMES = {home: name for name, home in _HOMES.items()}
 class Kept:
     """What every codec that can be kept has besides encoding and decoding."""
 
+    def encode(self, x: Any, *, seed: int = 0) -> Any:
+        """Index of samples; a torch tensor gives a torch tensor on its device."""
+        codec: Any = super()
+        return _like(x, codec.encode(_plain(x), seed=seed))
+
+    def decode(self, index: Any, rng: np.random.Generator, **settings: Any) -> Any:
+        """Reconstructions of an index; a torch tensor gives a torch tensor on its device."""
+        codec: Any = super()
+        return _like(index, codec.decode(_plain(index), rng, **settings))
+
     def save(self, path: str | Path) -> None:
         """Write the codec; see :func:`save_codec`."""
         save_codec(self, path)
@@ -136,6 +147,19 @@ def open_message(codec: Kept, data: bytes) -> Message:
     reader: Any = codec
     index = reader.from_bytes(data[start:-4], count if stream else shape[0], seed=seed)
     return Message(index.reshape(shape), seed)
+
+
+def _is_tensor(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] == "torch"
+
+
+def _plain(x: Any) -> Any:
+    return x.detach().cpu().numpy() if _is_tensor(x) else x
+
+
+def _like(x: Any, out: Any) -> Any:
+    # Whoever has a tensor has imported torch; this package does not.
+    return sys.modules["torch"].as_tensor(out, device=x.device) if _is_tensor(x) else out
 
 
 def codec_id(codec: Any) -> bytes:

@@ -100,6 +100,20 @@ def test_a_killed_run_goes_on_where_the_journal_ends(tmp_path):
             json.loads(line)
 
 
+def test_a_damaged_line_of_a_journal_is_no_line(tmp_path):
+    # Oracle: the checksum: of three results that are done, the one whose line says something else is
+    # done again, and lines that are no entries at all stop nothing.
+    path = tmp_path / "journal"
+    tasks = [Task(str(k), k) for k in range(3)]
+    run_batch(abs, tasks, engine=Engine(jobs=1), journal=Journal(path))
+    lines = path.read_text().replace('"result": 1', '"result": 7').splitlines()
+    odd = ["[" * 100_000, "null", "[1]", '{"check": {}, "state": []}', '{"state": "done"}']
+    path.write_text("\n".join([*odd, *lines]) + "\n")
+    again = run_batch(abs, tasks, engine=Engine(jobs=1), journal=Journal(path))
+    assert again.earlier == 2
+    assert [o.result for o in again.outcomes] == [0, 1, 2]
+
+
 def test_failed_jobs_are_tried_again_by_the_next_run(tmp_path):
     broken = [True]
 

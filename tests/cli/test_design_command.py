@@ -87,3 +87,14 @@ def test_a_saved_codec_codes_samples_in_files(run, circle):
     )
     assert (code, "coded by codec" in err) == (2, True)
     assert run(*words, "--rate", 2, "--out", circle / "e.npz")[0] == 2
+
+
+def test_the_table_fits_80_columns(run, circle, monkeypatch):
+    # Oracle: every head is there whole, none cut by rich.
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = run("design", circle / "circle.npy", "--rate", 1, "--perception", 0.123456)
+    assert code == 0, err
+    for head in ("R", "K", "P", "d", "C", "D price", "D found", "s.e.", "bits"):
+        assert f" {head} " in out
+    assert "\u2026" not in out
+    assert max(map(len, out.splitlines())) <= 80

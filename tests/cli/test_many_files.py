@@ -1,5 +1,6 @@
 """Commands over folders, patterns and lists: the same files whatever the workers, and no lost work."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from veridical.photo.weights import SHIPPED
 from veridical.studies.records import load_record
 
 
@@ -71,6 +73,61 @@ def test_a_second_run_does_only_what_is_left(run, many):
     assert "--force" in err
     assert run(*other, "--force")[0] == 0
     assert all((out / name).stat().st_mtime_ns > now[name] for name in now)
+
+
+def test_what_is_done_is_known_by_content(run, many):
+    # Oracle: names, sizes and times decide nothing: an input that was only touched keeps its output,
+    # one with other bytes of the same size and time does not, and an output that was overwritten is
+    # made again, to the same bytes.
+    (many / "in" / "broken.jpg").unlink()
+    out = many / "out"
+    words = ("encode", many / "in", "--quality", 20, "--out-dir", out, "--jobs", 1)
+    assert run(*words)[0] == 0
+    first = results(out)
+    os.utime(many / "in" / "0.jpg")
+    (out / "1.avif").write_bytes(first["1.avif"][::-1])
+    code, _, err = run(*words)
+    assert code == 0, err
+    assert "2 of 3 were done by an earlier run" in err
+    assert results(out) == first
+    source = many / "in" / "0.jpg"
+    before = source.stat()
+    data = bytearray(source.read_bytes())
+    data[-40] ^= 1
+    source.write_bytes(data)
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run(*words)[0] == 2  # it would replace what another input gave
+    code, _, err = run(*words, "--force")
+    assert code == 0, err
+
+
+def test_a_comparison_and_a_decoding_know_all_that_they_read(run, many, tmp_path):
+    # Oracle: figures of a coded file that changed are measured again, and so are those of other weights.
+    (many / "in" / "broken.jpg").unlink()
+    originals, weights = many / "originals", tmp_path / "weights"
+    (originals / "deep").mkdir(parents=True)
+    for place in ("0", "1", "deep/2"):
+        (originals / f"{place}.png").write_bytes((many / "photo.png").read_bytes())
+    weights.mkdir()
+    for name in ("jpeg.onnx", "jpeg.json", "jpeg-generator.onnx", "jpeg-generator.json"):
+        (weights / name).write_bytes((SHIPPED / name).read_bytes())
+    table = many / "table"
+    words = ("compare", originals, many / "in", "--out-dir", table, "--jobs", 1, "--steps", 1)
+    words += ("--weights", weights)
+    assert run(*words)[0] == 0
+    first = (table / "comparison.csv").read_text().splitlines()
+    with Image.open(many / "photo.png") as im:
+        im.save(many / "in" / "0.jpg", quality=90)
+    code, _, err = run(*words)
+    assert code == 0, err
+    assert "2 of 3 were done by an earlier run" in err
+    second = (table / "comparison.csv").read_text().splitlines()
+    assert [a == b for a, b in zip(first, second, strict=True)] == [True] + [False] * 4 + [True] * 8
+    card = json.loads((weights / "jpeg.json").read_text())
+    (weights / "jpeg.json").write_text(json.dumps(card | {"note": "another"}))
+    code, _, err = run(*words)
+    assert code == 0, err
+    assert "done by an earlier run" not in err
 
 
 def test_a_killed_command_goes_on(many):

@@ -6,7 +6,7 @@ import re
 
 def data_of(page):
     found = re.search(r"const DATA = (\{.*\});", page.read_text(encoding="utf-8"))
-    return json.loads(found.group(1).replace("<\\/", "</"))
+    return json.loads(found.group(1))
 
 
 def test_a_page_of_two_files(run, folder):

@@ -127,3 +127,53 @@ def test_degenerate_sources_have_sensible_codecs():
 def test_bad_input_is_refused(x, settings):
     with pytest.raises(InvalidSetting):
         veridical.design(x, rng=np.random.default_rng(0), **settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"perception": -1.0}, {"perception": "a"}, {"rng": 7}, {"rate_bits": "1"}, {"samples": ["a", "b"]},
+        {"samples": np.ones(9) * 1j}, {"samples": [[1], [2, 3]]}, {"seeds": 1.0}, {"plan_samples": "9"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_wrong_kinds_are_refused_at_any_number_of_seeds(settings, seeds):
+    given = {
+        "samples": np.arange(9.0),
+        "rate_bits": 1,
+        "seeds": seeds,
+        "rng": np.random.default_rng(0),
+    }
+    given |= settings
+    with pytest.raises(InvalidSetting):
+        veridical.design(given.pop("samples"), **given)
+
+
+def test_numpy_scalars_are_numbers_and_tensors_come_back_as_tensors():
+    # Oracle: the same design from Python numbers and arrays.
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    made = [
+        veridical.design(s, rate_bits=R, seeds=K, perception=P, rng=np.random.default_rng(1))
+        for s, R, K, P in (
+            (x, 1.0, 2, 0.5), (torch.tensor(x), np.float32(1), np.int64(2), np.float32(0.5)),
+        )
+    ]  # fmt: skip
+    index = made[1].encode(torch.tensor(x), seed=3)
+    assert isinstance(index, torch.Tensor)
+    assert np.array_equal(index.numpy(), made[0].encode(x, seed=3))
+    outs = [
+        c.decode(i, np.random.default_rng(2), realism=r, seed=3)
+        for c, i, r in zip(made, (index.numpy(), index), (0.5, np.float32(0.5)), strict=True)
+    ]
+    assert isinstance(outs[1], torch.Tensor)
+    np.testing.assert_array_equal(outs[0], outs[1].numpy())
+
+
+def test_heavy_tails_are_warned_of():
+    # Oracle: Cauchy has no mean error (the warning), normal and Laplace have one (none: an error in tests).
+    rng = np.random.default_rng(0)
+    with pytest.warns(UserWarning, match="heavy tails"):
+        veridical.design(rng.standard_cauchy(3000), rate_bits=1, rng=rng)
+    for x in (rng.normal(size=3000), rng.laplace(size=3000)):
+        veridical.design(x, rate_bits=2, rng=rng)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from veridical.errors import InvalidSetting, TargetUnreachable, UnsupportedFormat
 from veridical.photo.encode import encode
+from veridical.photo.formats import FORMATS as REGISTRY
 from veridical.photo.formats import format_of_suffix
 
 FORMATS = ("AVIF", "WEBP", "JPEG")
@@ -90,6 +91,23 @@ def test_a_large_target_gives_the_highest_quality(photograph, name):
 def test_too_long_a_side_is_said():
     with pytest.raises(UnsupportedFormat, match="16383"):
         encode(Image.new("L", (16384, 1)), format="WEBP")
+
+
+@pytest.mark.parametrize("wrong", ["cut", "foreign", "other size"])
+def test_what_does_not_open_again_is_not_handed_out(monkeypatch, photograph, wrong):
+    # Oracle: an encoder that writes half a file, another kind of file, or another picture.
+    class Careless(type(REGISTRY["WEBP"])):
+        def encode(self, image, *rest):
+            if wrong == "other size":
+                return super().encode(image.resize((8, 8)), *rest)
+            data = super().encode(image, *rest)
+            return data[: len(data) // 2] if wrong == "cut" else b"GIF" + data
+
+    whole = REGISTRY["WEBP"]
+    fields = {name: getattr(whole, name) for name in whole.__dataclass_fields__}
+    monkeypatch.setitem(REGISTRY, "WEBP", Careless(**fields))
+    with pytest.raises(UnsupportedFormat, match="does not open again"):
+        encode(photograph, format="WEBP", quality=30)
 
 
 def test_suffixes():

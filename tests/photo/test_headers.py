@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from veridical.photo.formats.av1_headers import read_avif
+from veridical.photo.avif_boxes import read_avif_item
+from veridical.photo.formats import open_image
+from veridical.photo.formats.av1_headers import read_avif, read_frame
 from veridical.photo.formats.jpeg import read_jpeg
 from veridical.photo.formats.webp import read_webp
 
@@ -55,6 +57,45 @@ def test_chroma_sampling(photograph, name):
     read = {"AVIF": read_avif, "JPEG": read_jpeg}[name]
     assert not read(save(photograph, name, subsampling="4:2:0")).chroma_full
     assert read(save(photograph, name, subsampling="4:4:4")).chroma_full
+
+
+# libaom's first test vector (grain_table/grain_test_vectors.h): strength of luma, and how many points of chroma.
+GRAIN_1 = ((16, 0), (25, 136), (33, 144), (41, 160), (48, 168), (56, 136), (67, 128), (82, 144), (97, 152),
+           (113, 144), (128, 176), (143, 168), (158, 176), (178, 184))  # fmt: skip
+
+
+@pytest.mark.parametrize("quality", [10, 60, 100])
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4", "4:0:0"])
+def test_avif_film_grain_is_the_table_that_was_written(photograph, subsampling, quality):
+    # Oracle: libaom's test vector; exact, with all between the quantizer and the table at its various
+    # lengths (100 is lossless). Without grain there is none.
+    options = {"quality": quality, "subsampling": subsampling, "codec": "aom"}
+    data = save(photograph, "AVIF", advanced={"film-grain-test": "1"}, **options)
+    grain = read_frame(read_avif_item(data).coded).grain
+    assert (grain.seed, grain.luma, grain.scaling_shift, grain.lag) == (45231, GRAIN_1, 11, 2)
+    chroma = (0, 0) if subsampling == "4:0:0" else (8, 9)
+    assert (len(grain.cb), len(grain.cr)) == chroma
+    plain = save(photograph, "AVIF", **options)
+    assert read_frame(read_avif_item(plain).coded).grain is None
+    assert not read_avif(plain).remarks
+
+
+def test_avif_film_grain_is_told(photograph):
+    # Oracle: contract; and the networks' condition stays that of the header.
+    said = []
+    data = save(photograph, "AVIF", quality=40, codec="aom", advanced={"film-grain-test": "5"})
+    condition = open_image(data, None, said.append).condition
+    assert ["film grain" in s for s in said] == [True]
+    assert (
+        condition.quantizer
+        == read_avif(save(photograph, "AVIF", quality=40, codec="aom")).quantizer
+    )
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_avif_says_whether_it_is_grey(photograph, mode):
+    # Oracle: the mode that was coded; alpha's own item is of lightness alone and must not count.
+    assert read_avif(save(photograph.convert(mode), "AVIF", quality=30)).grey == (mode == "L")
 
 
 def test_webp_quantizer_falls_with_quality_and_ends_where_vp8_ends(photograph):

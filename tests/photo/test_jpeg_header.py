@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from veridical.photo.formats.jpeg_header import CONDITIONS, conditioning, parse_jpeg_header
+from veridical.photo.jpeg_header import CONDITIONS, conditioning, parse_jpeg_header
 
 
 def picture(mode="RGB"):

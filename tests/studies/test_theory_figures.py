@@ -16,7 +16,8 @@ from veridical.studies.records import Record, load_record, save_record
 
 def test_records_show_what_the_papers_say():
     # Oracle: [BM] Theorem 1 (convex; 1e-12), Theorem 2 (1e-12), [T] section II numbers (5e-7).
-    assert theory.bm3().facts["least_second_difference"] >= -1e-12
+    assert theory.bm4().facts["least_second_difference"] >= -1e-12
+    assert theory.bm3().facts["distance_from_shannon_before_d1"] <= 1e-9
     assert theory.bm5().facts["least_slack_bits"] >= -1e-12
     np.testing.assert_allclose(theory.t6().facts["at_zero"][::2], [1.189431, 0.726760], atol=5e-7)
     t8 = theory.t8()

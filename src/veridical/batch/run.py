@@ -56,7 +56,7 @@ def run_batch(
         progress(len(outcomes), len(tasks))
 
     open_tasks = [t for t in tasks if t.key not in outcomes]
-    if journal is not None and open_tasks:
+    if journal is not None:
         journal.begin(open_tasks)
     with connected(engine):
         size = _ROUND * engine.workers

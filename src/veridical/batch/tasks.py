@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import stat
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +24,7 @@ class Task:
     Attributes:
         key: its name, unlike every other's, such as the path of an output.
         payload: what the work is given; it must be picklable.
-        fingerprint: of input and settings; a finished job whose fingerprint changed is done again.
+        fingerprint: of all that decides the result; a finished job whose fingerprint changed is done again.
     """
 
     key: str
@@ -58,6 +62,9 @@ class Summary:
 class Journal:
     """What a run began and finished, one JSON object a line, in a file that survives being killed.
 
+    A line carries a checksum and is skipped if it does not agree. Besides, the journal remembers the
+    digests of files, so that a file is hashed again only after its size or its times changed.
+
     Args:
         path: of the file; it is made with the first line.
 
@@ -69,6 +76,8 @@ class Journal:
         self.path = path
         self._begun: set[tuple[str, str]] = set()
         self._done: dict[tuple[str, str], Any] = {}
+        self._known: dict[str, tuple[list[int], str]] = {}
+        self._news: list[dict[str, Any]] = []
         try:
             text = path.read_text(encoding="utf-8") if path.exists() else ""
         except (OSError, UnicodeDecodeError) as cause:
@@ -83,9 +92,14 @@ class Journal:
     def _read(self, line: str) -> None:
         try:
             entry = json.loads(line)
-            name = (str(entry["key"]), str(entry["fingerprint"]))
+            if entry.pop("check") != _check(entry):
+                return
             state = entry["state"]
-        except (ValueError, KeyError, TypeError):
+            if state == "digest":
+                self._known[entry["path"]] = (entry["seen"], entry["sha256"])
+                return
+            name = (str(entry["key"]), str(entry["fingerprint"]))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return
         if state == "begun":
             self._begun.add(name)
@@ -93,7 +107,10 @@ class Journal:
             self._done[name] = entry.get("result")
 
     def _append(self, entries: Iterable[dict[str, Any]]) -> None:
-        lines = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries)
+        found = [*self._news, *entries]
+        lines = "".join(_line(entry | {"check": _check(entry)}) + "\n" for entry in found)
+        if not found:
+            return
         try:
             with self.path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(("\n" if self._open_line else "") + lines)
@@ -102,6 +119,24 @@ class Journal:
                 f"cannot write the journal {self.path}: {cause.strerror or cause}"
             ) from cause
         self._open_line = False
+        self._news = []
+
+    def digest(self, path: Path) -> tuple[int, str] | None:
+        """Size and SHA-256 of a regular file, None if there is none that can be read."""
+        try:
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            name = os.path.realpath(path)
+            seen = [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+            if (known := self._known.get(name)) is None or known[0] != seen:
+                with path.open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                self._known[name] = known = (seen, sha256)
+                self._news.append({"state": "digest", "path": name, "seen": seen, "sha256": sha256})
+        except (OSError, ValueError):  # a name with a NUL byte is a ValueError
+            return None
+        return found.st_size, known[1]
 
     def finished(self, task: Task) -> Outcome | None:
         """The outcome of a job that was done before with this fingerprint."""
@@ -118,7 +153,7 @@ class Journal:
             self._done.pop((task.key, task.fingerprint), None)
 
     def begin(self, tasks: Iterable[Task]) -> None:
-        """Note that jobs are handed out."""
+        """Note that jobs are handed out, and the digests that were found."""
         self._append({"key": t.key, "fingerprint": t.fingerprint, "state": "begun"} for t in tasks)
 
     def end(self, task: Task, outcome: Outcome) -> None:
@@ -128,3 +163,11 @@ class Journal:
             self._append([entry | {"state": "done", "result": outcome.result}])
         else:
             self._append([entry | {"state": "failed", "error": outcome.error}])
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, sort_keys=True)
+
+
+def _check(entry: dict[str, Any]) -> int:
+    return zlib.crc32(_line(entry).encode("ascii"))

@@ -40,7 +40,7 @@ def coded() -> tuple[str, ...]:
 
 def comparison_table(rows: list[dict[str, Any]], title: str) -> Table:
     """A table of ``measure.photo.ComparisonRow``; columns that were not measured are left out."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=terminal.shown(title), title_justify="left")
     table.add_column("")
     shown = {k: v for k, v in _COLUMNS.items() if any(_measured(row[k]) for row in rows)}
     for name, _ in shown.values():
@@ -49,7 +49,7 @@ def comparison_table(rows: list[dict[str, Any]], title: str) -> Table:
         cells = [
             format(row[k], form) if _measured(row[k]) else "" for k, (_, form) in shown.items()
         ]
-        table.add_row(row["name"], *cells)
+        table.add_row(terminal.shown(row["name"]), *cells)
     return table
 
 
@@ -81,13 +81,13 @@ def compare_folders(
         raise InvalidSetting("name a folder for the table of a comparison of folders: --out-dir D")
     pairs = _pairs(originals, files)
     make_folder(out_dir)
-    many = Many(compare_job, "comparing", engine, out_dir, Journal(out_dir / JOURNAL))
+    many = Many(compare_job, "comparing", engine, out_dir, Journal(out_dir / JOURNAL), writes=False)
     summary = many.run([PhotoJob(o, f, options) for o, f in pairs], again=force)
     results = {o.key: o.result["rows"] for o in summary.outcomes if o.error is None}
     if results:
         _write_csv(results, out_dir / "comparison.csv")
         terminal.out.print(comparison_table(_means(results), f"means of {len(results)} files"))
-        terminal.out.print(str(out_dir / "comparison.csv"), markup=False)
+        terminal.say(out_dir / "comparison.csv")
     check_all_done(summary)
 
 
@@ -132,5 +132,7 @@ def _write_csv(results: dict[str, Any], target: Path) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", "reconstruction", *_COLUMNS])
     for key, rows in results.items():
-        table.writerows([key, row["name"], *(row[k] for k in _COLUMNS)] for row in rows)
+        table.writerows(
+            [terminal.shown(key), row["name"], *(row[k] for k in _COLUMNS)] for row in rows
+        )
     write_whole(target, lambda file: file.write(text.getvalue().encode("utf-8")))

@@ -57,9 +57,7 @@ def demo(
     ]
     html = page(original, [file for file in coded if file is not None])
     write_whole(out / "demo.html", lambda f: f.write(html.encode("utf-8")))
-    terminal.out.print(
-        f"open {out / 'demo.html'} in a browser: its slider is the realism", markup=False
-    )
+    terminal.say(f"open {out / 'demo.html'} in a browser: its slider is the realism")
 
 
 def _shown(

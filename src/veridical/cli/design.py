@@ -12,10 +12,15 @@ from veridical.batch import Engine, Outcome, Task, run_batch
 from veridical.cli import terminal
 from veridical.cli.many import EngineName, check_all_done
 from veridical.cli.samples import read_samples
-from veridical.cli.tables import AsCsv, AsJson, Perceptions, Rates, numbers, show
+from veridical.cli.tables import AsCsv, AsJson, Perceptions, Rates, Row, numbers, show
 from veridical.errors import InvalidSetting
 
 __all__ = ["design"]
+
+_HEADS = {
+    "rate_bits": "R", "seeds": "K", "perception": "P", "mmse": "d", "transport_cost": "C",
+    "predicted": "D price", "measured": "D found", "standard_error": "s.e.",
+}  # fmt: skip
 
 
 def design(
@@ -57,16 +62,14 @@ def design(
 
     def say(outcome: Outcome) -> None:
         if outcome.error is not None:
-            terminal.err.print(
-                f"veridical: {outcome.key}: {outcome.error}", markup=False, soft_wrap=True
-            )
+            terminal.fail(f"{outcome.key}: {outcome.error}")
 
     if len(tasks) == 1:
         with terminal.progress("designing"):
             codec, row = designed(tasks[0].payload)
         if out is not None:
             codec.save(out)
-        show([row], as_json, as_csv)
+        show(_narrow([row], as_json or as_csv), as_json, as_csv)
         return
     with terminal.progress("designing") as update:
         summary = run_batch(
@@ -74,5 +77,15 @@ def design(
         )
     rows = [o.result for o in summary.outcomes if o.error is None]
     if rows:
-        show(rows, as_json, as_csv)
+        show(_narrow(rows, as_json or as_csv), as_json, as_csv)
     check_all_done(summary)
+
+
+def _narrow(rows: list[Row], whole: bool) -> list[Row]:
+    """Short heads and five digits, so that a table fits 80 columns; JSON and CSV keep all."""
+    if whole:
+        return rows
+    return [
+        {_HEADS.get(k, k): float(f"{v:.5g}") if isinstance(v, float) else v for k, v in row.items()}
+        for row in rows
+    ]

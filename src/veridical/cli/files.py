@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from veridical.errors import InvalidSetting, MissingFile, OutputExists, UnwritableOutput
+from veridical.errors import (
+    InvalidSetting,
+    MissingFile,
+    OutputExists,
+    UnwritableOutput,
+    VeridicalError,
+)
 from veridical.studies.records import make_folder
 
-__all__ = ["check_output", "expand", "jobs", "read_list"]
+__all__ = ["check_output", "expand", "is_single", "jobs", "read_list"]
+
+_LONGEST_LIST = 1 << 28
 
 
 def expand(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
@@ -22,29 +32,40 @@ def expand(paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
     Raises:
         MissingFile: A pattern or folder that holds nothing usable.
     """
-    return [path for path, _ in _found(paths, suffixes)]
-
-
-def _found(paths: Iterable[Path], suffixes: Iterable[str]) -> Iterator[tuple[Path, Path]]:
-    """Each file with its place: the path inside the folder that was named, or its name alone."""
     wanted = {s.lower() for s in suffixes}
-    for path in paths:
-        if path.is_dir():
-            found = _in_order(
-                p for p in path.rglob("*") if p.suffix.lower() in wanted and p.is_file()
+    return [found for path in paths for found, _ in _found(path, wanted)]
+
+
+def is_single(path: Path) -> bool:
+    """Whether a name stands for one file: no folder, and no pattern."""
+    name = str(path)
+    return not os.path.isdir(name) and (os.path.lexists(name) or not glob.has_magic(name))  # noqa: PTH112
+
+
+def _found(path: Path, wanted: set[str]) -> Iterator[tuple[Path, Path]]:
+    """Each file with its place: the path inside the folder that was named, or its name alone."""
+    if is_single(path):
+        yield path, Path(path.name)
+    elif path.is_dir():
+        found = _in_order(p for p in path.rglob("*") if p.suffix.lower() in wanted and p.is_file())
+        if not found:
+            raise MissingFile(
+                f"the folder {path} holds no file ending in {', '.join(sorted(wanted))}"
             )
-            if not found:
-                raise MissingFile(
-                    f"the folder {path} holds no file ending in {', '.join(sorted(wanted))}"
-                )
-            yield from ((p, p.relative_to(path)) for p in found)
-        elif not path.exists() and glob.has_magic(str(path)):
-            found = _in_order(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns too)
-            if not found:
-                raise MissingFile(f"nothing matches {path}")
-            yield from ((p, Path(p.name)) for p in found)
-        else:
-            yield path, Path(path.name)
+        yield from ((p, p.relative_to(path)) for p in found)
+    else:
+        found = _in_order(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns too)
+        if not found:
+            raise MissingFile(f"nothing matches {path}")
+        yield from ((p, Path(p.name)) for p in found)
+
+
+def _found_in_list(path: Path, wanted: set[str]) -> Iterator[tuple[Path, Path]]:
+    """As a line of a list: one that holds nothing is a file that is missing, and fails alone."""
+    try:
+        yield from list(_found(path, wanted))
+    except (VeridicalError, OSError, ValueError):
+        yield path, Path(path.name)
 
 
 def _in_order(paths: Iterable[Path]) -> list[Path]:
@@ -59,10 +80,19 @@ def read_list(source: Path) -> list[Path]:
         MissingFile: The list cannot be read or names nothing.
     """
     try:
-        text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as cause:
+        with (
+            contextlib.nullcontext(sys.stdin.buffer) if str(source) == "-" else source.open("rb")
+        ) as file:
+            data = file.read(_LONGEST_LIST + 1)
+    except (OSError, ValueError) as cause:
         raise MissingFile(f"cannot read the list {source}: {cause}") from cause
-    paths = [Path(line) for line in text.splitlines() if line.strip()]
+    if len(data) > _LONGEST_LIST:
+        raise MissingFile(
+            f"the list {source} is longer than {_LONGEST_LIST:,} bytes; is it a list?"
+        )
+    # Names are bytes on some systems; what is not UTF-8 in them is kept as it is.
+    text = data.decode("utf-8-sig", "surrogateescape")
+    paths = [Path(line) for line in re.split(r"\r?\n", text) if line.strip()]
     if not paths:
         raise MissingFile(f"the list {source} names no file; write one path a line")
     return paths
@@ -74,6 +104,7 @@ def jobs(
     new_suffix: str,
     suffixes: Iterable[str],
     replaces: Callable[[Path, Path], bool],
+    listed: Sequence[Path] = (),
 ) -> list[tuple[Path, Path]]:
     """Pairs (input, output) of a command called as ``IN OUT`` or ``IN... --out-dir D``.
 
@@ -85,26 +116,26 @@ def jobs(
         new_suffix: Of the results in it.
         suffixes: Which files of a folder count.
         replaces: Whether an output that exists may be replaced, given input and output.
+        listed: Further inputs, each of which may be wrong alone.
 
     Raises:
         InvalidSetting: Neither form, or two inputs with the same output.
         MissingFile, OutputExists, UnwritableOutput: See ``errors``.
     """
     if out_dir is None:
-        if (
-            len(paths) != 2
-            or paths[0].is_dir()
-            or (glob.has_magic(str(paths[0])) and not paths[0].exists())
-        ):
+        if len(paths) != 2 or listed or not is_single(paths[0]):
             raise InvalidSetting(
                 "give one input and one output, or any number of inputs with --out-dir D"
             )
         pairs = [(paths[0], paths[1])]
     else:
-        if not paths:
+        if not paths and not listed:
             raise InvalidSetting("name at least one input")
+        wanted = {s.lower() for s in suffixes}
+        found = [pair for path in paths for pair in _found(path, wanted)]
+        found += [pair for path in listed for pair in _found_in_list(path, wanted)]
         pairs = [
-            (p, out_dir / place.with_suffix(new_suffix)) for p, place in _found(paths, suffixes)
+            (p, out_dir / _with_suffix(place, new_suffix)) for p, place in dict.fromkeys(found)
         ]
         _check_places(pairs, without_case=_folds_case(out_dir))
         for folder in {out_dir, *(target.parent for _, target in pairs)}:
@@ -112,6 +143,10 @@ def jobs(
     for source, target in pairs:
         check_output(target, source, replaces(source, target))
     return pairs
+
+
+def _with_suffix(place: Path, suffix: str) -> Path:
+    return place.with_suffix(suffix) if place.name else Path(f"unnamed{suffix}")
 
 
 def _folds_case(folder: Path) -> bool:
@@ -140,12 +175,12 @@ def check_output(target: Path, source: Path | None, force: bool) -> None:
     Raises:
         OutputExists, UnwritableOutput: See ``errors``.
     """
-    if target.is_dir():
+    if os.path.isdir(target):  # noqa: PTH112 (these ask; a name that cannot be is no error yet)
         raise UnwritableOutput(f"{target} is a folder; name a file, or use --out-dir {target}")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):  # noqa: PTH112
         raise UnwritableOutput(f"the folder {target.parent} does not exist; make it first")
-    if target.exists():
-        if source is not None and source.exists() and source.samefile(target):
+    if os.path.lexists(target):
+        if source is not None and _same(source, target):
             raise UnwritableOutput(f"{target} is the input itself; choose another output")
         if not force:
             raise OutputExists(
@@ -153,3 +188,10 @@ def check_output(target: Path, source: Path | None, force: bool) -> None:
             )
     if not os.access(target.parent, os.W_OK):
         raise UnwritableOutput(f"no permission to write in {target.parent}")
+
+
+def _same(source: Path, target: Path) -> bool:
+    try:
+        return source.samefile(target)
+    except (OSError, ValueError):
+        return False

@@ -1,14 +1,17 @@
-"""Entry point of the command line: every error of the package becomes one line and exit code 2."""
+"""Entry point of the command line: every error becomes one line and an exit code."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import signal
 import sys
 
 import typer
 
 from veridical import __version__
+from veridical.cli import terminal
 from veridical.cli.completion import asks_for_completion, completion
 from veridical.cli.demo import demo
 from veridical.cli.design import design
@@ -19,7 +22,7 @@ from veridical.cli.samples import samples_app
 from veridical.cli.study import study
 from veridical.cli.train import train_app
 from veridical.cli.view import view
-from veridical.errors import SomeFailed, VeridicalError
+from veridical.errors import InvalidSetting, OutOfMemory, SomeFailed, SystemFault, VeridicalError
 from veridical.extras import missing
 
 __all__ = ["app", "main"]
@@ -63,28 +66,81 @@ def _options(
 def main() -> None:
     """Run the command line and exit with its code.
 
-    0 done, 2 bad input or usage, 3 some of many files failed, 130 interrupted.
+    0 done, 1 a defect of this package, 2 bad input or usage, 3 some of many files failed, 130 interrupted,
+    143 terminated. Nothing leaves as a traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal's encoding lacks is no reason to stop.
             stream.reconfigure(errors="backslashreplace")
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        words = sys.argv[1:]
+        code = _run(sys.argv[1:])
+    except BrokenPipeError:  # the reader of a pipe went away
+        code = _silenced(0)
+    except VeridicalError as error:
+        code = _failed(error, 3 if isinstance(error, SomeFailed) else 2)
+    except ModuleNotFoundError as cause:
+        code = _failed(missing(cause), 2)
+    except OSError as cause:
+        code = _failed(SystemFault.of(cause), 2)
+    except MemoryError:
+        code = _failed(OutOfMemory.of(), 2)
+    except KeyboardInterrupt:
+        code = _failed("interrupted", 130)
+    except Exception as cause:  # noqa: BLE001 (the last boundary)
+        code = _failed(
+            f"unexpected {type(cause).__name__}: {cause}; this is a defect of veridical, please report it",
+            1,
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if code:
+        sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    if any(not word or (word.startswith("--") and word.endswith("=")) for word in words):
+        raise InvalidSetting(
+            "an argument is empty; is a variable unset? Name a file, a folder or a value"
+        )
+    try:
         if asks_for_completion(words):
             completion(*words)
-            return
-        # Under any other name, such as that of ``python -m veridical``, completion would not know it.
-        app(prog_name="veridical")
-    except VeridicalError as error:
-        typer.echo(f"veridical: {error}", err=True)
-        sys.exit(3 if isinstance(error, SomeFailed) else 2)
-    except ModuleNotFoundError as cause:
-        typer.echo(f"veridical: {missing(cause)}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("veridical: interrupted", err=True)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe went away
+        else:
+            # Under any other name, as that of ``python -m veridical``, completion would not know it.
+            app(prog_name="veridical")
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+        if code == 130:  # Typer has caught it
+            raise KeyboardInterrupt from stop
+    else:
+        code = 0
+    # What waits to be written is written here, where a full disk can still be told.
+    sys.stdout.flush()
+    return code
+
+
+def _failed(message: object, code: int) -> int:
+    """Say on one line what went wrong; a list of files is a line each."""
+    lines = str(message).split("\n") if isinstance(message, SomeFailed) else [str(message)]
+    with contextlib.suppress(OSError):
+        terminal.fail(lines[0])
+        for line in lines[1:]:
+            terminal.err.print(terminal.shown(line), soft_wrap=True)
+    return _silenced(code)
+
+
+def _silenced(code: int) -> int:
+    """Let the interpreter end without writing to a stream that takes nothing more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    return code
+
+
+def _terminated(number: int, frame: object) -> None:
+    """Leave as an error would, so that what was begun is cleaned up and workers are ended."""
+    del frame
+    sys.exit(128 + number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ import typer
 from veridical import __version__
 from veridical.batch import Engine, Journal, Outcome, Summary, Task, run_batch
 from veridical.cli import terminal
-from veridical.cli.photo_jobs import PhotoJob
+from veridical.cli.photo_jobs import PhotoJob, encode_job
 from veridical.errors import SomeFailed
+from veridical.photo.weights import SHIPPED
 
 __all__ = ["JOURNAL", "EngineName", "Jobs", "Many", "check_all_done"]
 
@@ -39,6 +41,7 @@ class Many:
         engine: who works.
         folder: of the results and the journal.
         journal: of earlier runs and this one.
+        writes: each job writes its target; otherwise it only reads it.
     """
 
     work: Callable[[PhotoJob], dict[str, Any]]
@@ -46,20 +49,52 @@ class Many:
     engine: Engine
     folder: Path
     journal: Journal
+    writes: bool = True
 
     def task(self, job: PhotoJob) -> Task:
-        """Named by the place in the folder; fingerprint of the input as it lies there and the settings."""
-        try:
-            stat = job.source.stat()
-            seen = [stat.st_size, stat.st_mtime_ns]
-        except OSError:
-            seen = []
-        text = json.dumps(
-            [__version__, seen, job.options, job.encoding], sort_keys=True, default=str
-        )
+        """Named by the place in the folder; the fingerprint is of all that decides the result.
+
+        That is the command, the inputs with their content, the settings and the weights.
+        """
+        inputs = [job.source] if self.writes else [job.source, job.target]
         inside = job.target.is_relative_to(self.folder)
-        name = job.target.relative_to(self.folder) if inside else job.target
-        return Task(name.as_posix(), job, hashlib.sha256(text.encode()).hexdigest()[:16])
+        name = (job.target.relative_to(self.folder) if inside else job.target).as_posix()
+        text = json.dumps(
+            [
+                __version__, self.work.__name__, self.engine.torch, name, job.options, job.encoding,
+                [(os.path.abspath(p), self.journal.digest(p)) for p in inputs],  # noqa: PTH100 (a name with a NUL byte too)
+                [(p.name, self.journal.digest(p)) for p in self._weights(job)],
+            ],
+            sort_keys=True, default=str,
+        )  # fmt: skip
+        return Task(name, job, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+    def _weights(self, job: PhotoJob) -> list[Path]:
+        """The weights files that may decide the result."""
+        if self.work is encode_job:
+            if job.target.suffix.lower() != ".vdc":
+                return []
+            own = job.encoding.get("weights")
+        else:
+            own = job.options.weights
+        folder, stem = (SHIPPED, "") if own is None else (own, "")
+        if not folder.is_dir():
+            folder, stem = folder.parent, folder.stem
+        if not folder.is_dir():
+            return []
+        return sorted(
+            p
+            for p in folder.iterdir()
+            if p.name.startswith(stem) and p.suffix in (".onnx", ".npz", ".json", ".new")
+        )
+
+    def _stands(self, task: Task) -> bool:
+        """The output is the one that an earlier run wrote."""
+        done = self.journal.finished(task)
+        if done is None or not self.writes:
+            return done is not None
+        found = self.journal.digest(task.payload.target)
+        return found is not None and list(found) == done.result["output"]
 
     def own_leftover(self, job: PhotoJob) -> bool:
         """The output stands there because an earlier run of this command began to make it."""
@@ -73,7 +108,7 @@ class Many:
             again: do also what an earlier run has finished.
         """
         tasks = [self.task(job) for job in jobs]
-        self.journal.forget(t for t in tasks if again or not t.payload.target.exists())
+        self.journal.forget(t for t in tasks if again or not self._stands(t))
         with terminal.progress(self.title) as update:
             summary = run_batch(
                 self.work,
@@ -104,10 +139,8 @@ def check_all_done(summary: Summary) -> None:
 
 def _say(outcome: Outcome) -> None:
     if outcome.error is not None:
-        terminal.err.print(
-            f"veridical: {outcome.key}: {outcome.error}", markup=False, soft_wrap=True
-        )
+        terminal.fail(f"{outcome.key}: {outcome.error}")
         return
     for sentence in outcome.result["notices"]:
         terminal.notice(f"{outcome.key}: {sentence}")
-    terminal.out.print(outcome.result["said"], markup=False, soft_wrap=True)
+    terminal.say(outcome.result["said"])

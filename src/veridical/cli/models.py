@@ -27,14 +27,14 @@ def models(
     found = sorted(p for p in place.glob("*") if p.suffix in (".onnx", ".npz"))
     if not found:
         raise BadWeights(f"{place} holds no weights (.onnx or .npz files with their .json cards)")
-    table = Table(title=str(place), title_justify="left")
+    table = Table(title=terminal.shown(place), title_justify="left")
     for name in ("weights", "MB", "SHA-256", "trained by"):
         table.add_column(name, overflow="fold")
     for path in found:
         with damaged_weights(path):
             card: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             table.add_row(
-                path.stem, f"{path.stat().st_size / 1e6:.1f}", str(card["sha256"])[:12],
-                str(card.get("command", "")),
+                terminal.shown(path.stem), f"{path.stat().st_size / 1e6:.1f}", terminal.shown(card["sha256"])[:12],
+                terminal.shown(card.get("command", "")),
             )  # fmt: skip
     terminal.out.print(table)

@@ -13,9 +13,10 @@ from rich.table import Table
 from veridical.batch import Engine, Journal
 from veridical.cli import terminal
 from veridical.cli.comparison import PICTURES, coded, compare_folders, comparison_table
-from veridical.cli.files import jobs, read_list
+from veridical.cli.files import is_single, jobs, read_list
 from veridical.cli.many import JOURNAL, EngineName, Jobs, Many, check_all_done
 from veridical.cli.photo_jobs import PhotoJob, compare_job, decode_job, encode_job, output_format
+from veridical.errors import UnsupportedFormat, UnwritableOutput
 from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_STEPS, DEFAULT_TILE, DecodeOptions
 
 __all__ = ["compare", "decode", "encode", "info"]
@@ -29,7 +30,10 @@ FromList = Annotated[
     typer.Option("--from-list", help="Text file with one input a line; - is standard input."),
 ]
 OutDir = Annotated[
-    Path | None, typer.Option("--out-dir", "-o", help="Folder for the results of many inputs.")
+    Path | None,
+    typer.Option(
+        "--out-dir", "-o", help="Folder for the results of many inputs, or the file for one input."
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing outputs.")]
 MaxPixels = Annotated[int, typer.Option(help="Largest picture accepted, in pixels.")]
@@ -46,13 +50,10 @@ Weights = Annotated[
 ]
 
 
-def _named(paths: list[Path] | None, from_list: Path | None) -> list[Path]:
-    return [*(paths or []), *([] if from_list is None else read_list(from_list))]
-
-
 def _all(
     work: Any,
-    paths: list[Path],
+    paths: list[Path] | None,
+    from_list: Path | None,
     out_dir: Path | None,
     suffix: str,
     *,
@@ -64,12 +65,17 @@ def _all(
     engine: Engine,
 ) -> None:
     """Do all jobs of a command: one file in this process, many by workers with a journal."""
+    paths = paths or []
+    listed = [] if from_list is None else read_list(from_list)
+    if out_dir is not None and not listed and _names_a_file(paths, out_dir, check):
+        paths, out_dir = [*paths, out_dir], None
     if out_dir is None:
+        paths = [*paths, *listed]
         ((source, target),) = jobs(paths, None, suffix, named, lambda s, t: force)
         check(target)
         with terminal.progress(f"{title} {source.name}") as update:
             said = work(PhotoJob(source, target, **settings), terminal.notice, update)["said"]
-        terminal.out.print(said, markup=False)
+        terminal.say(said)
         return
     many = Many(work, title, engine, out_dir, Journal(out_dir / JOURNAL))
     if "options" in settings:
@@ -78,10 +84,21 @@ def _all(
     def replaces(source: Path, target: Path) -> bool:
         return force or many.own_leftover(PhotoJob(source, target, **settings))
 
-    pairs = jobs(paths, out_dir, suffix, named, replaces)
+    pairs = jobs(paths, out_dir, suffix, named, replaces, listed)
     for _, target in pairs:
         check(target)
     check_all_done(many.run([PhotoJob(s, t, **settings) for s, t in pairs], again=force))
+
+
+def _names_a_file(paths: list[Path], out: Path, check: Callable[[Path], object]) -> bool:
+    """Whether ``-o`` names a file, as in other programs: one input, and a suffix that can be written."""
+    if len(paths) != 1 or not is_single(paths[0]) or not out.suffix or out.is_dir():
+        return False
+    try:
+        check(out)
+    except (UnsupportedFormat, UnwritableOutput):
+        return False
+    return True
 
 
 def encode(
@@ -122,7 +139,7 @@ def encode(
     suffix = "." + format.lower().lstrip(".")
     format_of_suffix(suffix)
     _all(
-        encode_job, _named(paths, from_list), out_dir, suffix, named=PICTURES, force=force, title="coding",
+        encode_job, paths, from_list, out_dir, suffix, named=PICTURES, force=force, title="coding",
         settings={
             "encoding": {
                 "quality": quality, "bpp": bpp, "max_bytes": max_bytes, "max_pixels": max_pixels, **options,
@@ -174,7 +191,7 @@ def decode(
         tile=tile, weights=weights, max_pixels=max_pixels, allow_partial=allow_partial,
     )  # fmt: skip
     _all(
-        decode_job, _named(paths, from_list), out_dir, suffix, named=coded(), force=force, title="decoding",
+        decode_job, paths, from_list, out_dir, suffix, named=coded(), force=force, title="decoding",
         settings={"options": options},
         check=lambda target: output_format(target.suffix),
         engine=Engine(engine, workers),
@@ -196,7 +213,7 @@ def info(
     options = DecodeOptions(steps=steps, weights=weights, max_pixels=max_pixels)
     for path in expand(files, coded()):
         i = photo_info(path, options)
-        table = Table(title=str(path), title_justify="left", show_header=False)
+        table = Table(title=terminal.shown(path), title_justify="left", show_header=False)
         kind = i.format + (", greyscale" if i.grey else "") + (", alpha" if i.alpha else "")
         table.add_row("format", kind + (", lossless" if i.lossless else ""))
         table.add_row("size", f"{i.width} x {i.height} pixels, {i.n_bytes:,} bytes")
@@ -204,7 +221,7 @@ def info(
         if i.quantizer is not None:
             table.add_row("quantizer", f"{i.quantizer:.3f} (0 finest, 1 coarsest)")
         for name, value in i.details.items():
-            table.add_row(name, value)
+            table.add_row(name, terminal.shown(value))
         if i.price is not None:
             for a in (0.0, 0.5, 1.0):
                 table.add_row(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from veridical.errors import UnwritableOutput
 from veridical.photo.options import DecodeOptions
@@ -36,7 +37,7 @@ class PhotoJob:
 def encode_job(
     job: PhotoJob, notice: Notice | None = None, progress: Update | None = None
 ) -> dict[str, Any]:
-    """Code one photograph; returns its size and what a person should know."""
+    """Code one photograph; returns its size, digest and what a person should know."""
     from veridical.photo.encode import encode
 
     del progress
@@ -47,8 +48,8 @@ def encode_job(
         notice=notices.append if notice is None else notice,
         **job.encoding,
     )
-    write_whole(job.target, lambda file: file.write(data))
-    return {"said": f"{job.target}: {len(data):,} bytes", "notices": notices}
+    output = _write(job.target, lambda file: file.write(data))
+    return {"said": f"{job.target}: {len(data):,} bytes", "notices": notices, "output": output}
 
 
 def decode_job(
@@ -61,8 +62,9 @@ def decode_job(
     tell = notices.append if notice is None else notice
     update = (lambda done, total: None) if progress is None else progress
     picture = decode(job.source, job.options, notice=tell, progress=update)
-    _save_picture(picture, job.target, output_format(job.target.suffix), tell)
+    output = _save_picture(picture, job.target, output_format(job.target.suffix), tell)
     return {
+        "output": output,
         "said": f"{job.target}: {picture.width} x {picture.height} {picture.mode}",
         "notices": notices,
     }
@@ -98,17 +100,21 @@ def output_format(suffix: str) -> str:
     return name
 
 
-def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) -> None:
+def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) -> list[int | str]:
     from PIL import Image
 
-    options: dict[str, Any] = dict(picture.info)
-    if format_name in ("JPEG", "WEBP", "AVIF"):
-        options["quality"] = 95
+    from veridical.photo.metadata import prepared_for
+
     if format_name in ("JPEG", "BMP", "PPM") and picture.mode in ("RGBA", "LA"):
         notice(f"{format_name} has no alpha; transparent parts are laid on white")
         white = Image.new("RGBA", picture.size, "white")
         white.alpha_composite(picture.convert("RGBA"))
+        info = picture.info
         picture = white.convert("L" if picture.mode == "LA" else "RGB")
+        picture.info = info
+    picture, options = prepared_for(picture, format_name, notice)
+    if format_name in ("JPEG", "WEBP", "AVIF"):
+        options["quality"] = 95
 
     def write(file: Any) -> None:
         try:
@@ -118,4 +124,18 @@ def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) 
                 f"{format_name} cannot hold this picture ({cause}); try .png"
             ) from cause
 
-    write_whole(target, write)
+    return _write(target, write)
+
+
+def _write(target: Path, write: Callable[[IO[bytes]], object]) -> list[int | str]:
+    """Write a file; its size and SHA-256, by which the journal knows it again."""
+    found: list[int | str] = []
+
+    def write_and_read(file: IO[bytes]) -> None:
+        write(file)
+        size = file.seek(0, 2)
+        file.seek(0)
+        found[:] = [size, hashlib.file_digest(file, "sha256").hexdigest()]
+
+    write_whole(target, write_and_read)
+    return found

@@ -47,7 +47,7 @@ def study(
         width = max(len(key) for key in STUDIES)
         for key, entry in STUDIES.items():
             sizes = f" [{' | '.join(entry.presets)}]" if len(entry.presets) > 1 else ""
-            terminal.out.print(f"{key:{width}} {entry.title}{sizes}", markup=False, soft_wrap=True)
+            terminal.say(f"{key:{width}} {entry.title}{sizes}")
         return
     if not names:
         raise InvalidSetting("name a study, or use --list to see them all")
@@ -73,7 +73,7 @@ def study(
                 else run_study(name, out, preset=preset, data=data, progress=update)
             )
         for path in paths:
-            terminal.out.print(str(path), markup=False, soft_wrap=True)
+            terminal.say(str(path))
 
 
 def _work(payload: tuple[str, Path, str | None, Path | None]) -> list[str]:
@@ -86,9 +86,7 @@ def _work(payload: tuple[str, Path, str | None, Path | None]) -> list[str]:
 
 def _say(outcome: Outcome) -> None:
     if outcome.error is not None:
-        terminal.err.print(
-            f"veridical: {outcome.key}: {outcome.error}", markup=False, soft_wrap=True
-        )
+        terminal.fail(f"{outcome.key}: {outcome.error}")
         return
     for path in outcome.result:
-        terminal.out.print(path, markup=False, soft_wrap=True)
+        terminal.say(path)

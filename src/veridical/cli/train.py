@@ -66,9 +66,9 @@ def photo(
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:
-        terminal.out.print("stopped; the same command goes on")
+        terminal.say("stopped; the same command goes on")
     else:
-        terminal.out.print(f"{path}", markup=False)
+        terminal.say(path)
 
 
 @train_app.command()
@@ -137,6 +137,6 @@ def photo_codec(
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:
-        terminal.out.print("stopped; the same command goes on")
+        terminal.say("stopped; the same command goes on")
     else:
-        terminal.out.print(f"{path}", markup=False)
+        terminal.say(path)

@@ -68,7 +68,7 @@ def view(
         coded.append(PageFile(title, ends[0], ends[1], file.ordinary, i.price, header, rows))
     html = page(before, coded)
     write_whole(out, lambda file: file.write(html.encode("utf-8")))
-    terminal.out.print(f"{out}: open it in a browser", markup=False, soft_wrap=True)
+    terminal.say(f"{out}: open it in a browser")
     if show:
         webbrowser.open(out.resolve().as_uri())
 

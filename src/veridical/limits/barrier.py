@@ -47,12 +47,16 @@ class _Path:
         if np.any(x <= 0) or np.any(x >= 1) or min(self.slacks(x)) <= 0:
             return math.inf
         own = -float(np.sum(np.log(x)))
-        return t * objective(self.l, u, v, self.P)[0] - sum(map(math.log, self.slacks(x))) + own
+        return (
+            t * objective(self.l, 1.0 - u, 1.0 - v, self.P)[0]
+            - sum(map(math.log, self.slacks(x)))
+            + own
+        )
 
     def gradient(self, x: Array) -> tuple[Array, Array, float, float]:
         """Gradient of ``W`` and of the objective, ``psi'`` and ``psi''``."""
         u, v = self.split(x)
-        W = objective(self.l, u, v, self.P)[1]
+        W = objective(self.l, 1.0 - u, 1.0 - v, self.P)[1]
         active = W > self.P
         first = 1.0 - math.sqrt(self.P / W) if active else 0.0
         second = 0.5 * math.sqrt(self.P) * W**-1.5 if active else 0.0
@@ -92,7 +96,7 @@ class _Path:
     def bounds(self, x: Array) -> tuple[float, float]:
         """Objective at ``x``, and ``G + min over the budgets of grad G . (x' - x)`` below it."""
         u, v = self.split(x)
-        upper = objective(self.l, u, v, self.P)[0]
+        upper = objective(self.l, 1.0 - u, 1.0 - v, self.P)[0]
         dG = self.gradient(x)[1]
         lower = upper
         for part, budget in ((slice(0, u.size), self.R), (slice(u.size, None), self.total)):
@@ -131,8 +135,10 @@ def solve_programme(
             lower = max(lower, below)
             if above <= upper:
                 upper, best = above, x
-            if upper - lower <= tolerance or t > 1e15:
+            if upper - lower <= tolerance * upper or t > 1e15:
                 break
             t *= 8.0
     u, v = path.split(best)
-    return Programme(max(lower, 0.0), upper, u, v, objective(spectrum, u, v, P)[1], steps)
+    return Programme(
+        max(lower, 0.0), upper, u, v, objective(spectrum, 1.0 - u, 1.0 - v, P)[1], steps
+    )

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlogy
 
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.alternate import Scheme, search_scheme
@@ -72,29 +73,43 @@ def _squared(x: Array, y: Array) -> Array:
     return np.sum(np.square(x[:, None, :] - y[None, :, :]), axis=2)
 
 
-def _distortion_at(
-    source: FiniteSource, rate_bits: float, *, same_law: bool, slack_bits: float
-) -> float:
-    """A lower bound on the least distortion at a rate, from cuts of ``R(D)`` (lowered by a slack)."""
-    mean = float(np.min(source.p @ source.d))
-    top = float(source.p @ source.d @ source.p) if same_law else mean
+def _laws_at(
+    source: FiniteSource, rate_bits: float, perception: float, precision: float
+) -> tuple[float, Array | None]:
+    """A lower bound on the least ``E|X - X^|^2`` at a rate and a total variation, and a joint law that nearly has it.
+
+    By cuts: ``R(D') >= lower - lambda (D' - D)`` and ``R(D') <= R`` give ``D' >= D + (lower - R) / lambda``.
+    """
+    top = float(source.p @ source.d @ source.p)
     if rate_bits <= 0:
-        return max(0.0, top * (1 - 1e-12)) if slack_bits == 0 else 0.0
-    low, high, best = 0.0, top, 0.0
-    for _ in range(18):
+        return max(0.0, top * (1 - 1e-12)) if perception == 0 else 0.0, None
+    if rate_bits >= -float(np.sum(xlogy(source.p, source.p))) / math.log(2):
+        return 0.0, np.diag(source.p)
+    low, high, best, joint = 0.0, top, 0.0, None
+    for _ in range(40):
         middle = 0.5 * (low + high)
-        b = least_rate(
-            source, middle, 0.0 if same_law else math.inf,
-            divergence=TotalVariation() if same_law else None, tolerance_bits=1e-5,
-        )  # fmt: skip
-        if b.slope_distortion > 0:
-            # R(D') >= lower - lambda (D' - D) and R(D') <= R give D' >= D + (lower - R) / lambda.
-            cut = middle + (b.lower_bits - slack_bits - rate_bits) / b.slope_distortion
-            best = max(best, cut)
-        low, high = (middle, high) if b.rate_bits > rate_bits else (low, middle)
-        if high - low < 1e-4 * top:
+        b = least_rate(source, middle, perception, divergence=TotalVariation(), tolerance_bits=1e-6)
+        if 0 < b.slope_distortion < math.inf:
+            best = max(best, middle + (b.lower_bits - rate_bits) / b.slope_distortion)
+        if b.upper_bits <= rate_bits:
+            high, joint = middle, source.p[:, None] * b.channel
+        else:
+            low = middle
+        if high - low < precision * top:
             break
-    return best
+    return best, joint
+
+
+def _starts(source: FiniteSource, rate_bits: float, equal: Array | None) -> list[Array]:
+    """Encoders between the one that ignores perception and the one of equal laws: each is best at its own distance."""
+    found = [] if equal is None else [equal]
+    _, free = _laws_at(source, rate_bits, math.inf, 1e-3)
+    if free is not None:
+        apart = 0.5 * float(np.sum(np.abs(np.sum(free, axis=0) - source.p)))
+        for share in (0.2, 0.4, 0.6, 0.8):
+            joint = _laws_at(source, rate_bits, share * apart, 1e-6)[1] if apart > 1e-9 else None
+            found += [] if joint is None else [joint]
+    return found
 
 
 def shannon_distortion_lower(
@@ -180,15 +195,25 @@ def least_distortion(
     if math.isinf(R):
         raise InvalidSetting("an infinite rate conveys the source itself; ask for a finite one")
     total = min(R + Rc, 2.0 * math.log2(p.size) + 1.0)
+    finite = FiniteSource(p, _squared(x, x))
+    same, equal = _laws_at(finite, R, 0.0, 1e-7)
     scheme: Scheme = search_scheme(
-        x, p, nats=R * math.log(2), total=total * math.log(2), P=P, rounds=rounds
+        x,
+        p,
+        nats=R * math.log(2),
+        total=total * math.log(2),
+        P=P,
+        rounds=rounds,
+        starts=_starts(finite, R, equal),
     )
     shannon = shannon_distortion_lower(x, p, R)
     fine = (
         0.0 if math.isinf(Rc) else (shannon if Rc == 0 else shannon_distortion_lower(x, p, R + Rc))
     )
-    same = _distortion_at(FiniteSource(p, _squared(x, x)), R, same_law=True, slack_bits=0.0)
-    cost = max(fine, same - shannon)
+    fine = min(fine, shannon)
+    variance = float(p @ np.sum(np.square(x - p @ x), axis=1))
+    kept, held = max(variance - shannon, 0.0), max(variance - fine, 0.0)
+    cost = max(kept + variance - 2.0 * math.sqrt(kept * held), same - shannon, 0.0) * (1.0 - 1e-12)
     lower = shannon + max(math.sqrt(cost) - math.sqrt(P), 0.0) ** 2
     if scheme.value < lower * (1.0 - 1e-9):
         raise NotConverged(

@@ -86,9 +86,22 @@ def gaussian_rate_bits(
     with np.errstate(divide="ignore", invalid="ignore"):
         radius = np.maximum((s2 + b**2 - D) / (2.0 * b), 0.0)
         binding = (b > 0) & (radius < b)
-        squared = np.where(binding, radius**2, np.maximum(s2 - D, 0.0))
-        rate = -0.5 / math.log(2.0) * np.log1p(-squared / s2)
+        # 1 - r^2/s2 = (s - r)(s + r)/s2 with s - r = (D - P)/(2 b): no digit is lost at small D.
+        s = np.sqrt(s2)
+        left = np.where(binding, (D - P) / (2.0 * b) * (s + radius) / s2, D / s2)
+        rate = -0.5 * np.log2(left)
     return np.where(s2 == 0, 0.0, np.maximum(rate, 0.0))
+
+
+def _share_of_variance(P: Array) -> Array:
+    """``v <= 1`` with ``(v - 1 - log v)/2 = P``, by Lambert's function or, near ``v = 1``, its series.
+
+    With ``v = exp(-y)`` and ``t = 2 sqrt P``: ``y = t + t^2/6 + t^3/36 + O(t^4)``.
+    """
+    t = 2.0 * np.sqrt(np.minimum(P, 1e-9))
+    near = np.exp(-(t + t**2 / 6.0 + t**3 / 36.0))
+    far = -np.real(lambertw(-np.exp(-1.0 - 2.0 * np.maximum(P, 1e-9))))
+    return np.where(P <= 1e-9, near, far)
 
 
 def gaussian_distortion_kl(
@@ -104,6 +117,6 @@ def gaussian_distortion_kl(
     """
     R, s2 = non_negative(rate_bits, "rate_bits"), non_negative(variance, "variance")
     P = non_negative(perception_nats, "perception_nats")
-    v = np.where(P == 0, 1.0, -np.real(lambertw(-np.exp(-1.0 - 2.0 * P))))
+    v = _share_of_variance(P)
     gap = np.maximum(np.sqrt(v) - np.sqrt(_explained(R)), 0.0)
     return s2 * (np.exp2(-2.0 * R) + gap**2)

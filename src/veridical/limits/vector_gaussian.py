@@ -101,11 +101,14 @@ def oblivious_distortion(
     spectrum = _eigenvalues(eigenvalues)
     R, P = constraint(rate_bits, "rate_bits"), constraint(perception, "perception")
     total = (R + constraint(common_bits, "common_bits")) * _LN2
+    return objective(spectrum, *_oblivious(spectrum, R, total), P)[0]
+
+
+def _oblivious(spectrum: Array, R: float, total: float) -> tuple[Array, Array]:
+    """``1 - u`` of reverse water-filling and the best ``1 - v`` for it; ``total`` in nats."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        left = reverse_water_filling(spectrum, R) / spectrum
-    u = np.where(spectrum > 0, 1.0 - left, 0.0)
-    v = common_step(spectrum * np.sqrt(u), total)
-    return objective(spectrum, u, v, P)[0]
+        left = np.where(spectrum > 0, reverse_water_filling(spectrum, R) / spectrum, 1.0)
+    return left, common_step(spectrum * np.sqrt(1.0 - left), total)
 
 
 def vector_gaussian_distortion(
@@ -123,7 +126,7 @@ def vector_gaussian_distortion(
         rate_bits: ``R`` per vector.
         perception: ``P``, squared Wasserstein-2 per vector.
         common_bits: ``Rc`` per vector, ``inf`` for unlimited.
-        tolerance: width of the bracket relative to the total variance.
+        tolerance: width of the bracket relative to the distortion.
 
     Raises:
         InvalidSetting: an argument outside its range.
@@ -133,25 +136,46 @@ def vector_gaussian_distortion(
     R, P = constraint(rate_bits, "rate_bits"), constraint(perception, "perception")
     Rc = constraint(common_bits, "common_bits")
     tolerance = positive_float(tolerance, "tolerance")
+    e, g = _oblivious(spectrum, R, (R + Rc) * _LN2)
+    upper, W = objective(spectrum, e, g, P)
+    lower = _cauchy_schwarz(spectrum, R, Rc, P)
+    if Rc == 0 or R == 0 or math.isinf(R):
+        # Reverse water-filling is optimal, by the same bound; without rate there is nothing to allocate.
+        lower = upper
+    lower = min(lower, upper)
+    bound = VectorGaussianBound(lower, upper, 1.0 - e, 1.0 - g, W, 0)
+    if upper - lower <= tolerance * upper or upper < 1e-280 * float(np.sum(spectrum)):
+        return bound
     on = spectrum > 0
     variance = float(np.sum(spectrum))
-    if R == 0 or math.isinf(R):
-        # Nothing or everything is conveyed: there is nothing to allocate.
-        u = np.where(on, 0.0 if R == 0 else 1.0, 0.0)
-        value, W = objective(spectrum, u, u, P)
-        return VectorGaussianBound(value, value, u, u, W, 0)
     found = solve_programme(
         spectrum[on] / variance, R * _LN2, (R + Rc) * _LN2, P / variance, tolerance
     )
-    u, v = np.zeros_like(spectrum), np.zeros_like(spectrum)
-    u[on], v[on] = found.u, found.v
-    bound = VectorGaussianBound(
-        found.lower * variance, found.upper * variance, u, v, found.cost * variance, found.steps
-    )
-    if found.upper - found.lower > tolerance:
+    lower = max(lower, found.lower * variance)
+    if found.upper * variance < upper:
+        u, v = np.zeros_like(spectrum), np.zeros_like(spectrum)
+        u[on], v[on] = found.u, found.v
+        upper, W = found.upper * variance, found.cost * variance
+        bound = VectorGaussianBound(min(lower, upper), upper, u, v, W, found.steps)
+    else:
+        bound = VectorGaussianBound(min(lower, upper), upper, 1.0 - e, 1.0 - g, W, found.steps)
+    if upper - lower > tolerance * upper:
         raise NotConverged(
-            f"the bracket stayed {(found.upper - found.lower):.2g} of the variance wide; "
+            f"the bracket stayed {(upper - lower) / upper:.2g} of the distortion wide; "
             "accept it with a larger tolerance",
             best=bound,
         )
     return bound
+
+
+def _cauchy_schwarz(spectrum: Array, R: float, Rc: float, P: float) -> float:
+    """The lower bound of ``docs/limits.md`` from Shannon's distortions at ``R`` and ``R + Rc``.
+
+    ``W >= (sqrt a - sqrt b)^2 + s2 - b`` with ``a = s2 - Ds(R)`` and ``b = s2 - Ds(R + Rc)``.
+    """
+    first = float(np.sum(reverse_water_filling(spectrum, R)))
+    second = float(np.sum(reverse_water_filling(spectrum, R + Rc)))
+    variance = float(np.sum(spectrum))
+    a, b = variance - first, variance - second
+    roots = (first - second) / (math.sqrt(a) + math.sqrt(b)) if b > 0 else 0.0
+    return first + max(math.sqrt(roots**2 + second) - math.sqrt(P), 0.0) ** 2

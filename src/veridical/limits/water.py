@@ -31,29 +31,31 @@ def water_fill(gains: Array, nats: float) -> Array:
 
 
 def common_step(gains: Array, nats: float) -> Array:
-    """``v`` that maximises ``sum c_i sqrt(v_i)`` under its budget: the block step for a fixed ``u``.
+    """``1 - v`` for the ``v`` that maximises ``sum c_i sqrt(v_i)`` under its budget: the block step for a fixed ``u``.
 
     Stationarity ``c = nu rho / (1 - rho^2)`` gives ``rho = (-nu + sqrt(nu^2 + 4 c^2)) / (2 c)``.
     """
     on = gains > 0
     if not np.any(on) or math.isinf(nats):
-        return np.where(on, 1.0, 0.0)
+        return np.where(on, 0.0, 1.0)
     c = gains[on]
     low, high = -745.0, 745.0
-    rho = np.zeros_like(c)
+    missed = np.ones_like(c)
     for _ in range(100):
         nu = math.exp(0.5 * (low + high)) * float(np.max(c))
-        rho = 2.0 * c / (nu + np.hypot(nu, 2.0 * c))
+        # 1 - rho^2 = nu rho / c keeps its digits near rho = 1.
+        missed = np.minimum(2.0 * nu / (nu + np.hypot(nu, 2.0 * c)), 1.0)
         with np.errstate(divide="ignore"):
-            spent = float(np.sum(-0.5 * np.log1p(-(rho**2))))
+            spent = float(np.sum(-0.5 * np.log(missed)))
         low, high = (0.5 * (low + high), high) if spent > nats else (low, 0.5 * (low + high))
-    v = np.zeros_like(gains)
-    v[on] = rho**2
-    return v
+    left = np.ones_like(gains)
+    left[on] = missed
+    return left
 
 
-def objective(spectrum: Array, u: Array, v: Array, P: float) -> tuple[float, float]:
-    """The distortion ``sum l (1 - u) + ((sqrt W - sqrt P)+)^2`` and the transport cost ``W``."""
-    # l (1 + u - 2 sqrt(u v)) = l ((1 - sqrt(u v))^2 + u (1 - v)) has no cancellation.
-    W = float(spectrum @ ((1.0 - np.sqrt(u * v)) ** 2 + u * (1.0 - v)))
-    return float(spectrum @ (1.0 - u)) + max(math.sqrt(W) - math.sqrt(P), 0.0) ** 2, W
+def objective(spectrum: Array, e: Array, g: Array, P: float) -> tuple[float, float]:
+    """The distortion ``sum l (1 - u) + ((sqrt W - sqrt P)+)^2`` and ``W``, from ``e = 1 - u`` and ``g = 1 - v``."""
+    # l (1 + u - 2 sqrt(u v)) = l ((1 - sqrt(u v))^2 + u (1 - v)) has no cancellation, nor has 1 - u v = e + g - e g.
+    root = np.sqrt((1.0 - e) * (1.0 - g))
+    W = float(spectrum @ (((e + g - e * g) / (1.0 + root)) ** 2 + (1.0 - e) * g))
+    return float(spectrum @ e) + max(math.sqrt(W) - math.sqrt(P), 0.0) ** 2, W

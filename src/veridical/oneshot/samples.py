@@ -10,27 +10,30 @@ Fixed-length codes: ``M = round(2^rate_bits)`` codewords for each of ``K`` seed 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.errors import InvalidSetting
+from veridical.errors import InvalidSetting, typed_errors
 from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Objective, Problem
 from veridical.oneshot.sample_codec import TURNS, SampleCodec, composed, time_shared
 from veridical.oneshot.variable import candidates_at_rate, neighbours
 from veridical.quantize import CodebookEncoder, lloyd
-from veridical.transport import weighted_points
+from veridical.transport import power_assign, weighted_points
 
 __all__ = ["SampleCodec", "design"]
 
 Array = NDArray[np.float64]
 
 _MOST_ATOMS = 5_000
+_SETTLED = 100
 
 
+@typed_errors()
 def design(
     samples: ArrayLike,
     *,
@@ -69,6 +72,9 @@ def design(
         plan_samples: samples for plans during the search, at least 2.
         progress: called with the number of descents done and to do.
 
+    Warns:
+        UserWarning: heavy tails, with figures, where the samples are many enough to tell.
+
     Raises:
         InvalidSetting: bad samples, weights or settings; fewer samples than codewords; too many
             codewords.
@@ -82,6 +88,7 @@ def design(
         raise InvalidSetting(f"rng is numpy's Generator, for example default_rng(7), not {rng!r}")
     if not isinstance(plan_samples, int | np.integer) or plan_samples < 2:
         raise InvalidSetting(f"plan_samples is {plan_samples}; a plan needs 2 or more")
+    _warn_of_heavy_tails(x, a, outputs)
     settings = Search() if search_settings is None else search_settings
     if variable_length:
         encoders = candidates_at_rate(
@@ -124,6 +131,27 @@ def _at_rate(codecs: list[SampleCodec], rate_bits: float, perception: float | No
     part = (rate_bits - low.entropy_bits) / (high.entropy_bits - low.entropy_bits)
     turns = math.floor(TURNS * part)
     return time_shared(low, high, turns) if turns else low
+
+
+def _warn_of_heavy_tails(x: Array, a: Array, outputs: int) -> None:
+    """Codebooks of one half on the other: where the mean error has not settled, prices mean little."""
+    half, M = x.shape[0] // 2, max(outputs, 4)
+    if half < _SETTLED * M:
+        return
+    order = np.random.default_rng(0).permutation(x.shape[0])
+    own = other = 0.0
+    for one, two in ((order[:half], order[half:]), (order[half:], order[:half])):
+        book = lloyd(x[one], M, rng=np.random.default_rng(0), weights=a[one], starts=1)
+        cells = power_assign(x[two], book.points, np.zeros(len(book.points)))
+        error = np.sum(np.square(x[two] - book.points[cells]), axis=1)
+        own += book.mmse / 2
+        other += float(a[two] @ error / np.sum(a[two])) / 2
+    if other > 1.5 * own > 0:
+        warnings.warn(
+            f"heavy tails: {M} codewords of half of the samples have error {own:.4g} on them and {other:.4g} "
+            "on the others, so that prices hold for these samples only; transform or clip the samples",
+            stacklevel=3,
+        )
 
 
 def _outputs(rate_bits: float, seeds: int, *, variable_length: bool) -> int:

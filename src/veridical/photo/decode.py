@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from veridical.codec import resolve_realism
-from veridical.errors import InvalidSetting
+from veridical.errors import InvalidSetting, typed_errors
 from veridical.interpolate import check_realism, interpolate
 from veridical.photo.formats import open_image
 from veridical.photo.image import CodedImage, FileInfo, Notice, silent
@@ -33,6 +33,7 @@ __all__ = ["decode", "decode_at", "decode_windows", "info", "supported_realisms"
 Progress = Callable[[int, int], None]
 
 
+@typed_errors()
 def decode(
     source: Source | CodedImage,
     options: DecodeOptions | None = None,
@@ -69,6 +70,7 @@ def decode(
     return decode_at(image, [a], o, notice=notice, progress=progress)[0]
 
 
+@typed_errors()
 def decode_at(
     image: CodedImage,
     realisms: Sequence[float],
@@ -124,6 +126,7 @@ def decode_windows(
         progress(done, len(places))
 
 
+@typed_errors()
 def info(
     source: Source | CodedImage, options: DecodeOptions | None = None, **settings: Any
 ) -> FileInfo:

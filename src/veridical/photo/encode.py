@@ -6,15 +6,28 @@ from typing import Any
 
 from PIL import Image
 
-from veridical.errors import InvalidSetting
-from veridical.photo.formats import format_named
+from veridical.errors import (
+    DamagedFile,
+    InvalidSetting,
+    UnsupportedFormat,
+    VeridicalError,
+    typed_errors,
+)
+from veridical.photo.formats import Format, format_named
 from veridical.photo.image import Notice, silent
-from veridical.photo.options import DEFAULT_MAX_PIXELS, EncodeOptions, Target
+from veridical.photo.options import (
+    DEFAULT_MAX_PIXELS,
+    DecodeOptions,
+    EncodeOptions,
+    Target,
+    check_count,
+)
 from veridical.photo.reader import Source, open_source
 
 __all__ = ["encode"]
 
 
+@typed_errors()
 def encode(
     image: Source | Image.Image,
     *,
@@ -45,6 +58,7 @@ def encode(
 
     Raises:
         InvalidSetting: A setting outside its domain or several targets.
+        UnsupportedFormat: The format cannot hold the picture; the file is opened again before it is returned.
         TargetUnreachable: The target is below what the format can do.
         BadWeights: VDC without weights.
         MissingFile, NotAnImage, DamagedFile, PictureTooLarge: See ``errors``.
@@ -55,5 +69,32 @@ def encode(
         raise InvalidSetting(f"unknown setting {', '.join(sorted(unknown))}")
     chosen, settings = format_named(format), EncodeOptions(**options)
     chosen.check(target, settings)
+    max_pixels = check_count("max_pixels", max_pixels, 1)
     picture = open_source(image, max_pixels=max_pixels, notice=notice)
-    return chosen.encode(picture, target, settings, notice)
+    data = chosen.encode(picture, target, settings, notice)
+    _check_opens(data, chosen, picture, settings)
+    return data
+
+
+def _check_opens(
+    data: bytes, chosen: Format, picture: Image.Image, settings: EncodeOptions
+) -> None:
+    """Open the file as any reader would; an encoder may write what no decoder takes.
+
+    Raises:
+        UnsupportedFormat: It does not open, or is of another size.
+    """
+    options = DecodeOptions(
+        weights=settings.weights, max_pixels=max(DEFAULT_MAX_PIXELS, picture.width * picture.height)
+    )
+    try:
+        if not chosen.sniff(data[:64]):
+            raise DamagedFile("it does not begin like such a file")
+        again = chosen.open(data, options)
+        if (again.width, again.height) != picture.size:
+            raise DamagedFile(f"it says {again.width} x {again.height} pixels")
+    except VeridicalError as cause:
+        raise UnsupportedFormat(
+            f"{chosen.name} cannot hold this picture of {picture.width} x {picture.height} pixels: what was "
+            f"coded does not open again ({cause}); use another format"
+        ) from cause

@@ -216,6 +216,8 @@ class RestoredImage:
     def finish(self, colours: np.ndarray) -> Image.Image:
         """A Pillow picture with this file's alpha, greyness and metadata."""
         out = Image.fromarray(mean_of_channels(colours) if self.grey else colours)
+        if self.grey and self.metadata.get("icc_profile", b"")[16:20] == b"RGB ":
+            out = out.convert("RGB")  # equal channels, which the profile fits
         if self.alpha is not None:
             out.putalpha(Image.fromarray(self.alpha))
         out.info.update(self.metadata)

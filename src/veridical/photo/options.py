@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from numbers import Integral, Number, Real
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ __all__ = [
     "DecodeOptions",
     "EncodeOptions",
     "Target",
+    "check_count",
     "check_seed",
 ]
 
@@ -37,22 +41,40 @@ MARGIN = 64
 """Overlap of neighbouring windows on every side in pixels, wider than what the networks see in practice."""
 
 
-def check_seed(seed: int) -> int:
+def check_seed(seed: Any) -> int:
     """A seed of private randomness.
 
     Raises:
         InvalidSetting: Not an integer from 0 to 2^64 - 1.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+    if not _is_number(seed, Integral) or not 0 <= seed < 2**64:
         raise InvalidSetting(f"seed must be an integer from 0 to 2^64 - 1, got {seed!r}")
-    return seed
+    return int(seed)
 
 
-def _check_count(name: str, value: Any, low: int, high: int | None = None) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
+def check_count(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """A whole number, such as of steps.
+
+    Raises:
+        InvalidSetting: None, or outside its domain.
+    """
+    if not _is_number(value, Integral) or value < low or (high is not None and value > high):
         ends = f"of {low} or more" if high is None else f"from {low} to {high}"
         raise InvalidSetting(f"{name} must be an integer {ends}, got {value!r}")
+    return int(value)
+
+
+def _is_number(value: Any, kind: type[Number]) -> bool:
+    """Whether it is a number of Python or numpy; what is true or false is none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _check_path(name: str, value: Any) -> Path | None:
+    if value is None or isinstance(value, Path):
+        return value
+    if not isinstance(value, str | PathLike) or not isinstance(fspath(value), str):
+        raise InvalidSetting(f"{name} must be a path, got {value!r}")
+    return Path(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,24 +111,26 @@ class DecodeOptions:
     allow_partial: bool = False
 
     def __post_init__(self) -> None:
+        put = partial(object.__setattr__, self)  # numbers of numpy become Python's
         if self.realism is not None:
-            check_realism(self.realism)
+            put("realism", check_realism(self.realism))
         if self.perception is not None:
-            check_perception(self.perception)
+            put("perception", check_perception(self.perception))
         if self.realism is not None and self.perception is not None:
             raise InvalidSetting("give either realism or perception, not both")
-        check_seed(self.seed)
-        _check_count("steps", self.steps, 1, 1000)
-        _check_count("max_pixels", self.max_pixels, 1)
+        put("seed", check_seed(self.seed))
+        put("steps", check_count("steps", self.steps, 1, 1000))
+        put("max_pixels", check_count("max_pixels", self.max_pixels, 1))
         if self.threads is not None:
-            _check_count("threads", self.threads, 1, 1024)
-        _check_count("tile", self.tile, 1)
+            put("threads", check_count("threads", self.threads, 1, 1024))
+        put("tile", check_count("tile", self.tile, 1))
         if self.tile % GRID or self.tile <= 2 * MARGIN:
             raise InvalidSetting(
                 f"tile must be a multiple of {GRID} above {2 * MARGIN}, got {self.tile}"
             )
-        if self.weights is not None:
-            object.__setattr__(self, "weights", Path(self.weights))
+        if not isinstance(self.device, str):
+            raise InvalidSetting(f"device must be auto, cpu, cuda or cuda:N, got {self.device!r}")
+        put("weights", _check_path("weights", self.weights))
 
     @classmethod
     def of(cls, options: DecodeOptions | None, settings: dict[str, Any]) -> DecodeOptions:
@@ -116,6 +140,8 @@ class DecodeOptions:
             InvalidSetting: Both, or an unknown name.
         """
         if options is not None:
+            if not isinstance(options, cls):
+                raise InvalidSetting(f"options must be {cls.__name__}(...), got {options!r:.100}")
             if settings:
                 raise InvalidSetting("give either options or single settings, not both")
             return options
@@ -149,15 +175,17 @@ class Target:
             raise InvalidSetting("give one of quality, bpp and max_bytes, not several")
         for name, least, most in (("quality", 0, 100), ("bpp", 0, 1000)):
             value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number and least <= value <= most):
+            if value is None:
+                continue
+            if not (_is_number(value, Real) and least <= value <= most):
                 raise InvalidSetting(
                     f"{name} must be a number from {least} to {most}, got {value!r}"
                 )
+            object.__setattr__(self, name, float(value))
         if self.bpp == 0:
             raise InvalidSetting("bpp must be a positive number of bits per pixel, got 0")
         if self.max_bytes is not None:
-            _check_count("max_bytes", self.max_bytes, 1)
+            object.__setattr__(self, "max_bytes", check_count("max_bytes", self.max_bytes, 1))
 
     def size_limit(self, width: int, height: int) -> int | None:
         """Largest number of bytes for a picture; None if a quality decides."""
@@ -184,6 +212,5 @@ class EncodeOptions:
     weights: Path | None = None
 
     def __post_init__(self) -> None:
-        check_realism(self.realism)
-        if self.weights is not None:
-            object.__setattr__(self, "weights", Path(self.weights))
+        object.__setattr__(self, "realism", check_realism(self.realism))
+        object.__setattr__(self, "weights", _check_path("weights", self.weights))

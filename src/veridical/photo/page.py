@@ -71,4 +71,4 @@ def page(original: Image.Image | None, coded: Sequence[PageFile]) -> str:
         ],
     }
     template = files("veridical.photo").joinpath("page.html").read_text(encoding="utf-8")
-    return template.replace("/*DATA*/null", json.dumps(data).replace("</", "<\\/"))
+    return template.replace("/*DATA*/null", json.dumps(data).replace("<", "\\u003c"))

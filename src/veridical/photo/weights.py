@@ -120,13 +120,14 @@ def load_network(
     name, options = provider(device)
     count = threads or _threads()
     with damaged_weights(path):
-        stat = path.stat()
+        path.stat()
         if path.suffix == ".safetensors":
             raise BadWeights(
                 f"{path} holds weights of an earlier version; train it again, or use that version"
             )
-        card = path.with_suffix(".json").stat()
-        state = (stat.st_mtime_ns, stat.st_size, card.st_mtime_ns, card.st_size)
+        found = [p.stat() for p in (path, path.with_suffix(".json"))]
+        # A copy that keeps size and time has another inode or another time of its change.
+        state = tuple(x for s in found for x in (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino))
         return _load(path, state, kind, name, tuple(options.items()), count)
 
 

@@ -61,10 +61,14 @@ def _at_once(compute: Callable[[], Record]) -> Callable[[Run], Record]:
 
 STUDIES: dict[str, Study] = {
     "bm3": Study(
-        "[BM] Fig. 3: R(D, P) of Bernoulli(0.1)", _at_once(theory.bm3), theory_pictures.draw_bm3
+        "[BM] Fig. 3: R over D of Bernoulli(0.1) at several P",
+        _at_once(theory.bm3),
+        theory_pictures.draw_bm3,
     ),
     "bm4": Study(
-        "[BM] Fig. 4: its cuts at fixed P, D and R", _at_once(theory.bm4), theory_pictures.draw_bm4
+        "[BM] Fig. 4: its surface, P over D at fixed R, R over P at fixed D",
+        _at_once(theory.bm4),
+        theory_pictures.draw_bm4,
     ),
     "bm5": Study(
         "[BM] Fig. 5: squared error, Theorem 2", _at_once(theory.bm5), theory_pictures.draw_bm5

@@ -53,30 +53,47 @@ def _simulate(codes: NDArray[np.float64]) -> tuple[dict[str, NDArray[np.float64]
 
 
 def bm3() -> Record:
-    """[BM] Fig. 3: the surface ``R(D, P)`` of Bernoulli(0.1), and where it has its pieces."""
-    D, P = np.linspace(0.0, 0.2, 201), np.linspace(0.0, 0.12, 121)
-    rate = bernoulli_rate_bits(_P_ONE, D[None, :], P[:, None])
-    first, second = bernoulli_thresholds(_P_ONE, P)
-    # Convex along both axes ([BM] Theorem 1): the least second difference is no less than rounding.
-    bend = min(float(np.min(np.diff(rate, 2, axis=k))) for k in (0, 1))
-    facts = {"p": _P_ONE, "least_second_difference": bend}
-    return Record("bm3", facts, {"D": D, "P": P, "rate_bits": rate, "D1": first, "D2": second})
+    """[BM] Fig. 3: ``R`` over ``D`` of Bernoulli(0.1) at several ``P``, and Shannon's curve."""
+    D = np.linspace(0.0, 0.2, 401)
+    fixed_p = np.array([0.0, 0.01, 0.02, 0.04, 0.06])
+    curves = bernoulli_rate_bits(_P_ONE, D[None, :], fixed_p[:, None])
+    shannon = bernoulli_rate_bits(_P_ONE, D, np.inf)
+    first, second = bernoulli_thresholds(_P_ONE, fixed_p)
+    # Where the perception is free, up to D1, the curve is Shannon's own.
+    apart = float(np.max(np.abs(np.where(first[:, None] >= D, curves - shannon, 0.0))))
+    facts = {"p": _P_ONE, "distance_from_shannon_before_d1": apart}
+    return Record(
+        "bm3",
+        facts,
+        {
+            "D": D,
+            "fixed_p": fixed_p,
+            "rate_over_d": curves,
+            "shannon_bits": shannon,
+            "D1": first,
+            "D2": second,
+        },
+    )
 
 
 def bm4() -> Record:
-    """[BM] Fig. 4: cuts of that surface at fixed perception (a), distortion (b) and rate (c)."""
-    D, P = np.linspace(0.0, 0.2, 401), np.linspace(0.0, 0.12, 241)
-    fixed_p = np.array([0.0, 0.01, 0.02, 0.05, 0.1])
+    """[BM] Fig. 4: (a) the surface ``R(D, P)`` with lines of equal rate, (b) ``P`` over ``D`` at several rates,
+    (c) ``R`` over ``P`` at several distortions.
+    """
+    D, P = np.linspace(0.0, 0.2, 201), np.linspace(0.0, 0.1, 101)
     fixed_d = np.array([0.02, 0.05, 0.08, 0.1, 0.15])
-    fixed_r = np.array([0.05, 0.1, 0.2, 0.3, 0.4])
+    fixed_r = np.array([0.05, 0.1, 0.15, 0.2, 0.3])
+    rate = bernoulli_rate_bits(_P_ONE, D[None, :], P[:, None])
     arrays = {
-        "D": D, "P": P, "fixed_p": fixed_p, "fixed_d": fixed_d, "fixed_r": fixed_r,
-        "rate_over_d": bernoulli_rate_bits(_P_ONE, D[None, :], fixed_p[:, None]),
-        "rate_over_p": bernoulli_rate_bits(_P_ONE, fixed_d[:, None], P[None, :]),
+        "D": D, "P": P, "fixed_d": fixed_d, "fixed_r": fixed_r, "rate_bits": rate,
         "d_over_p": bernoulli_distortion(_P_ONE, fixed_r[:, None], P[None, :]),
+        "rate_over_p": bernoulli_rate_bits(_P_ONE, fixed_d[:, None], P[None, :]),
     }  # fmt: skip
+    # Convex along both axes ([BM] Theorem 1): the least second difference is no less than rounding.
+    bend = min(float(np.min(np.diff(rate, 2, axis=k))) for k in (0, 1))
     price = arrays["d_over_p"][:, 0] / arrays["d_over_p"][:, -1]
-    return Record("bm4", {"p": _P_ONE, "price_of_equal_laws": price.tolist()}, arrays)
+    facts = {"p": _P_ONE, "price_of_equal_laws": price.tolist(), "least_second_difference": bend}
+    return Record("bm4", facts, arrays)
 
 
 def bm5() -> Record:

@@ -13,64 +13,61 @@ from veridical.studies.style import PALETTE, figure, save_figure, shades
 __all__ = ["draw_bm3", "draw_bm4", "draw_bm5", "draw_t6", "draw_t8"]
 
 
-def draw_bm3(record: Record, folder: Path) -> list[Path]:
-    """The surface as level sets, with the thresholds D1 and D2."""
-    a = record.arrays
-    with figure(width=5.0, height=3.6) as (drawn, (axes,)):
-        levels = np.arange(0.0, 0.5, 0.05)
-        filled = axes.contourf(a["D"], a["P"], a["rate_bits"], levels=levels, cmap="viridis_r")
-        lines = axes.contour(
-            a["D"], a["P"], a["rate_bits"], levels=levels[1:], colors="white", linewidths=0.5
-        )
-        axes.clabel(lines, fontsize=7, fmt="%.2f")
-        below = a["P"] < record.facts["p"]
-        axes.plot(
-            a["D1"][below],
-            a["P"][below],
-            color=PALETTE[1],
-            label="$D_1$: perception is free to the left",
-        )
-        axes.plot(
-            a["D2"][below],
-            a["P"][below],
-            color=PALETTE[6],
-            ls="--",
-            label="$D_2$: rate is zero to the right",
-        )
-        axes.set(xlabel="distortion $D$ (Hamming)", ylabel="perception $P$ (total variation)",
-                 xlim=(0, 0.2), ylim=(0, 0.12), title=f"$R(D, P)$ of Bernoulli({record.facts['p']:g})")  # fmt: skip
-        axes.legend(
-            loc="upper right", labelcolor="black", facecolor="white", frameon=True, framealpha=0.85
-        )
-        drawn.colorbar(filled, ax=axes, label="rate (bits per symbol)")
-        return save_figure(drawn, folder, "bm3")
-
-
 def _family(axes: Any, x: Any, curves: Any, values: Any, label: str) -> None:
     for y, value, colour in zip(curves, values, shades(len(values)), strict=True):
         axes.plot(x, y, color=colour, label=f"${label} = {value:g}$")
-    axes.legend(loc="upper right", ncols=2 if len(values) > 4 else 1)
+
+
+def draw_bm3(record: Record, folder: Path) -> list[Path]:
+    """Rate over distortion at several perceptions; Shannon's curve is dashed."""
+    a = record.arrays
+    with figure(width=4.6, height=3.4) as (drawn, (axes,)):
+        _family(axes, a["D"], a["rate_over_d"], a["fixed_p"], "P")
+        axes.plot(
+            a["D"], a["shannon_bits"], color="black", ls="--", label=r"$P = \infty$ (Shannon)"
+        )
+        axes.set(xlabel="distortion $D$ (Hamming)", ylabel="rate $R$ (bits per symbol)",
+                 xlim=(0, 0.2), ylim=(0, 0.5), title=f"$R(D, P)$ of Bernoulli({record.facts['p']:g}), total variation")  # fmt: skip
+        axes.legend()
+        return save_figure(drawn, folder, "bm3")
 
 
 def draw_bm4(record: Record, folder: Path) -> list[Path]:
-    """Three panels: rate over distortion, rate over perception, distortion over perception."""
+    """Three panels: the surface with lines of equal rate, P over D at fixed rates, R over P at fixed distortions."""
     a = record.arrays
-    with figure(3, width=3.4, height=3.0) as (drawn, (left, middle, right)):
-        _family(left, a["D"], a["rate_over_d"], a["fixed_p"], "P")
-        left.set(
-            xlabel="distortion $D$", ylabel="rate (bits per symbol)", title="(a) fixed perception"
+    with figure(3, width=3.5, height=3.3) as (drawn, (left, middle, right)):
+        place = left.get_subplotspec()
+        left.remove()
+        solid = drawn.add_subplot(place, projection="3d")
+        x, y = np.meshgrid(a["D"], a["P"])
+        solid.plot_surface(
+            x, y, a["rate_bits"], cmap="viridis_r", alpha=0.75, linewidth=0, rcount=60, ccount=60
         )
-        _family(middle, a["P"], a["rate_over_p"], a["fixed_d"], "D")
+        solid.contour(x, y, a["rate_bits"], levels=a["fixed_r"], colors="black", linewidths=0.9)
+        solid.set(
+            xlabel="$D$",
+            ylabel="$P$",
+            zlabel="$R$ (bits)",
+            title="(a) $R(D, P)$, lines of equal rate",
+        )
+        solid.view_init(elev=24, azim=50)
+        solid.set_box_aspect(None, zoom=0.85)
+        for d, value, colour in zip(
+            a["d_over_p"], a["fixed_r"], shades(len(a["fixed_r"])), strict=True
+        ):
+            middle.plot(d, a["P"], color=colour, label=f"$R = {value:g}$")
         middle.set(
-            xlabel="perception $P$", ylabel="rate (bits per symbol)", title="(b) fixed distortion"
+            xlabel="distortion $D$",
+            ylabel="perception $P$",
+            title="(b) fixed rate",
+            xlim=(0, 0.2),
+            ylim=(0, 0.1),
         )
-        _family(right, a["P"], a["d_over_p"], a["fixed_r"], "R")
-        right.set(xlabel="perception $P$", ylabel="distortion $D$", title="(c) fixed rate")
-        for axes in (left, middle, right):
-            # Head room for the legend, which has no free corner otherwise.
-            top = 1.0 if axes is left else 1.45
-            axes.set_xlim(left=0)
-            axes.set_ylim(0, top * axes.get_ylim()[1])
+        _family(right, a["P"], a["rate_over_p"], a["fixed_d"], "D")
+        right.set(xlabel="perception $P$", ylabel="rate $R$ (bits per symbol)", title="(c) fixed distortion",
+                  xlim=(0, 0.1), ylim=(0, None))  # fmt: skip
+        for axes in (middle, right):
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, columnspacing=1.0)
         return save_figure(drawn, folder, "bm4")
 
 

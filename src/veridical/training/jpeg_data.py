@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, JpegPresets
 
 from veridical.photo.condition import Condition, ResidualScale
-from veridical.photo.formats.jpeg_header import (
+from veridical.photo.jpeg_header import (
     CONDITIONS,
     JpegHeader,
     conditioning,

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from veridical.photo.formats.jpeg_header import CONDITIONS
+from veridical.photo.jpeg_header import CONDITIONS
 from veridical.training.networks import NetworkConfig, RestorationNetwork, _Block
 from veridical.training.residual import detail, local_size
 

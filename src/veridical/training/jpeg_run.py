@@ -23,7 +23,7 @@ from PIL import Image
 
 from veridical.photo.condition import Condition, ResidualScale
 from veridical.photo.formats.jpeg import JPEG
-from veridical.photo.formats.jpeg_header import CONDITIONS
+from veridical.photo.jpeg_header import CONDITIONS
 from veridical.photo.options import DecodeOptions
 from veridical.photo.price import PriceList
 from veridical.photo.restoration import load_restoration

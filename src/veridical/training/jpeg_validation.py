@@ -12,7 +12,7 @@ from PIL import Image
 
 from veridical.photo.condition import ResidualScale
 from veridical.photo.formats.jpeg_cells import JpegCells
-from veridical.photo.formats.jpeg_header import CONDITIONS, conditioning, parse_jpeg_header
+from veridical.photo.jpeg_header import CONDITIONS, conditioning, parse_jpeg_header
 from veridical.training.drawings import HELD_OUT, KINDS, draw
 from veridical.training.jpeg_data import scale_condition
 from veridical.training.jpeg_network import JpegEstimator

@@ -247,16 +247,17 @@ def measure_file(
     cut = np.s_[top : top + side, left : left + side]
     x = np.asarray(source)[cut].transpose(2, 0, 1) / 255
     height, width = y[cut].shape[:2]
-    place = Box(top, top + height, left, left + width)
-    window = PixelWindow(y[cut], place, chosen.read_cells(data))
+    window = PixelWindow(
+        y[cut], Box(top, top + height, left, left + width), chosen.read_cells(data)
+    )
     decoder = RestorationDecoder(model, condition)
     estimate = decoder.estimate(window)
     x_mmse = np.clip(estimate.x_mmse, 0, 1)
     cost, error = [], []
     for steps in STEPS:
-        stepping = replace(model, options=replace(model.options, steps=steps))
-        sample = RestorationDecoder(stepping, condition).generate(estimate, NoiseField(seed))
-        x_real = np.clip(sample, 0, 1)
+        timed = replace(model, options=replace(model.options, steps=steps))
+        real = RestorationDecoder(timed, condition).generate(estimate, NoiseField(seed))
+        x_real = np.clip(real, 0, 1)
         cost.append(float(np.mean(np.square(x_real - x_mmse))))
         error.append(float(np.mean(np.square(x_real - x))))
     return {

@@ -66,7 +66,7 @@ def psnr(a, b):
 
 def data_of(page):
     found = re.search(r"const DATA = (\{.*\});", page.read_text(encoding="utf-8"))
-    return json.loads(found.group(1).replace("<\\/", "</"))
+    return json.loads(found.group(1))
 
 
 def picture_of(url):

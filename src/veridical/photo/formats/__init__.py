@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from PIL import Image
 
-from veridical.errors import UnsupportedFormat
+from veridical.errors import InvalidSetting, UnsupportedFormat, typed_errors
 from veridical.photo.formats.avif import AVIF
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.formats.jpeg import JPEG
@@ -21,7 +21,7 @@ from veridical.photo.formats.vdc import VDC
 from veridical.photo.formats.webp import WEBP
 from veridical.photo.image import CodedImage, Notice, silent
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
-from veridical.photo.reader import Source, load_picture, read_bytes
+from veridical.photo.reader import FOREIGN, OPENED, Source, foreign_format, load_picture, read_bytes
 
 __all__ = [
     "FORMATS",
@@ -95,6 +95,7 @@ FORMATS: dict[str, Format] = {}
 def register(new: Format) -> None:
     """Make a format known; one of the same name is replaced."""
     FORMATS[new.name] = new
+    OPENED.extend(n for n in getattr(new, "pillow_names", ()) if n not in OPENED)
 
 
 for _format in (AVIF, WEBP, JPEG, VDC):
@@ -107,6 +108,8 @@ def format_named(name: str) -> Format:
     Raises:
         UnsupportedFormat: Unknown.
     """
+    if not isinstance(name, str):
+        raise InvalidSetting(f"a format is named by a text such as 'AVIF', got {name!r}")
     found = FORMATS.get(name.upper())
     return format_of_suffix(f".{name}") if found is None else found
 
@@ -130,6 +133,7 @@ def suffixes() -> tuple[str, ...]:
     return tuple(s for one in FORMATS.values() for s in one.suffixes)
 
 
+@typed_errors()
 def open_image(
     source: Source | CodedImage, options: DecodeOptions | None = None, notice: Notice = silent
 ) -> CodedImage:
@@ -155,8 +159,10 @@ def open_image(
     for one in FORMATS.values():
         if one.sniff(data[:64]):
             return one.open(data, o, notice, name=name)
-    im = load_picture(data, name, o.max_pixels)
+    kind = foreign_format(data)
+    found = kind or load_picture(data, name, o.max_pixels).format
+    needs = f' (with the extra: pip install "veridical[{FOREIGN[kind].extra}]")' if kind else ""
     raise UnsupportedFormat(
-        f"{name} is a {im.format} picture; only files of {', '.join(FORMATS)} hold something to restore. "
-        "To code it, use: veridical encode"
+        f"{name} is a {found} picture; only files of {', '.join(FORMATS)} hold something to restore. "
+        f"To code it, use: veridical encode{needs}"
     )

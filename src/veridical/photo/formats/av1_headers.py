@@ -1,128 +1,68 @@
 """What an AVIF file says about its own quantization: ``base_q_idx`` of the AV1 frame header.
 
-The frame is found through the ``pitm``, ``iloc`` and ``iprp`` boxes (ISO/IEC 14496-12); its header is
-read as far as the quantizer (AV1 specification, sections 5.5, 5.9, 5.9.12). As in
+The frame is found through the boxes (:mod:`veridical.photo.avif_boxes`); its header is read as far as the quantizer (AV1 specification, sections 5.5, 5.9, 5.9.12). As in
 :mod:`veridical.photo.formats.payload`, what is not covered gives ``None`` and nothing fails.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
+from veridical.photo.avif_boxes import read_avif_item
+from veridical.photo.formats.av1_grain import (
+    Bits,
+    ColourConfig,
+    FilmGrain,
+    read_colour_config,
+    read_grain,
+)
 from veridical.photo.formats.payload import CodedPayload
 
-__all__ = ["read_avif"]
+__all__ = ["Frame", "read_avif", "read_frame"]
 
-
-class _Bits:
-    """Most-significant-bit-first reader; reading past the end raises IndexError."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.pos = data, 0
-
-    def f(self, n: int) -> int:
-        value = 0
-        for _ in range(n):
-            value = value << 1 | self.data[self.pos >> 3] >> (7 - (self.pos & 7)) & 1
-            self.pos += 1
-        return value
+_GRAIN = (
+    "asks its decoder for film grain: the ordinary decoder lays it on, and realism 0 takes part of it for "
+    "coding noise and removes it"
+)
 
 
 def read_avif(data: bytes) -> CodedPayload:
     """Payload of an AVIF file; the quantizer is AV1's ``base_q_idx`` over 255."""
-    try:
-        item = _avif_colour_item(data)
-    except (IndexError, KeyError, struct.error, ValueError):
-        item = None
-    if item is None:
+    item = read_avif_item(data)
+    if not item.coded:
         return CodedPayload(max(1, len(data)), None)
-    coded, full = item
+    frame = read_frame(item.coded)
+    return CodedPayload(
+        len(item.coded),
+        None if frame is None else frame.base_q_idx / 255,
+        chroma_full=item.chroma_full,
+        grey=item.grey,
+        remarks=() if frame is None or frame.grain is None else (_GRAIN,),
+    )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the header of a key frame says.
+
+    Attributes:
+        base_q_idx: The quantizer, 0 to 255.
+        grain: Film grain that the decoder lays on; None without.
+    """
+
+    base_q_idx: int
+    grain: FilmGrain | None
+
+
+def read_frame(coded: bytes) -> Frame | None:
+    """The first key frame of a coded item; None for what is not covered. Never raises."""
     try:
-        index = _av1_base_q_idx(coded)
+        return _first_frame(coded)
     except (IndexError, ValueError):
-        index = None
-    quantizer = None if index is None else index / 255
-    return CodedPayload(max(1, len(coded)), quantizer, chroma_full=full)
-
-
-def _boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
-    out = []
-    while start + 8 <= end:
-        size, name = struct.unpack(">I4s", data[start : start + 8])
-        head = 8
-        if size == 1:
-            size, head = struct.unpack(">Q", data[start + 8 : start + 16])[0], 16
-        elif size == 0:
-            size = end - start
-        if size < head or start + size > end:
-            break
-        out.append((name, start + head, start + size))
-        start += size
-    return out
-
-
-def _uint(data: bytes, pos: int, n: int) -> int:
-    if pos + n > len(data):
-        raise IndexError
-    return int.from_bytes(data[pos : pos + n], "big")
-
-
-def _avif_colour_item(data: bytes) -> tuple[bytes, bool] | None:
-    meta = next((b for b in _boxes(data, 0, len(data)) if b[0] == b"meta"), None)
-    if meta is None:
         return None
-    inner = {name: (s, e) for name, s, e in _boxes(data, meta[1] + 4, meta[2])}
-    pitm, iloc = inner[b"pitm"][0], inner[b"iloc"]
-    primary = _uint(data, pitm + 4, 4 if data[pitm] else 2)
-    spans = _iloc_spans(data, *iloc, primary)
-    if not spans or sum(n for _, n in spans) > len(data):  # parts that overlap: not covered
-        return None
-    coded = b"".join(data[s : s + n] for s, n in spans)
-    full = False
-    for name, s, e in _boxes(data, *inner.get(b"iprp", (0, 0))):
-        if name == b"ipco":
-            av1c = next((b for b in _boxes(data, s, e) if b[0] == b"av1C"), None)
-            if av1c is not None:
-                flags = data[av1c[1] + 2]
-                full = not (flags >> 3 & 1 or flags >> 2 & 1)
-    return coded, full
 
 
-def _iloc_spans(data: bytes, pos: int, end: int, primary: int) -> list[tuple[int, int]]:
-    """Where an item's bytes are, as (start, length); empty if the box does not say it plainly."""
-    version = data[pos]
-    sizes = _uint(data, pos + 4, 2)
-    n_offset, n_length, n_base, n_index = (sizes >> s & 15 for s in (12, 8, 4, 0))
-    each = n_offset + n_length + (n_index if version else 0)
-    pos += 6
-    wide = 4 if version == 2 else 2
-    count, pos = _uint(data, pos, wide), pos + wide
-    spans = []
-    for _ in range(count):
-        ident, pos = _uint(data, pos, wide), pos + wide
-        if version:
-            if _uint(data, pos, 2) & 15:  # data inside another box: not covered
-                return []
-            pos += 2
-        pos += 2
-        base, pos = _uint(data, pos, n_base), pos + n_base
-        extents, pos = _uint(data, pos, 2), pos + 2
-        if pos + extents * each > end:
-            raise IndexError
-        if ident == primary:
-            if extents > 1 and not each:  # many times the whole file
-                return []
-            at = pos + (n_index if version else 0)
-            spans += [
-                (base + _uint(data, at + k * each, n_offset), _uint(data, at + k * each + n_offset, n_length))
-                for k in range(extents)
-            ]  # fmt: skip
-        pos += extents * each
-    return spans
-
-
-def _av1_base_q_idx(coded: bytes) -> int | None:
+def _first_frame(coded: bytes) -> Frame | None:
     pos, sequence = 0, None
     while pos < len(coded):
         header = coded[pos]
@@ -132,9 +72,9 @@ def _av1_base_q_idx(coded: bytes) -> int | None:
         if has_size:
             size, pos = _leb128(coded, pos)
         if kind == 1:
-            sequence = _sequence_header(_Bits(coded[pos : pos + size]))
+            sequence = _sequence_header(Bits(coded[pos : pos + size]))
         elif kind in (3, 6) and sequence is not None:
-            return _frame_header(_Bits(coded[pos : pos + size]), sequence)
+            return _frame_header(Bits(coded[pos : pos + size]), sequence)
         pos += size
     return None
 
@@ -163,10 +103,12 @@ class _Sequence:
     superres: bool
     width_bits: int
     height_bits: int
+    colour: ColourConfig
 
 
-def _sequence_header(b: _Bits) -> _Sequence | None:
-    b.f(3 + 1)  # profile, still_picture
+def _sequence_header(b: Bits) -> _Sequence | None:
+    profile = b.f(3)
+    b.f(1)  # still_picture
     reduced = b.f(1)
     if reduced:
         b.f(5)
@@ -213,10 +155,11 @@ def _sequence_header(b: _Bits) -> _Sequence | None:
         superres,
         width_bits,
         height_bits,
+        read_colour_config(b, profile),
     )
 
 
-def _frame_header(b: _Bits, s: _Sequence) -> int | None:
+def _frame_header(b: Bits, s: _Sequence) -> Frame | None:
     # Only a shown key frame is a still picture; anything else is not covered.
     if not s.reduced and (b.f(1) or b.f(2) != 0 or not b.f(1)):
         return None
@@ -236,11 +179,24 @@ def _frame_header(b: _Bits, s: _Sequence) -> int | None:
         width = (upscaled * 8 + denominator // 2) // denominator
     if b.f(1):
         b.f(32)
-    if screen and upscaled == width:
-        b.f(1)
+    block_copy = bool(screen and upscaled == width and b.f(1))
     if not s.reduced and not disable_cdf_update:
         b.f(1)
-    return b.f(8) if _skip_tile_info(b, width, height, superblock_128=s.superblock_128) else None
+    if not _skip_tile_info(b, width, height, superblock_128=s.superblock_128):
+        return None
+    index = b.f(8)
+    try:
+        grain = read_grain(
+            b,
+            s.colour,
+            index,
+            block_copy=block_copy,
+            superres=upscaled != width,
+            wide=s.superblock_128,
+        )
+    except IndexError:
+        grain = None
+    return Frame(index, grain)
 
 
 def _tile_log2(block: int, target: int) -> int:
@@ -250,7 +206,7 @@ def _tile_log2(block: int, target: int) -> int:
     return k
 
 
-def _skip_tile_info(b: _Bits, width: int, height: int, *, superblock_128: bool) -> bool:
+def _skip_tile_info(b: Bits, width: int, height: int, *, superblock_128: bool) -> bool:
     shift = 5 if superblock_128 else 4
     cols = (2 * ((width + 7) >> 3) + (1 << shift) - 1) >> shift
     rows = (2 * ((height + 7) >> 3) + (1 << shift) - 1) >> shift

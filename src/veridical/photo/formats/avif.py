@@ -6,16 +6,13 @@ from typing import Any
 
 from PIL import Image
 
+from veridical.photo.avif_boxes import is_avif
 from veridical.photo.condition import BASIC_FEATURES
 from veridical.photo.formats.av1_headers import read_avif
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.image import Notice
 
 __all__ = ["AVIF"]
-
-
-def _is_avif(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and any(brand in head[8:64] for brand in (b"avif", b"avis"))
 
 
 def _prepare(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str, Any]]:
@@ -32,7 +29,7 @@ AVIF = ConventionalFormat(
     suffixes=(".avif",),
     features=BASIC_FEATURES,
     pillow_names=("AVIF",),
-    signature=_is_avif,
+    signature=is_avif,
     read_payload=read_avif,
     prepare=_prepare,
     default_quality=35,

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from veridical.errors import InvalidSetting, UnsupportedFormat
 from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.image import CodedImage, Notice, RestoredImage, silent
+from veridical.photo.metadata import fit_profile, metadata_of, prepared_for
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
-from veridical.photo.reader import load_picture, metadata_of, split_channels
+from veridical.photo.reader import is_neutral, load_picture, split_channels
 from veridical.photo.restoration import Cells
 from veridical.photo.search import largest_quality
 
@@ -47,6 +49,7 @@ class ConventionalFormat:
             ``save``.
         default_quality: Where neither a quality nor a size is asked: small files, meant to be restored.
         largest_side: In pixels.
+        tells_grey: Whether a file says if it is grey; if not, one whose colours are neutral is.
     """
 
     name: str
@@ -59,6 +62,7 @@ class ConventionalFormat:
     prepare: Callable[[Image.Image, Notice], tuple[Image.Image, dict[str, Any]]] = _as_it_is
     default_quality: int = 35
     largest_side: int = 65_535
+    tells_grey: bool = True
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file that begins with ``head`` (64 bytes or the whole file) is of this format."""
@@ -101,7 +105,8 @@ class ConventionalFormat:
                 f"{self.largest_side}); use another format"
             )
         x, settings = self.prepare(image, notice)
-        settings = {str(k): v for k, v in x.info.items()} | settings
+        x, kept = prepared_for(x, self.pillow_names[0], notice)
+        settings = kept | settings
 
         def save(quality: int) -> bytes:
             buffer = io.BytesIO()
@@ -116,7 +121,10 @@ class ConventionalFormat:
 
     def condition(self, data: bytes, width: int, height: int) -> Condition | None:
         """What a whole file tells the networks; None if it is lossless."""
-        p = self.read_payload(data)
+        return self._condition(self.read_payload(data), width, height)
+
+    @staticmethod
+    def _condition(p: CodedPayload, width: int, height: int) -> Condition | None:
         if p.lossless:
             return None
         bpp = 8 * p.n_bytes / (width * height)
@@ -135,13 +143,23 @@ class ConventionalFormat:
         Raises:
             DamagedFile, PictureTooLarge: See ``errors``.
         """
-        im = load_picture(data, name, options.max_pixels)
-        if getattr(im, "n_frames", 1) > 1 and im.format != "MPO":
-            notice(f"{name} is an animation; only its first frame is decoded")
+        im = load_picture(
+            data, name, options.max_pixels, notice,
+            formats=self.pillow_names, allow_partial=options.allow_partial,
+        )  # fmt: skip
         pixels, alpha, grey = split_channels(im, notice)
-        condition = self.condition(data, im.width, im.height)
+        p = self.read_payload(data)
+        for sentence in p.remarks:
+            notice(f"{name} {sentence}")
+        metadata = metadata_of(im, notice)
+        if not grey and (p.grey or not self.tells_grey) and is_neutral(pixels):
+            grey, pixels = True, np.repeat(pixels[:, :, 1:2], 3, axis=2)
+            fit_profile(metadata, ("GRAY", "RGB"), notice)
+        else:
+            fit_profile(metadata, ("GRAY" if grey else "RGB",), notice)
+        condition = self._condition(p, im.width, im.height)
         return RestoredImage(
-            pixels, alpha, grey, condition, len(data), self.name, options, metadata_of(im),
+            pixels, alpha, grey, condition, len(data), self.name, options, metadata,
             partial(self.read_cells, data),
         )  # fmt: skip
 

@@ -7,11 +7,12 @@ from typing import Any
 from PIL import Image
 
 from veridical.photo.condition import BASIC_FEATURES
+from veridical.photo.damage import is_jpeg
 from veridical.photo.formats.conventional import ConventionalFormat, on_white
 from veridical.photo.formats.jpeg_cells import JpegCells
-from veridical.photo.formats.jpeg_header import conditioning, parse_jpeg_header
 from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.image import Notice
+from veridical.photo.jpeg_header import conditioning, parse_jpeg_header
 
 __all__ = ["JPEG", "read_jpeg"]
 
@@ -21,7 +22,7 @@ def _prepare(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str,
 
 
 def read_jpeg(data: bytes) -> CodedPayload:
-    """Payload of a JPEG file: the scan data alone, its tables and chroma sampling; never raises.
+    """Payload of a JPEG file: the scan data of its first picture, its tables and chroma sampling; never raises.
 
     The quantizer is ``log2(mean luma step) / 8``.
     """
@@ -32,6 +33,7 @@ def read_jpeg(data: bytes) -> CodedPayload:
         (named["quantizer"] + 1) / 2 if named["quantizer_known"] else None,
         chroma_full=bool(named["chroma_full"]),
         more={k: v for k, v in named.items() if k not in BASIC_FEATURES},
+        grey=header.grey,
     )
 
 
@@ -39,8 +41,8 @@ JPEG = ConventionalFormat(
     name="JPEG",
     suffixes=(".jpg", ".jpeg"),
     features=BASIC_FEATURES,
-    pillow_names=("JPEG", "MPO"),  # MPO: further pictures behind the first, as many cameras write
-    signature=lambda head: head[:3] == b"\xff\xd8\xff",
+    pillow_names=("JPEG",),
+    signature=is_jpeg,
     read_payload=read_jpeg,
     read_cells=JpegCells.read,
     prepare=_prepare,

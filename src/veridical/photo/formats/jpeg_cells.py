@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from veridical.photo.formats.jpeg_header import JpegHeader, parse_jpeg_header
+from veridical.photo.jpeg_header import JpegHeader, parse_jpeg_header
 
 __all__ = ["JpegCells"]
 

@@ -25,6 +25,8 @@ class CodedPayload:
             ``None`` if the headers do not tell.
         chroma_full: Whether colour is coded at full resolution (4:4:4).
         lossless: Whether the format's lossless mode was used.
+        grey: Whether the file says that lightness alone is coded.
+        remarks: Sentences for a person about what the ordinary decoder does with the file.
         more: Further features of the format, by name.
     """
 
@@ -32,4 +34,6 @@ class CodedPayload:
     quantizer: float | None
     chroma_full: bool = False
     lossless: bool = False
+    grey: bool = False
+    remarks: tuple[str, ...] = ()
     more: Mapping[str, float] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from veridical.photo.condition import BASIC_FEATURES
+from veridical.photo.damage import is_webp
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.formats.payload import CodedPayload
 
@@ -103,8 +104,9 @@ WEBP = ConventionalFormat(
     suffixes=(".webp",),
     features=BASIC_FEATURES,
     pillow_names=("WEBP",),
-    signature=lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+    signature=is_webp,
     read_payload=read_webp,
+    tells_grey=False,
     default_quality=30,
     largest_side=16_383,
 )

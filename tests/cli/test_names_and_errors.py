@@ -1,0 +1,210 @@
+"""Names are data, and nothing but one line and an exit code leaves the command line."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import veridical
+from veridical.cli import terminal
+from veridical.errors import InvalidSetting, MissingFile, OutOfMemory, SystemFault
+
+ODD_NAMES = [
+    b"[/x].jpg", b"[link=http://a.b]c[/link].jpg", b"\x1b[2J\x1b]0;t\x07.jpg", b"two\nlines.jpg",
+    b"<!--<script>.jpg", b"caf\xe9-\xff.jpg", b":warning:.jpg", b"-dash.jpg", b"\xe2\x80\xaetxt.jpg",
+]  # fmt: skip
+
+
+@pytest.fixture
+def odd(folder):
+    """A folder with the same picture under every odd name."""
+    inputs = folder / "odd"
+    inputs.mkdir()
+    for name in ODD_NAMES:
+        path = os.fsencode(inputs) + b"/" + name
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        with open(path, "wb") as file:  # noqa: PTH123 (bytes are no path)
+            file.write((folder / "photo.jpg").read_bytes())
+    return inputs
+
+
+def harmless(text):
+    """No control character but the end of a line, and nothing that cannot be written in UTF-8."""
+    text.encode("utf-8")
+    return all(c.isprintable() or c == "\n" for c in text)
+
+
+def test_odd_names_work_in_every_command(run, odd):
+    # Oracle: nine files in, nine files out, and nothing printed that a terminal would obey.
+    out = odd.parent / "out"
+    said = []
+    for words in (
+        ("decode", odd, "--out-dir", out, "--realism", 0, "--jobs", 1),
+        ("encode", odd, "--out-dir", out / "coded", "--quality", 5, "--jobs", 1),
+        ("info", odd),
+        ("compare", odd, odd, "--out-dir", out / "table", "--jobs", 1, "--steps", 1),
+    ):
+        code, *texts = run(*words)
+        assert code == 0, texts
+        said += texts
+    assert len(list(out.rglob("*.png"))) == len(list((out / "coded").rglob("*.avif"))) == 9
+    assert all(harmless(text) for text in said)
+    assert "[/x].jpg" in "".join(said)
+    assert r"\x1b[2J" in "".join(said)
+    assert r"caf\xe9-\xff" in "".join(said)
+
+
+def test_odd_names_in_errors(run, odd):
+    # Oracle: one line each, whatever the name holds.
+    for name in ODD_NAMES:
+        path = os.fsdecode(os.fsencode(odd) + b"/none-" + name)
+        code, _, err = run("decode", path, odd.parent / "x.png")
+        assert (code, err.count("\n")) == (2, 1), err
+        assert harmless(err)
+
+
+def test_a_page_holds_no_markup_of_a_name(run, odd):
+    # Oracle: HTML: a script ends at "</script", and "<!--<script>" would change how it ends.
+    page = odd.parent / "view.html"
+    code, _, err = run("view", odd / "<!--<script>.jpg", "--out", page, "--steps", 1)
+    assert code == 0, err
+    data = page.read_text(encoding="utf-8").partition("const DATA = ")[2].partition(";\n")[0]
+    assert "<" not in data
+    assert "\\u003c!--\\u003cscript>.jpg" in data
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("decode", "", "x.png"), ("decode", "a.jpg", ""), ("decode", "a.jpg", "-o", ""), ("info", ""),
+     ("view", "a.jpg", "--original="), ("encode", "a.jpg", "--out-dir=")],
+)  # fmt: skip
+def test_an_empty_argument_is_not_this_folder(run, folder, monkeypatch, words):
+    monkeypatch.chdir(folder)
+    before = sorted(folder.iterdir())
+    code, _, err = run(*words)
+    assert code == 2
+    assert "empty" in err
+    assert sorted(folder.iterdir()) == before
+
+
+def test_one_input_may_name_a_file_after_o(run, folder):
+    # Oracle: avifenc's and our own view's -o; a folder that stands there, or no suffix, is a folder.
+    photo = folder / "photo.jpg"
+    assert run("decode", photo, "-o", folder / "one.png", "--realism", 0)[0] == 0
+    assert run("encode", photo, "-o", folder / "one.webp")[0] == 0
+    assert (folder / "one.png").is_file()
+    assert (folder / "one.webp").is_file()
+    (folder / "made.png").mkdir()
+    for name in ("made.png", "v1.2"):
+        assert run("decode", photo, "-o", folder / name, "--realism", 0, "--jobs", 1)[0] == 0
+        assert (folder / name / "photo.png").is_file()
+
+
+def test_a_bad_line_of_a_list_fails_alone(run, folder):
+    # Oracle: of seven lines one names a picture; the others are named one by one and stop nothing.
+    lines = [
+        b"a\0b.jpg",
+        b"x" * 5000,
+        b"caf\xff.jpg",
+        b"none*.jpg",
+        os.fsencode(folder / "empty"),
+        b"no.jpg",
+    ]
+    (folder / "empty").mkdir()
+    (folder / "list").write_bytes(b"\n".join([*lines, os.fsencode(folder / "photo.jpg")]))
+    out = folder / "out"
+    code, _, err = run(
+        "encode", "--from-list", folder / "list", "--out-dir", out, "--jobs", 1, "--quality", 5
+    )
+    assert code == 3, err
+    assert "6 of 7 failed" in err
+    assert harmless(err)
+    assert [p.name for p in out.glob("*.avif")] == ["photo.avif"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "says"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "a.jpg"),
+            2,
+            "a.jpg: Permission denied",
+        ),
+        (OSError(errno.EIO, "Input/output error"), 2, "Input/output error"),
+        (MemoryError(), 2, "not enough memory"),
+        (ZeroDivisionError("by zero"), 1, "ZeroDivisionError"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_whatever_happens_is_one_line(run, folder, monkeypatch, fault, code, says):
+    def fail(*words, **settings):
+        raise fault
+
+    monkeypatch.setattr("veridical.cli.photo._all", fail)
+    got, out, err = run("decode", folder / "photo.jpg", folder / "x.png")
+    assert (got, out, err.count("\n")) == (code, "", 1)
+    assert says in err
+
+
+def test_public_functions_raise_typed_errors(folder, monkeypatch):
+    # Oracle: the tree of errors.py, for wrong kinds, odd paths and a system that refuses.
+    photo = folder / "photo.jpg"
+    for wrong in (None, 7, open, [photo]):
+        with pytest.raises(InvalidSetting):
+            veridical.open(wrong)
+    for settings in (
+        {"tile": "512"}, {"device": None}, {"weights": 7}, {"steps": 2.0}, {"realism": 1j},
+        {"realism": "0"}, {"seed": np.True_}, {"weights": b"x"},
+    ):  # fmt: skip
+        with pytest.raises(InvalidSetting):
+            veridical.DecodeOptions(**settings)
+    with pytest.raises(InvalidSetting):
+        veridical.encode(photo, format=None)
+    for path in ("a\0b", "x" * 5000, "", folder):
+        with pytest.raises(MissingFile):
+            veridical.info(path)
+    for fault, kind in ((MemoryError(), OutOfMemory), (OSError(5, "bad disk"), SystemFault)):
+
+        def fail(*words, fault=fault, **settings):
+            raise fault
+
+        monkeypatch.setattr("veridical.photo.formats.read_bytes", fail)
+        with pytest.raises(kind):
+            veridical.open(photo)
+
+
+def test_numbers_of_numpy_are_numbers(folder):
+    # Oracle: the same settings with Python's own numbers; equal objects and equal pictures.
+    own = veridical.DecodeOptions(realism=0.0, seed=3, steps=1, tile=256, max_pixels=10_000)
+    same = veridical.DecodeOptions(
+        realism=np.float32(0), seed=np.uint64(3), steps=np.int8(1), tile=np.int64(256),
+        max_pixels=np.int32(10_000),
+    )  # fmt: skip
+    assert repr(own) == repr(same)
+    photo = folder / "photo.png"
+    for name, value in (("quality", 30), ("bpp", 2.0), ("max_bytes", 3000)):
+        given = veridical.encode(
+            photo, format="JPEG", max_pixels=np.int64(10_000), **{name: np.asarray(value)[()]}
+        )
+        assert given == veridical.encode(photo, format="JPEG", **{name: value})
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")  # noqa: PTH110
+def test_a_full_disk_behind_standard_output_is_said(folder):
+    # Oracle: one line, exit code 2, from a real process.
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "veridical", "info", folder / "photo.jpg"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
+
+
+def test_shown():
+    assert terminal.shown("plain ü 字 [b]") == "plain ü 字 [b]"
+    assert terminal.shown("a\x1b\n\t\x7f\x9b\udcff\u202e") == r"a\x1b\n\t\x7f\x9b\xff\u202e"
