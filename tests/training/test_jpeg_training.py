@@ -10,7 +10,7 @@ from PIL import Image
 import veridical
 from veridical.photo.condition import ResidualScale
 from veridical.photo.formats import open_image
-from veridical.photo.formats.jpeg_header import CONDITIONS, conditioning
+from veridical.photo.jpeg_header import CONDITIONS, conditioning
 from veridical.photo.tiles import Box
 from veridical.training import jpeg_data, jpeg_run
 from veridical.training.drawings import HELD_OUT, KINDS, draw
