@@ -166,7 +166,7 @@ def test_preparing_takes_no_more_workers_than_windows_waits_for(monkeypatch, tmp
     monkeypatch.setattr(photo_data, "ProcessPoolExecutor", Pool)
     for cores, workers in ((128, 61), (2, 2), (None, 1)):
         monkeypatch.setattr("os.cpu_count", lambda n=cores: n)
-        photo_data.prepare([tmp_path], tmp_path / f"pairs{workers}", n_variants=1)
+        photo_data.prepare([tmp_path], tmp_path / f"pairs{workers}", n_variants=1, format="JPEG")
         assert asked[-1] == workers
 
 

@@ -52,7 +52,7 @@ def test_a_format_of_ones_own(photograph, tmp_path, monkeypatch):
         pillow_names=("JPEG2000",),
         prepare=lambda image, notice: (image, {"quality_mode": "rates", "quality_layers": [40]}),
     )
-    monkeypatch.setitem(FORMATS, "WRAP", wrapped)
+    monkeypatch.setitem(FORMATS, "WRAP", wrapped)  # taken away again after the test
     register(wrapped)
     data = veridical.encode(photograph, format="wrap", quality=30)
     image = veridical.open(data)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from veridical.photo.formats.jpeg_header import CONDITIONS, conditioning
 
 import veridical
 from veridical.photo.condition import ResidualScale
 from veridical.photo.formats import open_image
+from veridical.photo.jpeg_header import CONDITIONS, conditioning
 from veridical.photo.tiles import Box
 from veridical.training import jpeg_data, jpeg_run
 from veridical.training.drawings import HELD_OUT, KINDS, draw
@@ -123,7 +123,7 @@ def test_from_pictures_to_a_file_that_decodes(sources, tmp_path, monkeypatch):
     # the file decodes at both ends of realism and knows a price.
     monkeypatch.setattr(jpeg_run, "_QUALITIES", (20, 90))
     monkeypatch.setattr(jpeg_run, "KINDS", ["flat"])
-    monkeypatch.setattr(jpeg_run, "fit_scale", lambda sources: fit_scale(sources, n=30))
+    monkeypatch.setattr(jpeg_run, "fit_scale", lambda *given: fit_scale(*given, n=30))
     monkeypatch.setattr(jpeg_run, "validate", lambda *args, **settings: {"quality 10": [0.0]})
     tiny = PRESETS["tiny"]
     base, flow = (make(tiny) for make in (estimator_config, flow_config))

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -196,15 +196,34 @@ def scale_condition(header: JpegHeader, width: int, height: int) -> Condition:
     )
 
 
-def fit_scale(sources: Sources, n: int = 1500, seed: int = 9) -> ResidualScale:
-    """The residual scale, fitted to photographs at all settings."""
+def fit_scale(sources: Sources, known: ResidualScale, n: int = 700, seed: int = 9) -> ResidualScale:
+    """A residual scale fitted to photographs at all settings, but for coarse ones to what a network knows.
+
+    Args:
+        sources: Pictures.
+        known: The scale that the U-Net was trained with: the target from a quantizer of 0.9, half of it
+            (of the logarithm) at 0.8 and without a quantizer, nothing of it under 0.7.
+        n: Number of coded pieces.
+        seed: Of the pieces.
+    """
     sampler = JpegSampler(sources, None, patch=128, batch_size=1, seed=seed)
     conditions, errors = [], []
     for k in range(n):
         p = sampler.piece(np.random.default_rng([seed, k]), "photograph")
         conditions.append(scale_condition(p.header, *p.source.shape[1::-1]))
         errors.append(np.mean((p.source / 255.0 - p.decoded / 255.0) ** 2))
-    return ResidualScale.fit(conditions, np.array(errors))
+    fitted = ResidualScale.fit(conditions, np.array(errors))
+    hidden = [replace(c, quantizer=None) for c in conditions]
+
+    def target(c: Condition, share: float) -> float:
+        return fitted(c) ** (2 - 2 * share) * known(c) ** (2 * share)
+
+    shares = np.clip([((c.quantizer or 0) - 0.7) / 0.2 for c in conditions], 0, 1)
+    mixed = [target(c, float(a)) for c, a in zip(conditions, shares, strict=True)]
+    return ResidualScale(
+        ResidualScale.fit(conditions, np.array(mixed)).with_quantizer,
+        ResidualScale.fit(hidden, np.array([target(c, 0.5) for c in hidden])).without_quantizer,
+    )
 
 
 class JpegSampler:

@@ -99,10 +99,11 @@ def run_jpeg(
     preset = preset or JpegPreset()
     run.mkdir(parents=True, exist_ok=True)
     sources = prepare_sources(photographs, camera, run / "sources")
-    _, base = load_torch(start)
+    header, base = load_torch(start)
     kept = run / "scale.json"
     if not kept.exists():
-        fitted = fit_scale(sources)
+        known = ResidualScale(*(np.array(t, dtype=float) for t in header["scale"]))
+        fitted = fit_scale(sources, known)
         write_text(
             kept,
             json.dumps([t.tolist() for t in (fitted.with_quantizer, fitted.without_quantizer)]),
@@ -152,8 +153,10 @@ def export_jpeg(
         measure_file(model, JPEG, source, data, side, k) | {"quality": group}
         for k, (group, source, data) in enumerate(_priced_files(validation, every))
     ]
-    conditions = [Condition(**r["condition"]) for r in rows]
-    expected, mmse, cost = (np.array([r[k] for r in rows]) for k in ("expected", "mmse", "cost"))
+    # Drawings and files coded before scatter too widely to tell photographs' prices; figures have them.
+    fitted = [r for r in rows if r["quality"].startswith("photographs")]
+    conditions = [Condition(**r["condition"]) for r in fitted]
+    expected, mmse, cost = (np.array([r[k] for r in fitted]) for k in ("expected", "mmse", "cost"))
     prices = PriceList.fit(conditions, expected, mmse, cost, STEPS)
     gains = validate(network, scale, [validation], every=3)
     recipe = {

@@ -43,7 +43,7 @@ class Plateau(Schedule):
         decay: Steps of the line at the end. Until they begin, ``steps`` may be changed.
     """
 
-    decay: int = 1500
+    decay: int = 700
 
     def rate(self, step: int, peak: float | None = None) -> float:
         """Learning rate at a step."""
@@ -64,7 +64,7 @@ class JpegPreset:
         mixed_precision: "no" or "bf16", which is used where the device has it.
     """
 
-    schedule: Schedule = Plateau(3000, 1e-3, hidden_rate=2e-3)
+    schedule: Schedule = Plateau(2400, 1e-3, hidden_rate=2e-3)
     width: int = 96
     blocks: int = 2
     patch: int = 128
