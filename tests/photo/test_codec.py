@@ -60,12 +60,12 @@ def test_a_format_of_ones_own(photograph, tmp_path, monkeypatch):
     assert image.format == "WRAP"
     with pytest.raises(BadWeights, match="cannot read"):
         veridical.decode(data)
-    # Weights of its own: here JPEG's, under the new name.
+    # Weights of its own: here WebP's, under the new name.
     from veridical.photo.weights import SHIPPED, load_network, write_weights
     from veridical.training.export import with_header
 
-    header = load_network(SHIPPED / "jpeg.onnx", kind="estimator").header | {"format": "WRAP"}
-    source = (SHIPPED / "jpeg.onnx").read_bytes()
+    header = load_network(SHIPPED / "webp.onnx", kind="estimator").header | {"format": "WRAP"}
+    source = (SHIPPED / "webp.onnx").read_bytes()
     write_weights(tmp_path / "wrap.onnx", with_header(source, header), {})
     out = veridical.decode(data, weights=tmp_path)
     assert out.size == photograph.size

@@ -69,7 +69,7 @@ def until_death(
     how = "generator_unordered" if engine.name == "loky" else "list"
     try:
         if engine.name == "loky" and workers == 1:  # joblib would do it in this process
-            yield _executor(1).submit(_guarded, work, tasks[0], engine).result()
+            yield _alone(work, tasks[0], engine)
             return
         with parallel_config(backend=engine.name, n_jobs=workers):
             found = Parallel(return_as=how, batch_size=1)
@@ -77,6 +77,17 @@ def until_death(
     except Exception as cause:
         if not _is_death(cause):
             raise
+
+
+def _alone(work: Callable[[Any], Any], task: Task, engine: Engine) -> Outcome:
+    """One job in a process of its own, which is not joblib's to take over: that one lacks its folders."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(1)
+    try:
+        return pool.submit(_guarded, work, task, engine).result()
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
 
 
 def _executor(workers: int) -> Any:
