@@ -1,9 +1,9 @@
-"""Error and perception of ``.vdc`` files at realism 0, 0.5 and 1, beside everyday files.
+"""Error and perception of ``.vdc`` files at realism 0, 0.5 and 1, beside AVIF, WebP and JPEG files.
 
     python benchmarks/vdc_realism.py ../shared/data/kodak --out runs/bench-vdc --with runs/bench-kodak
 
 The measures are those of ``photo.py``, and ``--with`` names a folder of its records, whose rows
-(ordinary decoder, and everyday files decoded by veridical) enter the same tables without being
+(ordinary decoder, and those files decoded by veridical) enter the same tables without being
 measured again. Each file is the largest under its target by its own format's search; formats with
 coarse qualities stay further below. ``--bytes-of AVIF`` makes the target of each picture the size
 of its AVIF file in those records instead, so that ``.vdc`` never has more bytes than its rival.
