@@ -76,12 +76,12 @@ def compare_job(
     """Measure one coded file (``target``) against its original (``source``)."""
     from dataclasses import asdict
 
-    from veridical.measure.photo import compare_file
+    from veridical.measure.photo import compare
 
     notices: list[str] = []
     tell = notices.append if notice is None else notice
     update = (lambda done, total: None) if progress is None else progress
-    rows = compare_file(job.source, job.target, job.options, notice=tell, progress=update)
+    rows = compare(job.source, job.target, job.options, notice=tell, progress=update)
     return {"rows": [asdict(row) for row in rows], "notices": notices, "said": f"{job.target}"}
 
 
