@@ -53,9 +53,9 @@ def talkative(command: Callable[..., Any]) -> Callable[..., Any]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
         for name, kind in more.items()
     ]
-    known = list(signature.parameters.values())
-    run.__signature__ = signature.replace(parameters=known + parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {name: p.annotation for name, p in run.__signature__.parameters.items()}
+    parameters = [*signature.parameters.values(), *parameters]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
 
 
