@@ -91,9 +91,9 @@ def _figure(row: dict[str, Any]) -> Iterator[str]:
     )
     rate = f" ({row['bits_per_pixel']:.2f} bits/pixel)" if "bits_per_pixel" in row else ""
     for key, form in (
-        ("gain_db_realism_0", "{:+.2f} dB"),
-        ("psnr_db", "{:.2f} dB"),
-        ("psnr_db_realism_0", "{:.2f} dB"),
+        ("gain_db_realism_0", "gain {:+.2f} dB"),
+        ("psnr_db", "PSNR {:.2f} dB"),
+        ("psnr_db_realism_0", "PSNR {:.2f} dB"),
     ):
         if key in row:
             yield f"{where}{rate} {form.format(row[key])}"
