@@ -21,9 +21,9 @@ def models(
     ] = None,
 ) -> None:
     """List weights files with their size, digest and recipe."""
-    from veridical.photo.weights import SHIPPED, damaged_weights
+    from veridical.photo.weights import damaged_weights, default_weights
 
-    place = SHIPPED if folder is None else folder
+    place = default_weights() if folder is None else folder
     found = sorted(p for p in place.glob("*") if p.suffix in (".onnx", ".npz"))
     if not found:
         raise BadWeights(f"{place} holds no weights (.onnx or .npz files with their .json cards)")
