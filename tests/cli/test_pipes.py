@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -193,3 +194,17 @@ def test_heic_and_jxl_of_folders_are_found(run, folder):
     code, _, err = run("encode", folder / "in", "--out-dir", folder / "out", "--jobs", 1)
     assert code == 3
     assert "a.avif" in err
+
+
+def test_models_say_licence_recipe_and_figures(run):
+    # Oracle: the cards beside the weights.
+    from veridical.photo.weights import SHIPPED
+
+    out = run("models")[1]
+    for word in ("avif-generator.onnx", "Apache-2.0", "veridical train photo-codec", "dB"):
+        assert word in out
+    lines = [json.loads(line) for line in run("models", "--json")[1].splitlines()]
+    assert len(lines) == len([p for p in SHIPPED.iterdir() if p.suffix in (".onnx", ".npz")])
+    for line in lines:
+        card = json.loads(Path(line["file"]).with_suffix(".json").read_text(encoding="utf-8"))
+        assert line == {"file": line["file"], "licence": "Apache-2.0"} | card
