@@ -20,6 +20,7 @@ __all__ = [
     "fitted_generator",
     "norms_to_normal",
     "scale_at_rate",
+    "sizes_to_samples",
     "typical",
 ]
 
@@ -137,6 +138,13 @@ def norms_to_normal(p: Array, x: Array, *, shaped: bool) -> OddMap:
     fit = np.polynomial.Polynomial.fit(mine, theirs / mine, 2, w=np.sqrt(level * (1 - level)))
     knots = most * np.linspace(0.0, 1.25, 200)[1:]
     return _map(knots, knots * fit(np.minimum(knots, most)), by_coordinate=False)
+
+
+def sizes_to_samples(p: Array, x: Array) -> OddMap:
+    """The monotone map from the sizes of numbers to those of samples of any even law, by their quantiles."""
+    tail = 1 - np.geomspace(0.01, min(0.005, 8 / x.size), 40)
+    level = np.concatenate([np.linspace(0.0, 0.99, 200)[1:], tail[1:]])
+    return _map(np.quantile(np.abs(p), level), np.quantile(np.abs(x), level), by_coordinate=True)
 
 
 def _map(knots: Array, values: Array, *, by_coordinate: bool) -> OddMap:
