@@ -137,3 +137,13 @@ def test_lattices():
     error = np.mean((space["x"] - space["best"]) ** 2)
     assert abs(error - space["codec"].calibration.mmse) < 0.012
     assert abs(np.mean(space["real"] ** 2) - 1) < 0.04
+
+
+def test_which_code():
+    # Oracle: the price list on the page's own vectors, of which it saw a part: within 6 % (2,000 vectors: 2 %).
+    space = run("which-code.md")
+    codec, x = space["codec"], space["x"]
+    for realism, out in ((0.0, space["best"]), (1.0, space["real"])):
+        found = np.mean(np.sum(np.square(x - out), axis=1))
+        assert found == pytest.approx(codec.calibration.distortion_at(realism), rel=0.06)
+    assert 8 * len(space["data"]) / len(x) == pytest.approx(10, rel=0.05)
