@@ -26,7 +26,6 @@ __all__ = [
     "FileInfo",
     "Page",
     "SampleCodec",
-    "SampleCoder",
     "VeridicalError",
     "__version__",
     "compare",
@@ -89,4 +88,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_HOME})  # some need an extra, and `import *` must not
