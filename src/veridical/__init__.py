@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from veridical.interpolate import Calibration
     from veridical.kept import load_codec
     from veridical.measure.photo import ComparisonRow, compare
-    from veridical.oneshot.coder import SampleCoder
+    from veridical.oneshot.coder import SampleCoder  # noqa: F401 (needs an extra: not in __all__)
     from veridical.oneshot.samples import SampleCodec, design
     from veridical.photo.decode import decode, info
     from veridical.photo.encode import encode
