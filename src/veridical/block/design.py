@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from veridical.quantize.lattice import Family
     from veridical.quantize.trellis import Trellis
 
-__all__ = ["design"]
-
 
 @overload
 def design(

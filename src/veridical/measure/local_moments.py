@@ -22,8 +22,6 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.errors import InvalidSetting
 from veridical.measure.stlpips import Trunk, trunk_activations
 
-__all__ = ["TrunkFeatures", "wasserstein_distortion"]
-
 Array = NDArray[np.float64]
 
 _NARROWEST = 0.125

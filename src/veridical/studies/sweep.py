@@ -18,8 +18,6 @@ from veridical.errors import InvalidSetting
 from veridical.measure import mean_with_error
 from veridical.oneshot.sample_codec import SampleCodec
 
-__all__ = ["DesignJob", "design_row", "designed"]
-
 
 @dataclass(frozen=True)
 class DesignJob:
