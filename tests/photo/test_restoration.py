@@ -7,6 +7,8 @@ import pytest
 import torch
 from PIL import Image
 from skimage import data
+from veridical.training.jpeg_network import JpegEstimator
+from veridical.training.jpeg_run import load_jpeg
 
 from veridical.photo.decode import decode_at
 from veridical.photo.formats import open_image
@@ -14,8 +16,6 @@ from veridical.photo.options import DecodeOptions
 from veridical.photo.restoration import MOST_WINDOWS, WINDOW, _windows, expected_error
 from veridical.photo.tiles import Box
 from veridical.training.export import load_torch
-from veridical.training.jpeg_network import JpegEstimator
-from veridical.training.jpeg_run import load_jpeg
 from veridical.training.residual import estimate
 
 

@@ -1,4 +1,4 @@
-"""The commands ``veridical train photo`` and ``veridical train photo-codec``."""
+"""The commands ``veridical train photo``, ``train estimator`` and ``veridical train photo-codec``."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def photo(
 
 
 @train_app.command()
-def jpeg(
+def estimator(
     data: Data,
     camera: Annotated[
         list[Path],
@@ -84,22 +84,27 @@ def jpeg(
     ],
     run: Annotated[
         Path, typer.Option(help="Folder of the run: pictures, checkpoints, result.")
-    ] = Path("runs/jpeg"),
+    ] = Path("runs/estimator"),
+    format: Annotated[  # noqa: A002 (the option's name)
+        str, typer.Option(help="Whose files: avif, webp, jpeg or a registered format.")
+    ] = "jpeg",
     minutes: Minutes = None,
     seed: Annotated[int, typer.Option(help="Of every batch.")] = 1,
 ) -> None:
-    """Train the head of the JPEG estimator, on photographs and drawings at every setting.
+    """Train the head of an estimator, on photographs and drawings at every setting of the format.
 
-    The result is RUN/jpeg.onnx and RUN/jpeg-generator.onnx with their cards.
+    The result is RUN/FORMAT.onnx and RUN/FORMAT-generator.onnx with their cards.
     """
     require("accelerate")
-    from veridical.training.jpeg_run import run_jpeg
-    from veridical.training.jpeg_train import JpegPreset
+    from veridical.photo.formats import format_named
+    from veridical.training.estimator_run import run_estimator
+    from veridical.training.estimator_train import HeadPreset
 
-    steps = JpegPreset().schedule.steps
+    steps = HeadPreset().schedule.steps
     with terminal.progress("training") as update:
-        path = run_jpeg(
-            data, camera, validation, start, run, minutes=minutes, seed=seed,
+        path = run_estimator(
+            data, camera, validation, start, run, format=format_named(format).name,
+            minutes=minutes, seed=seed,
             report=lambda step, loss, seconds: update(step, steps),
         )  # fmt: skip
     if path is None:

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from veridical.errors import InvalidSetting, TrainingData
-from veridical.photo.condition import Condition, ResidualScale
+from veridical.photo.condition import BASIC_FEATURES, Condition, ResidualScale
 from veridical.photo.formats import format_named
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.training.augment import SETTINGS, augment
@@ -282,7 +282,7 @@ class PairSampler:
         self._pixels = np.memmap(pairs.folder / "pixels.u8", dtype=np.uint8, mode="r")
         self._conditions = [Condition(**r["condition"]) for r in pairs.records]
         unknown = [replace(c, quantizer=None) for c in self._conditions]
-        names = conventional(pairs.format).features
+        names = BASIC_FEATURES
         self._features = [
             (c.features(names), u.features(names))
             for c, u in zip(self._conditions, unknown, strict=True)

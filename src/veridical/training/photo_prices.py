@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from veridical.errors import TrainingData
-from veridical.photo.condition import Condition
+from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions, Target
@@ -31,8 +31,8 @@ from veridical.photo.restoration import (
 )
 from veridical.photo.tiles import Box
 from veridical.photo.weights import write_weights
+from veridical.training.estimator import BlockEstimator
 from veridical.training.export import EstimatorGraph, FlowGraph, example, to_onnx, with_header
-from veridical.training.jpeg_network import JpegEstimator
 from veridical.training.networks import NetworkConfig
 from veridical.training.photo_data import Pairs, conventional, pictures
 from veridical.training.photo_parts import Preset, estimator_config, flow_config, load_stage
@@ -97,7 +97,7 @@ def calibrate(
     flow = load_stage(stages[-1], flow_config(preset), run)
     path = run / f"{pairs.format.lower()}.onnx"
     header: dict[str, Any] = {
-        "kind": "estimator", "format": pairs.format, "features": list(chosen.features),
+        "kind": "estimator", "format": pairs.format, "features": list(BASIC_FEATURES),
         "network": asdict(estimator.config), "prices": None,
         "scale": [pairs.scale.with_quantizer.tolist(), pairs.scale.without_quantizer.tolist()],
         "start_noise": preset.start_noise.get(pairs.format, 1.0),
@@ -132,7 +132,7 @@ def calibrate(
     return path
 
 
-def exported(graph: EstimatorGraph | FlowGraph | JpegEstimator, header: dict[str, Any]) -> bytes:
+def exported(graph: EstimatorGraph | FlowGraph | BlockEstimator, header: dict[str, Any]) -> bytes:
     """The ONNX file of a network that is told the header's features."""
     return to_onnx(graph, example(graph, len(header["features"])), graph.OUTPUTS, header)
 

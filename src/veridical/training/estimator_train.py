@@ -1,4 +1,4 @@
-"""Training of the JPEG estimator's head, on top of a U-Net that stays as it is.
+"""Training of an estimator's head, on top of a U-Net that stays as it is.
 
 Loss of a patch: ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error that the network
 itself expects of the patch (its spread head, learned beside it by Gaussian likelihood, without gradient into
@@ -11,23 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from veridical.photo.condition import ResidualScale
+from veridical.training.estimator import BlockEstimator
 from veridical.training.flow_parts import spread_loss
-from veridical.training.jpeg_data import JpegSampler, Sources
-from veridical.training.jpeg_network import JpegEstimator
 from veridical.training.loop import Schedule, train
-from veridical.training.networks import RestorationNetwork, to_channels_last
+from veridical.training.networks import to_channels_last
 from veridical.training.photo_parts import accelerator_for
+from veridical.training.pieces import PieceSampler
 from veridical.training.residual import local_size
 
-__all__ = ["JpegPreset", "Plateau", "jpeg_loss", "train_jpeg"]
+__all__ = ["HeadPreset", "Plateau", "head_loss", "train_head"]
 
 _FLOOR = 3e-6
 """Added to the squared error to expect, (0.44 of 255 levels)^2: rounding leaves 0.29."""
@@ -52,7 +51,7 @@ class Plateau(Schedule):
 
 
 @dataclass(frozen=True)
-class JpegPreset:
+class HeadPreset:
     """Sizes of a training of the head.
 
     Attributes:
@@ -72,13 +71,13 @@ class JpegPreset:
     mixed_precision: str = "bf16"
 
 
-def jpeg_loss(
-    network: JpegEstimator, x: Tensor, y: Tensor, features: Tensor, scale: Tensor
+def head_loss(
+    network: BlockEstimator, x: Tensor, y: Tensor, features: Tensor, scale: Tensor
 ) -> Tensor:
     """See the module; ``x`` and ``y`` are (n, 3, height, width)."""
     with torch.no_grad():
         change, trunk = network.trunk(y, features, scale)
-    out, log_size = network.head(y, features, change, trunk)
+    out, log_size = network.head(y, features, scale, change, trunk)
     size = local_size(log_size)
     expected = (size.detach() * scale).square().mean((1, 2, 3), keepdim=True)
     weight = (expected + _FLOOR) ** _POWER * scale ** (2 - 2 * _POWER)
@@ -86,50 +85,42 @@ def jpeg_loss(
     return error + 0.1 * spread_loss(x - out.detach().float(), size.float(), scale)
 
 
-def train_jpeg(
-    sources: Sources,
-    scale: ResidualScale,
-    base: RestorationNetwork,
-    preset: JpegPreset,
+def train_head(
+    network: BlockEstimator,
+    sampler: PieceSampler,
+    preset: HeadPreset,
     run: Path,
     *,
-    seed: int = 1,
     seconds: float | None = None,
     report: Callable[[int, float, float], None] = lambda step, loss, seconds: None,
-) -> tuple[JpegEstimator, dict[str, float]] | None:
-    """Train to the end of the schedule; ``None`` if ``seconds`` ran out, with a checkpoint.
+) -> tuple[BlockEstimator, dict[str, float]] | None:
+    """Train all but the U-Net to the end of the schedule; ``None`` if ``seconds`` ran out, with a checkpoint.
 
     On a processor two threads take half a batch each: threads that share every convolution wait for
     each other hundreds of times a step, which on a machine that does other work costs threefold.
     """
     accelerator = accelerator_for(preset)
-    torch.manual_seed(seed)  # initial weights only
-    network = JpegEstimator(
-        replace(base.config, spread=True), width=preset.width, blocks=preset.blocks
-    )
-    network.network.load_state_dict(base.state_dict())
-    for name, parameter in network.network.named_parameters():
-        parameter.requires_grad_(name.startswith("spread"))
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(
+            name.startswith("network.spread") or not name.startswith("network.")
+        )
     to_channels_last(network)
-    sampler = JpegSampler(
-        sources, scale, patch=preset.patch, batch_size=preset.batch_size, seed=seed
-    )
     trained = [p for p in network.parameters() if p.requires_grad]
     workers = 2 if accelerator.device.type == "cpu" else 1
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     coming: dict[int, Future[dict[str, np.ndarray]]] = {}
 
-    def part(model: JpegEstimator, batch: dict[str, np.ndarray], k: int) -> tuple[Tensor, ...]:
+    def part(model: BlockEstimator, batch: dict[str, np.ndarray], k: int) -> tuple[Tensor, ...]:
         b = {
             name: torch.from_numpy(v[k::workers]).to(accelerator.device)
             for name, v in batch.items()
         }
         x, y = (b[name].permute(0, 3, 1, 2).float().div_(255) for name in ("source", "decoded"))
         with accelerator.autocast():
-            value = jpeg_loss(model, x, y, b["features"], b["scale"][:, None, None, None])
+            value = head_loss(model, x, y, b["features"], b["scale"][:, None, None, None])
         return value.detach(), *torch.autograd.grad(value, trained)
 
-    def loss(model: JpegEstimator, step: int) -> Tensor:
+    def loss(model: BlockEstimator, step: int) -> Tensor:
         batch = coming.pop(step).result() if step in coming else sampler.batch(step)
         parts = list(pool.map(lambda k: part(model, batch, k), range(workers)))
         coming[step + 1] = pool.submit(sampler.batch, step + 1)
@@ -145,5 +136,5 @@ def train_jpeg(
     if result is None:
         return None
     averaged, figures = result
-    assert isinstance(averaged, JpegEstimator)
+    assert isinstance(averaged, BlockEstimator)
     return averaged, figures

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from veridical.training.jpeg_data import JpegSampler, fit_scale, prepare_sources
+from veridical.training.jpeg_network import JpegEstimator
+from veridical.training.jpeg_run import load_jpeg, run_jpeg
+from veridical.training.jpeg_train import JpegPreset, Plateau
 
 import veridical
 from veridical.photo.condition import ResidualScale
@@ -15,10 +19,6 @@ from veridical.photo.tiles import Box
 from veridical.training import jpeg_data, jpeg_run
 from veridical.training.drawings import HELD_OUT, KINDS, draw
 from veridical.training.export import load_torch
-from veridical.training.jpeg_data import JpegSampler, fit_scale, prepare_sources
-from veridical.training.jpeg_network import JpegEstimator
-from veridical.training.jpeg_run import load_jpeg, run_jpeg
-from veridical.training.jpeg_train import JpegPreset, Plateau
 from veridical.training.networks import NetworkConfig
 from veridical.training.photo_parts import PRESETS, estimator_config, flow_config
 from veridical.training.photo_prices import exported, write_pair
