@@ -139,7 +139,7 @@ class BlockEstimator(nn.Module):
     def trunk(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """What the U-Net alone gives: its change of the picture, and its last features at 1/4."""
         seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
-        trunk = self.network._trunk(seen, features[:, : self.network.config.features], None, None)  # noqa: SLF001
+        trunk = self.network.trunk(seen, features[:, : self.network.config.features], None, None)
         return scale * nn.functional.pixel_shuffle(self.network.tail(trunk), 4), trunk
 
     def head(
@@ -148,7 +148,7 @@ class BlockEstimator(nn.Module):
         """The estimate, and the logarithms of two local sizes at 1/4 of the resolution."""
         steps = self._steps(features, scale)
         wanted = self._coefficients(change) / steps
-        a = self.from_trunk(nn.functional.silu(trunk))
+        a = self.fromtrunk(nn.functional.silu(trunk))
         a = a + self.from_coefficients(_asinh(self._coefficients(y - 128 / 255) / steps))
         a = a + self.from_change(_asinh(4 * wanted))
         a = a + self.place.repeat(1, 1, a.shape[2] // 2, a.shape[3] // 2)

@@ -184,7 +184,7 @@ class RestorationNetwork(nn.Module):
         side: Tensor | None = None,
     ) -> Tensor:
         """See the class."""
-        trunk = self._trunk(x, features, time, side)
+        trunk = self.trunk(x, features, time, side)
         out = self.tail(trunk)
         if self.config.bypass:
             if state is None:
@@ -194,12 +194,13 @@ class RestorationNetwork(nn.Module):
 
     def with_spread(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As ``forward``, and the logarithms of two local sizes, (n, 2, height / 4, width / 4)."""
-        trunk = self._trunk(x, features, None, None)
+        trunk = self.trunk(x, features, None, None)
         return nn.functional.pixel_shuffle(self.tail(trunk), 4), self.spread(trunk)
 
-    def _trunk(
+    def trunk(
         self, x: Tensor, features: Tensor, time: Tensor | None, side: Tensor | None
     ) -> Tensor:
+        """The last features at 1/4 of the resolution, (n, widths[0], height / 4, width / 4)."""
         if self.config.timed:
             if time is None:
                 raise InvalidSetting("this network needs a time")

@@ -7,13 +7,16 @@ The estimator works in units of the residual scale ``s`` of a file; the flow car
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from veridical.training.networks import RestorationNetwork
 
 __all__ = [
+    "along_colours",
     "detail",
     "estimate",
+    "from_colours",
     "linear_estimate",
     "local_size",
     "predict_residual",
@@ -40,7 +43,7 @@ def _sums_of_nine(x: Tensor, axis: int) -> Tensor:
     n = x.shape[axis]
     ends = [0] * (2 * (x.dim() - axis))
     ends[-2:] = 4, 4
-    one = nn.functional.pad(x, ends)
+    one = functional.pad(x, ends)
     two = one.narrow(axis, 0, n + 7) + one.narrow(axis, 1, n + 7)
     four = two.narrow(axis, 0, n + 5) + two.narrow(axis, 2, n + 5)
     eight = four.narrow(axis, 0, n) + four.narrow(axis, 4, n)
@@ -82,21 +85,30 @@ def local_size(log_size: Tensor) -> Tensor:
     Args:
         log_size: Their logarithms for lightness and colour differences, (n, 2, height, width).
     """
-    size = nn.functional.interpolate(
+    size = functional.interpolate(
         log_size.float().clamp(-4, 2), scale_factor=4, mode="bilinear", align_corners=False
     ).exp()
     return size[:, [0, 1, 1]]
 
 
+def along_colours(x: Tensor) -> Tensor:
+    """RGB along the axes of lightness and two colour differences, (n, 3, height, width)."""
+    return functional.conv2d(x, _COLOURS.to(x)[:, :, None, None])
+
+
+def from_colours(x: Tensor) -> Tensor:
+    """Inverse of :func:`along_colours`."""
+    return functional.conv2d(x, _COLOURS.T.to(x)[:, :, None, None])
+
+
 def whiten(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
     """A residual in the flow's coordinates: along the axes of colour, in units of its size."""
-    axes = _COLOURS.to(residual)
-    return torch.einsum("ij,njhw->nihw", axes, residual / scale) / size
+    return along_colours(residual / scale) / size
 
 
 def unwhiten(u: Tensor, size: Tensor, scale: Tensor) -> Tensor:
     """Inverse of :func:`whiten`."""
-    return scale * torch.einsum("ij,nihw->njhw", _COLOURS.to(u), u * size)
+    return scale * from_colours(u * size)
 
 
 def predict_residual(
