@@ -148,7 +148,7 @@ class BlockEstimator(nn.Module):
         """The estimate, and the logarithms of two local sizes at 1/4 of the resolution."""
         steps = self._steps(features, scale)
         wanted = self._coefficients(change) / steps
-        a = self.fromtrunk(nn.functional.silu(trunk))
+        a = self.from_trunk(nn.functional.silu(trunk))
         a = a + self.from_coefficients(_asinh(self._coefficients(y - 128 / 255) / steps))
         a = a + self.from_change(_asinh(4 * wanted))
         a = a + self.place.repeat(1, 1, a.shape[2] // 2, a.shape[3] // 2)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -287,10 +287,13 @@ def train_generator(
     torch.manual_seed(seed)  # initial weights only
     game = _Game(network or preset.network()).requires_grad_(True)
     workers = 2 if accelerator.device.type == "cpu" and preset.batch_size > 1 else 1
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(workers + 1, initializer=torch.set_num_threads, initargs=(1,))
+
+    coming: dict[int, Future[Batch]] = {}
 
     def loss(model: Any, step: int) -> Tensor:
-        batch = batches(step)
+        batch = coming.pop(step).result() if step in coming else batches(step)
+        coming[step + 1] = pool.submit(batches, step + 1)
         found = list(
             pool.map(lambda k: _gradients(model, batch.part(k, workers), preset, step), range(workers))
         )  # fmt: skip
