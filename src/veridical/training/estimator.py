@@ -76,6 +76,7 @@ class BlockEstimator(nn.Module):
     ) -> None:
         super().__init__()
         hidden = 64
+        self.sizes = {"width": width, "blocks": blocks}
         place = {name: k for k, name in enumerate(names)}
         self._luma, self._chroma = place.get("luma_q_00"), place.get("chroma_q_00")
         self._grey = place.get("grey")

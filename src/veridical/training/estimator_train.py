@@ -1,37 +1,45 @@
-"""Training of an estimator's head, on top of a U-Net that stays as it is.
+"""Training of an estimator: its U-Net by least squares, then the head on a U-Net that stays as it is.
 
-Loss of a patch: ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error that the network
-itself expects of the patch (its spread head, learned beside it by Gaussian likelihood, without gradient into
-the rest), completed by the residual scale to the power 0.4. The weight depends on what the decoder sees
-alone, so the minimiser stays ``E[x | file]``; and as the gradient of the logarithm of an error is its
-inverse, every patch counts nearly by its decibels, fine qualities and flat areas as much as coarse ones.
+The loss of the head for a patch is ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error
+that the network itself expects of the patch (its spread head, learned beside it by Gaussian likelihood, without
+gradient into the rest), completed by the residual scale to the power 0.4. The weight depends on what the
+decoder sees alone, so the minimiser stays ``E[x | file]``; and as the gradient of the logarithm of an error is
+its inverse, every patch counts nearly by its decibels, fine qualities and flat areas as much as coarse ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from veridical.training.estimator import BlockEstimator
-from veridical.training.flow_parts import spread_loss
 from veridical.training.loop import Schedule, train
-from veridical.training.networks import to_channels_last
-from veridical.training.photo_parts import accelerator_for
-from veridical.training.pieces import PieceSampler
-from veridical.training.residual import local_size
+from veridical.training.networks import RestorationNetwork, to_channels_last
+from veridical.training.residual import estimate, local_size, whiten
 
-__all__ = ["HeadPreset", "Plateau", "head_loss", "train_head"]
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = [
+    "HeadPreset", "Plateau", "Report", "Tensors", "in_threads", "spread_loss", "train_head", "train_unet",
+]  # fmt: skip
 
 _FLOOR = 3e-6
 """Added to the squared error to expect, (0.44 of 255 levels)^2: rounding leaves 0.29."""
 
 _POWER = 0.8
+
+Report = Callable[[int, float, float], None]
+"""Told (step, loss, seconds)."""
+
+Tensors = Callable[[int], tuple[Tensor, Tensor, Tensor, Tensor]]
+"""Source, decoded, features and scale of a step."""
 
 
 @dataclass(frozen=True)
@@ -52,26 +60,110 @@ class Plateau(Schedule):
 
 @dataclass(frozen=True)
 class HeadPreset:
-    """Sizes of a training of the head.
+    """Sizes of the head.
 
     Attributes:
-        schedule: Of the training.
-        width: Channels of the head at 1/8 of the resolution.
-        blocks: Its residual blocks.
-        patch: Side of the patches in pixels.
-        batch_size: Patches in a step.
-        mixed_precision: "no" or "bf16", which is used where the device has it.
+        schedule: Of its training.
+        width: Channels at 1/8 of the resolution.
+        blocks: Residual blocks.
     """
 
-    schedule: Schedule = Plateau(2400, 1e-3, hidden_rate=2e-3)
+    schedule: Schedule = field(default_factory=lambda: Plateau(2400, 1e-3, hidden_rate=2e-3))
     width: int = 96
     blocks: int = 2
-    patch: int = 128
-    batch_size: int = 8
-    mixed_precision: str = "bf16"
 
 
-def head_loss(
+def spread_loss(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
+    """Gaussian log-likelihood of the local size of the error.
+
+    Args:
+        residual: ``x - x_mmse``, (n, 3, height, width).
+        size: Predicted standard deviation in units of ``scale``, of its shape.
+        scale: Shape (n, 1, 1, 1).
+    """
+    u = whiten(residual, torch.ones_like(size), scale)
+    energy = nn.functional.avg_pool2d(u.square(), 4)
+    expected = nn.functional.avg_pool2d(size.square(), 4)
+    return (expected.log() + energy / expected).mean()
+
+
+def in_threads(
+    accelerator: Accelerator,
+    parameters: list[nn.Parameter],
+    part: Callable[..., tuple[Tensor, ...]],
+) -> Callable[..., Tensor]:
+    """A loss whose gradients are computed by two threads on a processor, for half of the rows each.
+
+    Threads that share every convolution wait for each other hundreds of times a step, which on a machine
+    that does other work costs threefold.
+
+    Args:
+        accelerator: Of ``accelerate``.
+        parameters: What is trained.
+        part: Of rows of every tensor, and of what else the loss is called with: their mean loss, and
+            its gradients for all parameters.
+
+    Returns:
+        Called with tensors of equally many rows and ``more=``; gives a scalar with those gradients.
+    """
+    workers = 2 if accelerator.device.type == "cpu" else 1
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+
+    def loss(*rows: Tensor, more: Any = None) -> Tensor:
+        n = min(workers, len(rows[0]))
+        if workers == 1:
+            found = [part(*rows, more=more)]
+        else:
+            found = list(pool.map(lambda k: part(*(v[k::n] for v in rows), more=more), range(n)))
+        shares = [len(rows[0][k::n]) / len(rows[0]) for k in range(n)]
+        value, *gradients = (
+            sum((s * g for s, g in zip(shares, p, strict=True)), torch.zeros_like(p[0]))
+            for p in zip(*found, strict=True)
+        )
+        linear = torch.stack([(p * g).sum() for p, g in zip(parameters, gradients, strict=True)])
+        return value + linear.sum() - linear.sum().detach()
+
+    return loss
+
+
+def train_unet(
+    network: RestorationNetwork,
+    batches: Tensors,
+    schedule: Schedule,
+    checkpoint: Path,
+    accelerator: Accelerator,
+    *,
+    seconds: float | None = None,
+    report: Report = lambda step, loss, seconds: None,
+) -> tuple[nn.Module, dict[str, float]] | None:
+    """Least squares, all but the spread head; ``None`` if ``seconds`` ran out, with a checkpoint."""
+    network.requires_grad_(True).spread.requires_grad_(False)
+    to_channels_last(network)
+
+    def loss(model: RestorationNetwork, step: int) -> Tensor:
+        x, y, features, scale = batches(step)
+        with accelerator.autocast():
+            out, _ = estimate(model, y, features[:, : model.config.features], scale)
+        return ((out.float() - x) ** 2 * _weight(y, scale)).mean()
+
+    return train(
+        network, loss, schedule, checkpoint, accelerator=accelerator, hidden=network.hidden_weights(),
+        report=report, stop_after_seconds=seconds,
+    )  # fmt: skip
+
+
+def _weight(y: Tensor, scale: Tensor) -> Tensor:
+    """Inverse of the squared error to expect of a patch, from what the decoder sees of it.
+
+    Busy patches have larger errors; measured on the training files, in proportion to the 0.27th
+    power of the gradient energy. Without this a few of them would drown all others.
+    """
+    grey = y.mean(1, keepdim=True)
+    energy = grey.diff(dim=2).square().mean((1, 2, 3)) + grey.diff(dim=3).square().mean((1, 2, 3))
+    return 1 / (scale**2 * (energy[:, None, None, None] / scale**2 + 0.01) ** 0.27)
+
+
+def _head_loss(
     network: BlockEstimator, x: Tensor, y: Tensor, features: Tensor, scale: Tensor
 ) -> Tensor:
     """See the module; ``x`` and ``y`` are (n, 3, height, width)."""
@@ -87,54 +179,28 @@ def head_loss(
 
 def train_head(
     network: BlockEstimator,
-    sampler: PieceSampler,
-    preset: HeadPreset,
-    run: Path,
+    batches: Tensors,
+    schedule: Schedule,
+    checkpoint: Path,
+    accelerator: Accelerator,
     *,
     seconds: float | None = None,
-    report: Callable[[int, float, float], None] = lambda step, loss, seconds: None,
-) -> tuple[BlockEstimator, dict[str, float]] | None:
-    """Train all but the U-Net to the end of the schedule; ``None`` if ``seconds`` ran out, with a checkpoint.
-
-    On a processor two threads take half a batch each: threads that share every convolution wait for
-    each other hundreds of times a step, which on a machine that does other work costs threefold.
-    """
-    accelerator = accelerator_for(preset)
+    report: Report = lambda step, loss, seconds: None,
+) -> tuple[nn.Module, dict[str, float]] | None:
+    """Train all but the U-Net, its spread head included; ``None`` if ``seconds`` ran out, with a checkpoint."""
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(
-            name.startswith("network.spread") or not name.startswith("network.")
-        )
+        own = not name.startswith("network.")
+        parameter.requires_grad_(own or name.startswith("network.spread"))
     to_channels_last(network)
     trained = [p for p in network.parameters() if p.requires_grad]
-    workers = 2 if accelerator.device.type == "cpu" else 1
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-    coming: dict[int, Future[dict[str, np.ndarray]]] = {}
 
-    def part(model: BlockEstimator, batch: dict[str, np.ndarray], k: int) -> tuple[Tensor, ...]:
-        b = {
-            name: torch.from_numpy(v[k::workers]).to(accelerator.device)
-            for name, v in batch.items()
-        }
-        x, y = (b[name].permute(0, 3, 1, 2).float().div_(255) for name in ("source", "decoded"))
+    def part(*rows: Tensor, more: BlockEstimator) -> tuple[Tensor, ...]:
         with accelerator.autocast():
-            value = head_loss(model, x, y, b["features"], b["scale"][:, None, None, None])
+            value = _head_loss(more, *rows)
         return value.detach(), *torch.autograd.grad(value, trained)
 
-    def loss(model: BlockEstimator, step: int) -> Tensor:
-        batch = coming.pop(step).result() if step in coming else sampler.batch(step)
-        parts = list(pool.map(lambda k: part(model, batch, k), range(workers)))
-        coming[step + 1] = pool.submit(sampler.batch, step + 1)
-        value, *gradients = (torch.stack(p).mean(0) for p in zip(*parts, strict=True))
-        linear = torch.stack([(p * g).sum() for p, g in zip(trained, gradients, strict=True)]).sum()
-        return value + linear - linear.detach()  # whose gradient is that of the loss
-
-    result = train(
-        network, loss, preset.schedule, run / "estimator.ckpt", accelerator=accelerator, hidden=network.hidden_weights(),
-        report=report, stop_after_seconds=seconds,
+    split = in_threads(accelerator, trained, part)
+    return train(
+        network, lambda model, step: split(*batches(step), more=model), schedule, checkpoint,
+        accelerator=accelerator, hidden=network.hidden_weights(), report=report, stop_after_seconds=seconds,
     )  # fmt: skip
-    pool.shutdown()
-    if result is None:
-        return None
-    averaged, figures = result
-    assert isinstance(averaged, BlockEstimator)
-    return averaged, figures

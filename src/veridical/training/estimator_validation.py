@@ -16,7 +16,7 @@ from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.training.drawings import HELD_OUT, KINDS, draw
 from veridical.training.estimator import BlockEstimator
 from veridical.training.networks import GRID
-from veridical.training.photo_data import pictures
+from veridical.training.pictures import pictures
 
 __all__ = ["opened", "restore", "saved", "validate", "validation_files"]
 

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from veridical.training.estimator_train import Report, Tensors, in_threads
 from veridical.training.loop import Schedule, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork
 from veridical.training.residual import along_colours, detail, from_colours
@@ -30,12 +30,18 @@ from veridical.training.residual import along_colours, detail, from_colours
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Batch", "FilterGenerator", "GeneratorPreset", "band_energy_loss", "train_generator"]
+__all__ = ["FilterGenerator", "GeneratorPreset", "band_energy_loss", "train_generator"]
 
 _REACH = 8
 _SIZES = (0.6, 0.85, 1.2, 1.7, 2.4)
 _MOST = 3.0
 """Largest strength of a filter."""
+
+_ALONE = 50
+"""Steps that the critic learns before the generator listens to it."""
+
+SHARES = {"photograph": 0.85, "drawing": 0.15}
+"""Kinds of pieces."""
 
 
 def _gaussian(size: float) -> Tensor:
@@ -71,7 +77,7 @@ class FilterGenerator(nn.Module):
     """``forward(x_mmse, size, y, features, scale)`` gives ``x_real``; shapes as in ``residual.estimate``.
 
     Args:
-        config: Of the U-Net: four pictures and the first features of the format.
+        config: Of the U-Net: four pictures, no tail, and the first features of the format.
     """
 
     INPUTS = ("x_mmse", "size", "y", "features", "scale")
@@ -80,7 +86,6 @@ class FilterGenerator(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.network = RestorationNetwork(config)
-        self.network.tail = nn.Identity()  # what it changes is set by the gates alone
         luma, chroma = filters()
         self.register_buffer("luma", luma, persistent=False)
         self.register_buffer("chroma", chroma, persistent=False)
@@ -129,45 +134,26 @@ class GeneratorPreset:
     Attributes:
         schedule: Of the training.
         widths: Channels of the U-Net at 1/4, 1/8, 1/16.
-        patch: Side of the patches in pixels.
-        batch_size: Patches in a step.
+        finest: Highest quality of the files.
         energy, critic, error: Weights of the terms of the loss.
         gradient_penalty: Of the critic, on real patches (Mescheder et al., 2018).
-        mixed_precision: "no" or "bf16", which is used where the device has it.
     """
 
     schedule: Schedule = field(default_factory=lambda: Schedule(1000, 5e-4, average=0.995))
     widths: tuple[int, int, int] = (32, 64, 96)
-    patch: int = 128
-    batch_size: int = 8
+    finest: int = 70
     energy: float = 4.0
     critic: float = 0.3
     error: float = 0.15
     gradient_penalty: float = 0.3
-    mixed_precision: str = "no"
 
     def network(self) -> FilterGenerator:
         """A new generator."""
         return FilterGenerator(
-            NetworkConfig(4, self.widths, blocks=(1, 1, 1), blocks_up=(1, 1), features=4)
+            NetworkConfig(
+                4, self.widths, blocks=(1, 1, 1), blocks_up=(1, 1), features=4, tail=False
+            )
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Patches after their estimator.
-
-    Attributes:
-        x: Source, (n, 3, height, width).
-        seen: What the generator sees, by the names of its inputs.
-    """
-
-    x: Tensor
-    seen: dict[str, Tensor]
-
-    def part(self, k: int, n: int) -> Batch:
-        """Rows ``k, k + n, ...``."""
-        return Batch(self.x[k::n], {name: v[k::n] for name, v in self.seen.items()})
 
 
 def band_energy_loss(x_real: Tensor, x: Tensor, scale: Tensor, seed: int) -> Tensor:
@@ -230,11 +216,19 @@ class _Game(nn.Module):
 
 
 def _gradients(
-    game: _Game, batch: Batch, preset: GeneratorPreset, step: int
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+    game: _Game,
+    preset: GeneratorPreset,
+    x: Tensor,
+    x_mmse: Tensor,
+    size: Tensor,
+    y: Tensor,
+    features: Tensor,
+    scale: Tensor,
+    *,
+    step: int,
+) -> tuple[Tensor, ...]:
     """Loss of the generator, and the gradients of all parameters, each by its own loss."""
-    x, scale = batch.x, batch.seen["scale"]
-    x_real = game.generator(**batch.seen)
+    x_real = game.generator(x_mmse, size, y, features, scale)
     penalized = step % 8 == 0
     real = x.clone().requires_grad_(penalized)
     score = game.critic(real, scale)
@@ -247,70 +241,59 @@ def _gradients(
             told
             + 4 * preset.gradient_penalty * slope.square().sum((1, 2, 3)).mean() / score[0].numel()
         )
-    error = (along_colours(x_real - x) / (batch.seen["size"] * scale)).square().mean()
+    error = (along_colours(x_real - x) / (size * scale)).square().mean()
     loss = preset.energy * band_energy_loss(x_real, x, scale, step) + preset.error * error
-    if step >= 50:
+    if step >= _ALONE:
         loss = loss + preset.critic * functional.softplus(-game.critic(x_real, scale)).mean()
     mine, its = list(game.generator.parameters()), list(game.critic.parameters())
-    return loss.detach(), (
+    return (
+        loss.detach(),
         *torch.autograd.grad(loss, mine, retain_graph=True),
         *torch.autograd.grad(told, its),
     )
 
 
 def train_generator(
-    batches: Callable[[int], Batch],
+    network: FilterGenerator,
+    estimator: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+    batches: Tensors,
     preset: GeneratorPreset,
     checkpoint: Path,
     accelerator: Accelerator,
     *,
-    network: FilterGenerator | None = None,
-    seed: int = 3,
     seconds: float | None = None,
-    report: Callable[[int, float, float], None] = lambda step, loss, seconds: None,
-) -> tuple[FilterGenerator, dict[str, float]] | None:
+    report: Report = lambda step, loss, seconds: None,
+) -> tuple[nn.Module, dict[str, float]] | None:
     """Train to the end of the schedule; ``None`` if ``seconds`` ran out, with a checkpoint.
 
-    On a processor two threads take half a batch each, which is faster than two threads that share every
-    convolution.
-
     Args:
-        batches: Gives the patches of a step, on the accelerator's device.
+        network: New, or to go on from.
+        estimator: ``y, features, scale -> x_mmse, size``; it stays as it is.
+        batches: Patches of a step.
         preset: Sizes.
         checkpoint: File of the checkpoint.
         accelerator: Of ``accelerate``.
-        network: To go on from.
-        seed: Of the initial weights.
         seconds: Save a checkpoint and stop after so many.
         report: Called with (step, loss, seconds).
+
     """
-    torch.manual_seed(seed)  # initial weights only
-    game = _Game(network or preset.network()).requires_grad_(True)
-    workers = 2 if accelerator.device.type == "cpu" and preset.batch_size > 1 else 1
-    pool = ThreadPoolExecutor(workers + 1, initializer=torch.set_num_threads, initargs=(1,))
+    game = _Game(network).requires_grad_(True)
+    parameters = [*game.generator.parameters(), *game.critic.parameters()]
 
-    coming: dict[int, Future[Batch]] = {}
+    def part(*rows: Tensor, more: tuple[_Game, int]) -> tuple[Tensor, ...]:
+        model, step = more
+        x, y, features, scale = rows
+        with torch.no_grad():
+            x_mmse, size = estimator(y, features, scale)
+        return _gradients(model, preset, x, x_mmse, size, y, features, scale, step=step)
 
-    def loss(model: Any, step: int) -> Tensor:
-        batch = coming.pop(step).result() if step in coming else batches(step)
-        coming[step + 1] = pool.submit(batches, step + 1)
-        found = list(
-            pool.map(lambda k: _gradients(model, batch.part(k, workers), preset, step), range(workers))
-        )  # fmt: skip
-        value = torch.stack([v for v, _ in found]).mean()
-        parameters = [*model.generator.parameters(), *model.critic.parameters()]
-        linear = torch.zeros((), device=value.device)
-        for p, *parts in zip(parameters, *(g for _, g in found), strict=True):
-            linear = linear + (p * torch.stack(parts).mean(0)).sum()
-        return value + linear - linear.detach()  # whose gradients are those found
-
+    split = in_threads(accelerator, parameters, part)
     result = train(
-        game, loss, preset.schedule, checkpoint, accelerator=accelerator, report=report,
-        stop_after_seconds=seconds,
+        game, lambda model, step: split(*batches(step), more=(model, step)), preset.schedule, checkpoint,
+        accelerator=accelerator, report=report, stop_after_seconds=seconds,
     )  # fmt: skip
-    pool.shutdown()
     if result is None:
         return None
     trained, figures = result
     assert isinstance(trained, _Game)
-    return trained.generator.eval().requires_grad_(False), figures
+    return trained.generator, figures

@@ -42,6 +42,7 @@ class NetworkConfig:
         blocks_up: Residual blocks at 1/8 and 1/4 on the way up.
         timed: Whether the network takes a time in [0, 1].
         spread: Whether it also predicts the local size of the error (see :func:`estimate`).
+        tail: Whether it ends in a picture; if not, :meth:`RestorationNetwork.trunk` is all it has.
         bypass: Channels of the gated way of a flow's state around the U-Net; 0 for none.
         side: Channels of a second input at 1/4 of the resolution; 0 for none.
         features: Numbers that the network is told.
@@ -56,6 +57,7 @@ class NetworkConfig:
     bypass: int = 0
     side: int = 0
     features: int = 7
+    tail: bool = True
 
     @classmethod
     def of(cls, sizes: dict[str, Any]) -> NetworkConfig:
@@ -157,7 +159,10 @@ class RestorationNetwork(nn.Module):
         self.up8 = _Stack(w8, config.blocks_up[0], hidden)
         self.from8 = nn.Conv2d(w8, 4 * w4, 1)
         self.up4 = _Stack(w4, config.blocks_up[1], hidden)
-        self.tail = nn.Conv2d(w4, 48, 3, padding=1)
+        if config.tail:
+            self.tail = nn.Conv2d(w4, 48, 3, padding=1)
+            nn.init.zeros_(self.tail.weight)
+            nn.init.zeros_(_bias(self.tail))
         if config.spread:
             self.spread = nn.Sequential(
                 nn.Conv2d(w4, 48, 3, padding=1),
@@ -172,8 +177,6 @@ class RestorationNetwork(nn.Module):
             self.side = nn.Conv2d(config.side, w4, 1)
             nn.init.zeros_(self.side.weight)
             nn.init.zeros_(_bias(self.side))
-        nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(_bias(self.tail))
 
     def forward(
         self,

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, JpegPresets
 
+from veridical.errors import TrainingData
 from veridical.photo.condition import Condition, ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.jpeg_header import parse_jpeg_header
 from veridical.training.augment import augment
 from veridical.training.drawings import KINDS, draw
-from veridical.training.photo_data import dihedral, pictures
+from veridical.training.pictures import dihedral, pictures
 from veridical.writing import write_text
 
 __all__ = [
@@ -38,9 +39,9 @@ __all__ = [
 
 FINE = 80
 _SIDE = 512
-_DRAWINGS = 60  # of each kind
+_SMALLEST, _MOST = 160, 12
 SHARES = {"photograph": 0.42, "drawing": 0.43, "recompressed": 0.15}
-_SETTINGS = ("jpeg-1", FINE, _SIDE, _DRAWINGS, sorted(SHARES.items()))
+_SETTINGS = ("jpeg-1", FINE, _SIDE, sorted(SHARES.items()))
 _QUICK = (
     "pattern",
     "pattern",
@@ -82,9 +83,22 @@ def prepare_sources(
     camera: Sequence[Path],
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    n_drawings: int = 60,
 ) -> Sources:
-    """Decode photographs, cut camera pictures and render drawings; reused if they are there."""
-    sha = hashlib.sha256(str(_SETTINGS).encode())
+    """Decode photographs, cut camera pictures and render drawings; reused if they are there.
+
+    Args:
+        photographs: Folders or tar files; pictures of less than 160 pixels a side are left out.
+        camera: The same of camera pictures, taken at half their size.
+        folder: For what is made; needs 768 KiB for each piece of 512 x 512 pixels.
+        progress: Called with (pieces made, 0).
+        n_drawings: Of each kind.
+
+    Raises:
+        TrainingData: No usable photograph, or a path is neither a folder nor a tar file.
+    """
+    sha = hashlib.sha256(str((*_SETTINGS[:3], n_drawings, *_SETTINGS[3:])).encode())
     found = [list(pictures(p)) for p in (photographs, camera)]
     for name, data in (*found[0], *found[1]):
         sha.update(name.encode() + hashlib.sha256(data).digest())
@@ -95,41 +109,43 @@ def prepare_sources(
         index.unlink(missing_ok=True)
         counts = {}
         for name, made in (
-            ("photographs", (_tile(_open(d)) for _, d in found[0])),
-            ("camera", (t for _, d in found[1] for t in _cut(_open(d)))),
-            ("drawings", (np.asarray(draw(k, s, _SIDE)) for s in range(_DRAWINGS) for k in KINDS)),
+            ("photographs", (t for _, d in found[0] for t in _tiles(d))),
+            ("camera", (t for _, d in found[1] for t in _tiles(d, 2) if t.std() > 4)),
+            ("drawings", (np.asarray(draw(k, s, _SIDE)) for s in range(n_drawings) for k in KINDS)),
         ):
             counts[name] = 0
             with (folder / f"{name}.u8").open("wb") as out:
                 for tile in made:
-                    if tile is not None:
-                        out.write(tile.tobytes())
-                        counts[name] += 1
-                        progress(counts[name], 0)
+                    out.write(tile.tobytes())
+                    counts[name] += 1
+                    progress(counts[name], 0)
+        if not counts["photographs"]:
+            raise TrainingData(
+                f"no picture of at least {_SMALLEST} pixels a side in {', '.join(map(str, photographs))}"
+            )
         write_text(index, json.dumps({"digest": digest, "counts": counts}))
     counts = json.loads(index.read_text(encoding="utf-8"))["counts"]
-    photo, camera_pieces, drawings = (
+    made = [
         np.memmap(folder / f"{name}.u8", np.uint8, "r", shape=(n, _SIDE, _SIDE, 3))
+        if n
+        else np.empty((0, _SIDE, _SIDE, 3), np.uint8)
         for name, n in counts.items()
-    )
-    return Sources(photo, camera_pieces, drawings, digest)
+    ]
+    return Sources(made[0], made[1], made[2], digest)
 
 
-def _open(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data)).convert("RGB")
-
-
-def _tile(picture: Image.Image) -> np.ndarray | None:
-    if min(picture.size) < _SIDE:
-        return None
-    return np.asarray(picture)[:_SIDE, :_SIDE]
-
-
-def _cut(picture: Image.Image) -> list[np.ndarray]:
-    half = np.asarray(picture.reduce(2))
-    tops, lefts = (range(0, n - _SIDE + 1, _SIDE) for n in half.shape[:2])
-    tiles = [half[t : t + _SIDE, x : x + _SIDE] for t in tops for x in lefts]
-    return [t for t in tiles if t.std() > 4][:12]
+def _tiles(data: bytes, factor: int = 1) -> list[np.ndarray]:
+    """Pieces of a picture at a fraction of its size; none if it is too small or cannot be read."""
+    try:
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+    except Exception:  # noqa: BLE001 (Pillow's readers raise almost anything; the picture is skipped)
+        return []
+    x = np.asarray(picture.reduce(factor) if factor > 1 else picture)
+    if min(x.shape[:2]) < _SMALLEST:
+        return []
+    x = np.pad(x, [*((0, max(0, _SIDE - n)) for n in x.shape[:2]), (0, 0)], mode="reflect")
+    tops, lefts = (range(0, n - _SIDE + 1, _SIDE) for n in x.shape[:2])
+    return [x[t : t + _SIDE, le : le + _SIDE] for t in tops for le in lefts][:_MOST]
 
 
 def _tables(rng: np.random.Generator, quality: int) -> dict[str, Any]:
@@ -207,36 +223,22 @@ class Piece:
 
 
 def fit_scale(
-    sources: Sources, form: ConventionalFormat, known: ResidualScale, n: int = 700, seed: int = 9
+    sources: Sources, form: ConventionalFormat, n: int = 700, seed: int = 9
 ) -> ResidualScale:
-    """A residual scale fitted to photographs at all settings, but for coarse ones to what a network knows.
+    """A residual scale fitted to photographs at all settings.
 
     Args:
         sources: Pictures.
         form: The format.
-        known: The scale that the U-Net was trained with: the target from a quantizer of 0.9, half of it
-            (of the logarithm) at 0.8 and without a quantizer, nothing of it under 0.7.
         n: Number of coded pieces.
         seed: Of the pieces.
     """
     sampler = PieceSampler(sources, form, form.features, None, patch=128, batch_size=1, seed=seed)
-    conditions, errors = [], []
-    for k in range(n):
-        p = sampler.piece(np.random.default_rng([seed, k]), "photograph")
-        conditions.append(p.condition)
-        errors.append(np.mean((p.source / 255.0 - p.decoded / 255.0) ** 2))
-    fitted = ResidualScale.fit(conditions, np.array(errors))
-    hidden = [replace(c, quantizer=None) for c in conditions]
-
-    def target(c: Condition, share: float) -> float:
-        return fitted(c) ** (2 - 2 * share) * known(c) ** (2 * share)
-
-    shares = np.clip([((c.quantizer or 0) - 0.7) / 0.2 for c in conditions], 0, 1)
-    mixed = [target(c, float(a)) for c, a in zip(conditions, shares, strict=True)]
-    return ResidualScale(
-        ResidualScale.fit(conditions, np.array(mixed)).with_quantizer,
-        ResidualScale.fit(hidden, np.array([target(c, 0.5) for c in hidden])).without_quantizer,
-    )
+    pieces = [sampler.piece(np.random.default_rng([seed, k]), "photograph") for k in range(n)]
+    errors = [np.mean((p.source / 255.0 - p.decoded / 255.0) ** 2) for p in pieces]
+    both = [p.condition for p in pieces], [replace(p.condition, quantizer=None) for p in pieces]
+    told, hidden = (ResidualScale.fit(c, np.array(errors)) for c in both)
+    return ResidualScale(told.with_quantizer, hidden.without_quantizer)
 
 
 class PieceSampler:
@@ -291,7 +293,7 @@ class PieceSampler:
             if rng.random() < 0.3:
                 x = x[..., rng.permutation(3)]
             return Image.fromarray(np.ascontiguousarray(255 - x if rng.random() < 0.2 else x))
-        camera = which > 0.85
+        camera = which > 0.85 and len(s.camera) > 0
         small = rng.random() < (0.15 if camera else 0.35) or (quality > FINE and not camera)
         factor = rng.uniform(0.5, 0.75) if small else 1.0
         factor = max(factor, (least + 1) / _SIDE)

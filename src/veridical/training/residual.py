@@ -19,7 +19,6 @@ __all__ = [
     "from_colours",
     "linear_estimate",
     "local_size",
-    "predict_residual",
     "unwhiten",
     "whiten",
 ]
@@ -109,39 +108,6 @@ def whiten(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
 def unwhiten(u: Tensor, size: Tensor, scale: Tensor) -> Tensor:
     """Inverse of :func:`whiten`."""
     return scale * from_colours(u * size)
-
-
-def predict_residual(
-    network: RestorationNetwork,
-    u: Tensor,
-    time: Tensor,
-    x_mmse: Tensor,
-    size: Tensor,
-    y: Tensor,
-    features: Tensor,
-    scale: Tensor,
-) -> Tensor:
-    """End of the flow of the whitened residual, as predicted from a state on the way.
-
-    Predicting the end instead of the velocity frees the network from carrying the start noise
-    through its narrow middle. With a bypass, the network predicts what is left after the linear
-    estimate ``t u / (t^2 + (1-t)^2)``, which is exact for a white Gaussian residual.
-
-    Args:
-        network: Flow network.
-        u: State, the whitened residual against ``x_mmse``, shape (n, 3, height, width).
-        time: Shape (n,).
-        x_mmse: From :func:`estimate`.
-        size: From :func:`estimate`.
-        y: As for :func:`estimate`, like the rest.
-        features: Conditions.
-        scale: Residual scale.
-    """
-    parts = [2 * x_mmse - 1, detail(x_mmse, scale), u, (y - x_mmse) / scale, size.log()]
-    seen = torch.cat(parts, 1)
-    if not network.config.bypass:
-        return network(seen, features, time)
-    return linear_estimate(u, time) + network(seen, features, time, u)
 
 
 def linear_estimate(u: Tensor, time: Tensor) -> Tensor:
