@@ -22,8 +22,6 @@ from torch import Tensor, nn
 from veridical.training.networks import NetworkConfig, RestorationNetwork, _Block
 from veridical.training.residual import detail, local_size
 
-__all__ = ["BlockEstimator"]
-
 _STEP = 2.0
 """Of a format without tables, in units of the residual scale."""
 

@@ -26,10 +26,6 @@ from veridical.training.residual import estimate, local_size, whiten
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = [
-    "HeadPreset", "Plateau", "Report", "Tensors", "in_threads", "spread_loss", "train_head", "train_unet",
-]  # fmt: skip
-
 _FLOOR = 3e-6
 """Added to the squared error to expect, (0.44 of 255 levels)^2: rounding leaves 0.29."""
 

@@ -18,8 +18,6 @@ from veridical.training.estimator import BlockEstimator
 from veridical.training.networks import GRID
 from veridical.training.pictures import pictures
 
-__all__ = ["opened", "restore", "saved", "validate", "validation_files"]
-
 
 @torch.inference_mode()
 def restore(

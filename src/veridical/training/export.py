@@ -24,15 +24,6 @@ from veridical.training.estimator import BlockEstimator
 from veridical.training.generator import FilterGenerator
 from veridical.training.networks import NetworkConfig
 
-__all__ = [
-    "example",
-    "load_estimator",
-    "load_generator",
-    "read_tensors",
-    "to_onnx",
-    "with_header",
-]
-
 N = TypeVar("N", bound=nn.Module)
 
 _LARGE = 256

@@ -12,9 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["end_loss", "interpolate_path", "normal_noise", "stratified_times"]
-
-
 def normal_noise(shape: tuple[int, ...], seed: list[int], device: torch.device) -> Tensor:
     """Standard normal noise, a function of the seed, drawn where it is used."""
     generator = torch.Generator(device)

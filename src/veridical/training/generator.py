@@ -30,8 +30,6 @@ from veridical.training.residual import along_colours, detail, from_colours
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["FilterGenerator", "GeneratorPreset", "band_energy_loss", "train_generator"]
-
 _REACH = 8
 _SIZES = (0.6, 0.85, 1.2, 1.7, 2.4)
 _MOST = 3.0

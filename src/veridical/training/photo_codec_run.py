@@ -25,8 +25,6 @@ from veridical.training.photo_codec_prices import export, export_generator
 from veridical.training.photo_pixels import Pixels, prepare_pixels
 from veridical.training.stages import accelerator_for
 
-__all__ = ["run_codec"]
-
 
 def run_codec(
     data: Sequence[Path],

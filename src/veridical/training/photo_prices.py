@@ -36,8 +36,6 @@ from veridical.training.generator import FilterGenerator
 from veridical.training.pictures import pictures
 from veridical.writing import write_text
 
-__all__ = ["Progress", "digest_of", "figures_of", "header_of", "measure_file", "write_priced"]
-
 _QUALITIES = (2, 8, 18, 35, 60, 85, 95)
 _DRAWN = (10, 50, 80, 95)
 _EVERY, _SIDE = 2, 160

@@ -41,9 +41,6 @@ from veridical.training.stages import (
 )
 from veridical.writing import write_text
 
-__all__ = ["PRESETS", "Preset", "run_all"]
-
-
 @dataclass(frozen=True)
 class Preset:
     """Sizes of one training.

@@ -12,8 +12,6 @@ from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.formats import format_named
 from veridical.photo.formats.conventional import ConventionalFormat
 
-__all__ = ["conventional", "dihedral", "pictures"]
-
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 
 

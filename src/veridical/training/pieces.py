@@ -28,15 +28,6 @@ from veridical.training.drawings import KINDS, draw
 from veridical.training.pictures import dihedral, pictures
 from veridical.writing import write_text
 
-__all__ = [
-    "Piece",
-    "PieceSampler",
-    "Sources",
-    "code",
-    "fit_scale",
-    "prepare_sources",
-]
-
 FINE = 80
 _SIDE = 512
 _SMALLEST, _MOST = 160, 12

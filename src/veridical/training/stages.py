@@ -19,9 +19,6 @@ from veridical.writing import replacing, write_text
 if TYPE_CHECKING:
     from accelerate import Accelerator, PartialState
 
-__all__ = ["Batches", "accelerator_for", "processes", "restore_stage", "save_stage"]
-
-
 def _on_processor() -> bool:
     """No GPU, or none wanted; accelerate joins processes without GPUs only if it is told so."""
     wanted = os.environ.get("ACCELERATE_USE_CPU", "").lower() in {"1", "true", "yes"}
