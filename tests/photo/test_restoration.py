@@ -7,16 +7,14 @@ import pytest
 import torch
 from PIL import Image
 from skimage import data
-from veridical.training.jpeg_network import JpegEstimator
-from veridical.training.jpeg_run import load_jpeg
 
 from veridical.photo.decode import decode_at
 from veridical.photo.formats import open_image
+from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.restoration import MOST_WINDOWS, WINDOW, _windows, expected_error
 from veridical.photo.tiles import Box
-from veridical.training.export import load_torch
-from veridical.training.residual import estimate
+from veridical.training.export import load_estimator, load_generator
 
 
 def opened(picture, name="JPEG", quality=15, **options):
@@ -27,29 +25,31 @@ def opened(picture, name="JPEG", quality=15, **options):
 
 def in_torch(file):
     """Oracle: one pass over the whole picture, sides multiples of 16, by torch."""
-    path = file.decoder.model.estimator.path
-    with_head = "head" in file.decoder.model.estimator.header
-    network = (load_jpeg if with_head else load_torch)(path)[1]
+    model = file.decoder.model
+    _, estimator = load_estimator(model.estimator.path)
+    _, generator = load_generator(model.generator_path)
     y = torch.from_numpy(np.array(file.pixels)).permute(2, 0, 1)[None].float() / 255
-    scale = torch.full((1, 1, 1, 1), file.decoder.model.scale(file.condition))
-    features = torch.from_numpy(file.condition.features(file.decoder.model.features))[None]
+    scale = torch.full((1, 1, 1, 1), model.scale(file.condition))
+    features = torch.from_numpy(file.condition.features(model.features))[None]
     with torch.inference_mode():
-        if isinstance(network, JpegEstimator):
-            x, size = network(y, features, scale)
-        else:
-            x, size = estimate(network, y, features, scale)
-    return x[0].numpy(), float((size.double().square() * float(scale) ** 2).mean())
+        x, size = estimator(y, features, scale)
+        x_real = generator(x, size, y, features, scale)
+    expected = float((size.double().square() * float(scale) ** 2).mean())
+    return x[0].numpy(), expected, x_real[0].numpy()
 
 
 @pytest.mark.parametrize("name", ["AVIF", "WEBP", "JPEG"])
 def test_torch_and_onnx_agree(name):
-    # Oracle: the same network in torch, from the same file: x_mmse within 1e-4 of the range, the error
-    # to expect within 1e-4 of itself (float32).
+    # Oracle: the same networks in torch, from the same file: x_mmse within 1e-4 of the range, x_real
+    # within 1e-3 (its gates multiply rounding), the error to expect within 1e-4 of itself (float32).
     file = opened(Image.fromarray(data.astronaut()[:320, :400]), name)
-    x, expected = in_torch(file)
+    x, expected, x_real = in_torch(file)
     window = file.window(Box(0, 320, 0, 400))
-    found = file.decoder.estimate(window).x_mmse
-    assert np.abs(found - window.project(x)).max() < 1e-4
+    found = file.decoder.estimate(window)
+    assert np.abs(found.x_mmse - window.project(x)).max() < 1e-4
+    real = file.decoder.generate(found, NoiseField(0))
+    assert np.abs(real - window.project(x_real)).max() < 1e-3
+    assert np.abs(real - found.x_mmse).max() > 0.02
     assert expected_error(file.decoder, file.pixels) == pytest.approx(expected, rel=1e-4)
 
 

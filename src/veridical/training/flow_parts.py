@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+
 def normal_noise(shape: tuple[int, ...], seed: list[int], device: torch.device) -> Tensor:
     """Standard normal noise, a function of the seed, drawn where it is used."""
     generator = torch.Generator(device)

@@ -41,6 +41,7 @@ from veridical.training.stages import (
 )
 from veridical.writing import write_text
 
+
 @dataclass(frozen=True)
 class Preset:
     """Sizes of one training.

@@ -19,6 +19,7 @@ from veridical.writing import replacing, write_text
 if TYPE_CHECKING:
     from accelerate import Accelerator, PartialState
 
+
 def _on_processor() -> bool:
     """No GPU, or none wanted; accelerate joins processes without GPUs only if it is told so."""
     wanted = os.environ.get("ACCELERATE_USE_CPU", "").lower() in {"1", "true", "yes"}
