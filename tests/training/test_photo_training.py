@@ -11,7 +11,7 @@ import veridical
 from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.formats import open_image
 from veridical.photo.weights import SHIPPED
-from veridical.training import loop
+from veridical.training import estimator_validation, loop, photo_prices, pieces
 from veridical.training.augment import augment
 from veridical.training.export import load_estimator
 from veridical.training.loop import Schedule, train
@@ -118,9 +118,12 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
 
 
 @pytest.mark.parametrize("name", ["JPEG", "WEBP"])
-def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name):
+def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypatch):
     # Oracle: contract: the result opens a file, knows its price, and its recipe says what was trained; a
     # second call does no stage again; a start keeps the U-Net, --keep-estimator the whole estimator.
+    for module in (pieces, estimator_validation, photo_prices):
+        monkeypatch.setattr(module, "KINDS", ["flat"])  # others take long to draw
+    monkeypatch.setattr(estimator_validation, "HELD_OUT", [])
     arguments = [pictures / "train"], pictures / "val"
     said = []
     path = run_all(*arguments, tmp_path / "a", format=name, preset="tiny", say=said.append)

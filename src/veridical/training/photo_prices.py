@@ -28,6 +28,7 @@ from veridical.photo.restoration import (
 )
 from veridical.photo.tiles import Box
 from veridical.photo.weights import write_weights
+from veridical.training.augment import augment
 from veridical.training.drawings import KINDS, draw
 from veridical.training.estimator import BlockEstimator
 from veridical.training.estimator_validation import opened, saved
@@ -38,7 +39,7 @@ from veridical.writing import write_text
 
 _QUALITIES = (2, 8, 18, 35, 60, 85, 95)
 _DRAWN = (10, 50, 80, 95)
-_EVERY, _SIDE = 2, 160
+_SIDE = 256
 
 Progress = Callable[[str, int, int], None]
 """Told (stage, done, total)."""
@@ -133,10 +134,15 @@ def digest_of(source: Path) -> str:
 
 def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, bytes]]:
     """(group, source, file) of photographs, drawings and photographs coded before."""
-    for _, data in list(pictures([validation]))[::_EVERY]:
-        picture = opened(data)
-        x, y = (max(0, n // 2 - _SIDE) for n in picture.size)
-        picture = picture.crop((x, y, min(picture.width, x + 320), min(picture.height, y + 320)))
+    for k, (_, data) in enumerate(pictures([validation])):
+        whole = opened(data)
+        picture = _middle(whole)
+        if (
+            k % 2 == 0 and min(whole.size) > _SIDE
+        ):  # as training sees them too: scaled, mostly grainy
+            again = _middle(augment(whole, np.random.default_rng(k), _SIDE))
+            for q in _QUALITIES:
+                yield f"photographs {q:03}", again, saved(again, name, quality=q)
         for q in _QUALITIES:
             yield f"photographs {q:03}", picture, saved(picture, name, quality=q)
         box = (4, 4, *picture.size)
@@ -149,6 +155,11 @@ def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, byte
         for q in _DRAWN:
             chroma = {"subsampling": "4:4:4" if q == 80 else "4:2:0"} if name != "WEBP" else {}
             yield f"drawings {q:03}", picture, saved(picture, name, quality=q, **chroma)
+
+
+def _middle(picture: Image.Image) -> Image.Image:
+    x, y = (max(0, n // 2 - 160) for n in picture.size)
+    return picture.crop((x, y, min(picture.width, x + 320), min(picture.height, y + 320)))
 
 
 def _measure(
