@@ -54,6 +54,7 @@ class Search:
         self.form, self.divergence = form, divergence
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.lower, self.lam, self.mu = 0.0, 0.0, 0.0
+        self.a = np.zeros_like(form.p)
         self.best: Feasible | None = None
         self.iterations = 0
         self.entropy = -float(np.sum(form.p * np.log(form.p)))
@@ -332,7 +333,7 @@ class Search:
     def _certify(self, point: Point, mu: float, plan: Array | None) -> None:
         lower = lower_bound(self.form, point, mu)
         if lower > self.lower:
-            self.lower, self.lam, self.mu = lower, point.lam, mu
+            self.lower, self.lam, self.mu, self.a = lower, point.lam, mu, point.a.copy()
             if self.form.same:
                 self.mu = _steepest(point.L, self.form, self.divergence)
         if lower > self.entropy * (1 + 1e-9) + 1e-6:
