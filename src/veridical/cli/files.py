@@ -126,7 +126,7 @@ def jobs(
     if out_dir is None:
         if len(paths) != 2 or listed or not is_single(paths[0]):
             raise InvalidSetting(
-                "give one input and one output, or any number of inputs with --out-dir D"
+                "give one input, one input and one output, or any number of inputs with --out-dir D"
             )
         pairs = [(paths[0], paths[1])]
     else:

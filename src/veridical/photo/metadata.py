@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-__all__ = ["fit_profile", "metadata_of", "prepared_for"]
+from veridical.notices import Notice
 
-Notice = Callable[[str], None]
+__all__ = ["fit_profile", "metadata_of", "prepared_for"]
 
 _EXIF_HEAD = b"Exif\0\0"
 _ORIENTATION = 0x0112

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from veridical.bitstream.container import SIGNATURE, read
+from veridical.notices import Notice, silent
 from veridical.photo.formats.conventional import on_white
-from veridical.photo.image import Notice, silent
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target, check_seed
 from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.image import VdcImage
