@@ -106,8 +106,9 @@ def perception_of(form: NormalForm, channel: Array, plan: Array | None) -> float
         if exact is None:
             return math.inf
         finite = np.where(off, 0.0, form.cost)
+        spent = float(np.sum(exact * finite))
         # Sums of laws differ by rounding alone; moving that much costs nothing.
-        return max(0.0, float(np.sum(exact * finite)) - _EPS * q.size * float(np.max(finite)))
+        return spent if spent > _EPS * q.size * float(np.max(finite)) else 0.0
     if form.target is None or form.same:
         return 0.0
     if form.family is not None:
