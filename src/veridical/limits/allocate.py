@@ -20,8 +20,6 @@ from scipy.optimize import brentq
 from veridical.limits.interior import Array
 from veridical.limits.water import objective, water_fill
 
-__all__ = ["Programme", "solve_programme"]
-
 # Residuals of the budgets, in nats, at which Newton's method stops.
 _CLOSE = 1e-12
 

@@ -18,8 +18,6 @@ from veridical.limits.certificate import round_plan
 from veridical.limits.interior import Array, positive_solver
 from veridical.limits.plans import cheapest_plan
 
-__all__ = ["best_coupling", "information"]
-
 _TRIALS = 40
 # Beyond this many nats of spread the coupling is the exact transport but for ties.
 _STEEPEST = 1e7

@@ -27,8 +27,6 @@ from veridical.limits.finite import FiniteSource, NormalForm, normal_form
 from veridical.limits.plans import cheapest_plan, transport_bound
 from veridical.limits.rate import least_rate
 
-__all__ = ["DistortionBound", "distortion_at_rate"]
-
 Array = NDArray[np.float64]
 
 _SOLVES = 60

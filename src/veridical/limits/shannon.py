@@ -22,8 +22,6 @@ from veridical.limits.finite import FiniteSource, normal_form
 from veridical.limits.interior import Array
 from veridical.limits.search import Search
 
-__all__ = ["points_of", "shannon_distortion_lower", "shannon_scheme", "squared_distances"]
-
 _ROUNDS = 25
 _MOST_BOXES = 100_000
 

@@ -19,8 +19,6 @@ from veridical.limits.finite import NormalForm
 from veridical.limits.interior import Array
 from veridical.limits.plans import cheapest_plan, transport_bound
 
-__all__ = ["smooth_reach"]
-
 _SHARPEST = 1e-10
 # The price stays above this share of tau: from zero it would not come back when the constraint starts to bind.
 _LEAST_PRICE = 1e-4
