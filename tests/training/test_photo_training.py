@@ -11,13 +11,14 @@ import veridical
 from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.formats import open_image
 from veridical.photo.weights import SHIPPED
-from veridical.training import estimator_validation, loop, photo_prices, pieces
+from veridical.training import loop, photo_prices, photo_run, pieces
 from veridical.training.augment import augment
 from veridical.training.export import load_estimator
 from veridical.training.loop import Schedule, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
 from veridical.training.photo_run import run_all
 from veridical.training.pictures import dihedral
+from veridical.training.pieces import fit_scale
 
 pytest.importorskip("accelerate")
 
@@ -121,9 +122,11 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
 def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypatch):
     # Oracle: contract: the result opens a file, knows its price, and its recipe says what was trained; a
     # second call does no stage again; a start keeps the U-Net, --keep-estimator the whole estimator.
-    for module in (pieces, estimator_validation, photo_prices):
+    for module in (pieces, photo_prices):
         monkeypatch.setattr(module, "KINDS", ["flat"])  # others take long to draw
-    monkeypatch.setattr(estimator_validation, "HELD_OUT", [])
+    monkeypatch.setattr(photo_prices, "_QUALITIES", (20, 90))
+    monkeypatch.setattr(photo_run, "fit_scale", lambda *given: fit_scale(*given, n=30))
+    monkeypatch.setattr(photo_run, "validate", lambda *given: {"quality 10": [0.0]})
     arguments = [pictures / "train"], pictures / "val"
     said = []
     path = run_all(*arguments, tmp_path / "a", format=name, preset="tiny", say=said.append)

@@ -18,6 +18,8 @@ from veridical.training.estimator import BlockEstimator
 from veridical.training.networks import GRID
 from veridical.training.pictures import pictures
 
+_QUALITIES = (5, 10, 20, 40, 60, 80, 92, 98)
+
 
 @torch.inference_mode()
 def restore(
@@ -71,7 +73,7 @@ def validation_files(
     """(group, source, file) of photographs, drawings and photographs that were coded before."""
     for _, data in list(pictures(validation))[::every]:
         picture = opened(data).crop((128, 128, 384, 384))
-        for q in (5, 10, 20, 40, 60, 80, 92, 98):
+        for q in _QUALITIES:
             yield f"quality {q}", picture, saved(picture, name, quality=q)
         if name != "WEBP":
             grey = picture.convert("L")
