@@ -1,7 +1,7 @@
 """Fetch pinned files of npm packages and check their digests; nothing of npm itself is needed.
 
-    python requirements/npm.py onnxruntime-web      the vendored runtime of the page, anew
-    python requirements/npm.py axe-core             the checker of accessibility, for one test
+python requirements/npm.py onnxruntime-web      the vendored runtime of the page, anew
+python requirements/npm.py axe-core             the checker of accessibility, for one test
 """
 
 import base64

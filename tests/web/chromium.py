@@ -5,9 +5,12 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
+
+import numpy as np
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -25,13 +28,14 @@ class Page:
             "--force-color-profile=srgb", f"--user-data-dir={self._profile}", "about:blank",
         ]  # fmt: skip
 
-        def wired():  # the browser reads from 3 and writes to 4
-            ends = os.dup(to_read), os.dup(to_write)
-            os.dup2(ends[0], 3)
-            os.dup2(ends[1], 4)
-
+        # The browser reads from 3 and writes to 4; the ends are brought there by way of numbers above.
+        wired = (
+            "import fcntl, os, sys; r, w = (fcntl.fcntl(int(n), fcntl.F_DUPFD, 10) for n in sys.argv[1:3]); "
+            "os.dup2(r, 3); os.dup2(w, 4); os.execv(sys.argv[3], sys.argv[3:])"
+        )
         self._process = subprocess.Popen(
-            words, close_fds=False, preexec_fn=wired, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-S", "-c", wired, str(to_read), str(to_write), *words],
+            pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(to_read)
         os.close(to_write)
@@ -105,7 +109,9 @@ class Page:
 
     def run(self, expression):
         """The value of an expression of JavaScript, awaited."""
-        out = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        out = self.send(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
         if "exceptionDetails" in out:
             raise RuntimeError(json.dumps(out["exceptionDetails"])[:2000])
         return out["result"].get("value")
@@ -141,3 +147,37 @@ class Page:
         if path:
             Path(path).write_bytes(data)
         return data
+
+
+READ = """(id => {
+  const i = document.getElementById(id), c = document.createElement('canvas');
+  [c.width, c.height] = [i.naturalWidth, i.naturalHeight];
+  const x = c.getContext('2d');
+  x.drawImage(i, 0, 0);
+  const u = x.getImageData(0, 0, c.width, c.height).data;
+  let s = '';
+  for (let k = 0; k < u.length; k += 8192) s += String.fromCharCode(...u.subarray(k, k + 8192));
+  return [c.width, c.height, btoa(s)];
+})"""
+
+
+def status(page):
+    return page.run("document.getElementById('status').textContent")
+
+
+def restored(page, path):
+    """Choose a file and wait until it is restored."""
+    page.choose("#file", path)
+    page.wait(
+        f"document.getElementById('status').textContent !== 'Reading {path.name}' && "
+        "(/^Done|lossless/.test(document.getElementById('status').textContent) && "
+        f"document.title.startsWith('{path.name}') || document.getElementById('status').className)"
+    )
+    assert not page.faults
+    return status(page)
+
+
+def pixels(page, name):
+    """What one of the page's pictures shows, RGBA."""
+    width, height, data = page.run(f"{READ}('{name}')")
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)

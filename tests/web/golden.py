@@ -42,7 +42,7 @@ def files():
     rising = {0: list(range(1, 65)), 1: [64] * 64}
     jpeg = save("JPEG", quality=30)
     avif = save("AVIF", quality=30)
-    out = {
+    return {
         "jpeg": jpeg,
         "jpeg grey": save("JPEG", grey, quality=60),
         "jpeg 4:4:4 progressive": save("JPEG", quality=80, subsampling=0, progressive=True),
@@ -70,7 +70,6 @@ def files():
         "avif without meta": avif.replace(b"meta", b"metb"),
         "avif cut": avif[: avif.index(b"mdat") + 12],
     }  # fmt: skip
-    return out
 
 
 def told(data, width, height):
@@ -118,7 +117,15 @@ def table():
     noise = []
     for seed, top, left in ((0, 0, 0), (1, 112, 48), (2**63 + 11, 16, 640)):
         field = NoiseField(seed).window(top, left, 70, 90)
-        noise.append([str(seed), top, left, field[:, ::23, ::29].ravel().tolist(), float(np.abs(field).sum(dtype=float))])
+        noise.append(
+            [
+                str(seed),
+                top,
+                left,
+                field[:, ::23, ::29].ravel().tolist(),
+                float(np.abs(field).sum(dtype=float)),
+            ]
+        )
     return {
         "files": [
             {"name": name, "data": base64.b64encode(data).decode(), **told(data, 24, 20)}
@@ -136,4 +143,7 @@ def table():
 
 
 if __name__ == "__main__":
-    TABLE.write_text(json.dumps(table(), indent=None, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")
+    TABLE.write_text(
+        json.dumps(table(), indent=None, separators=(",", ":")).replace('{"name"', '\n{"name"')
+        + "\n"
+    )

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import pixels, restored, status
+from chromium import pixels, restored, status
 from PIL import Image
 
 from veridical.photo.formats import open_image
@@ -59,9 +59,13 @@ def test_three_formats_at_both_ends(page, small, tmp_path, name):
     assert restored(page, path) == "Done. Move the slider."
     seen = pixels(page, "plain")
     assert np.abs(seen[:, :, :3].astype(int) - levels(open_image(path).ordinary)).max() <= 2
-    for shown, expected in zip(("mmse", "real"), python_pictures(path.read_bytes(), seen=seen), strict=True):
+    for shown, expected in zip(
+        ("mmse", "real"), python_pictures(path.read_bytes(), seen=seen), strict=True
+    ):
         assert np.abs(pixels(page, shown)[:, :, :3].astype(int) - expected).max() <= 1
-    assert np.abs(pixels(page, "real").astype(int) - pixels(page, "mmse")).max() > 8  # there is something to blend
+    assert (
+        np.abs(pixels(page, "real").astype(int) - pixels(page, "mmse")).max() > 8
+    )  # there is something to blend
     # The price is that of `info`: PSNR at realism 0, to the digits that are shown.
     facts = page.run("document.getElementById('facts').textContent")
     assert f"PSNR {open_image(path).info.predicted_psnr_db(0):.2f} dB" in facts
@@ -105,7 +109,10 @@ def test_transparency_is_kept(page, small, tmp_path, kind):
     path = tmp_path / f"alpha.{kind.lower()}"
     path.write_bytes(encoded(picture, kind, quality=40))
     restored(page, path)
-    found, expected = pixels(page, "mmse").astype(int), python_pictures(path.read_bytes(), (0.0,))[0]
+    found, expected = (
+        pixels(page, "mmse").astype(int),
+        python_pictures(path.read_bytes(), (0.0,))[0],
+    )
     assert np.array_equal(found[:, :, 3], expected[:, :, 3])
     seen = expected[:, :, 3] == 255
     assert np.abs(found - expected)[seen].max() <= 2
@@ -212,5 +219,8 @@ def test_nothing_leaves(page, server, small, tmp_path):
     assert asked
     assert all(r.startswith(server.url) for r in asked)
     assert any("onnx" in r for r in asked)  # the worker's requests are among them
-    assert page.run("fetch('http://127.0.0.1:9/').then(() => 'let through', () => 'refused')") == "refused"
+    assert (
+        page.run("fetch('http://127.0.0.1:9/').then(() => 'let through', () => 'refused')")
+        == "refused"
+    )
     assert any("Content Security Policy" in f for f in page.faults)

@@ -66,7 +66,7 @@ class PageServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: PageServer
+    server: PageServer  # type: ignore[assignment]
     protocol_version = "HTTP/1.1"
     server_version = "veridical"
     sys_version = ""
@@ -81,14 +81,20 @@ class _Handler(BaseHTTPRequestHandler):
         if path is None:
             self._answer(HTTPStatus.NOT_FOUND, b"no such file\n", "text/plain")
             return
-        self._answer(HTTPStatus.OK, path.read_bytes(), content_type(name))
+        body = path.read_bytes()
+        if name == "index.html":  # the page need not keep itself for offline use
+            served = b'data-served="' + (b"local" if self.server.local else b"browser") + b'"'
+            body = body.replace(b"<html ", b"<html " + served + b" ", 1)
+        self._answer(HTTPStatus.OK, body, content_type(name))
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 (the base class names it)
 
     def _is_for_us(self) -> bool:
         if self.headers.get("Host") in self.server.hosts:
             return True
-        self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"this server has another name\n", "text/plain")
+        self._answer(
+            HTTPStatus.MISDIRECTED_REQUEST, b"this server has another name\n", "text/plain"
+        )
         return False
 
     def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:

@@ -11,8 +11,15 @@ from veridical.writing import write_whole
 __all__ = ["content_type", "site_files", "write_site"]
 
 PAGE = Path(__file__).parent / "page"
-_NETWORKS = tuple(f"{name}{part}" for name in ("avif", "webp", "jpeg") for part in ("", "-generator"))
-_TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".gz": "application/gzip", ".onnx": "application/octet-stream"}
+_NETWORKS = tuple(
+    f"{name}{part}" for name in ("avif", "webp", "jpeg") for part in ("", "-generator")
+)
+_TYPES = {
+    ".mjs": "text/javascript",
+    ".js": "text/javascript",
+    ".gz": "application/gzip",
+    ".onnx": "application/octet-stream",
+}
 
 
 def site_files(weights: Path | None = None) -> dict[str, Path]:

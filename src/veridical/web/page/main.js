@@ -14,9 +14,10 @@ function say(text, fault = false) {
 
 function open(file) {
   worker?.terminate();
-  worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-  worker.onmessage = e => received[e.data.kind](e.data);
-  worker.onerror = e => received.error({ message: `The worker could not be started (${e.message ?? "unknown"}).` });
+  const mine = worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  const told = handle => e => { if (mine === worker) handle(e); }; // what a replaced worker still says is old
+  worker.onmessage = told(e => received[e.data.kind](e.data));
+  worker.onerror = told(e => received.error({ message: `The worker could not be started (${e.message ?? "unknown"}).` }));
   urls.forEach(URL.revokeObjectURL);
   urls = [];
   current = { name: file.name };
@@ -26,23 +27,26 @@ function open(file) {
   for (const id of ["realism", "save", "ordinary", "beside"]) $(id).disabled = true;
   press("ordinary", false);
   say(`Reading ${file.name}`);
-  file.arrayBuffer().then(data => worker.postMessage({ kind: "decode", data }, [data]), () => {
-    received.error({ message: `${file.name} cannot be read; is it a folder?` });
-  });
+  file.arrayBuffer().then(data => mine.postMessage({ kind: "decode", data }, [data]),
+    told(() => received.error({ message: `${file.name} cannot be read; is it a folder?` })));
 }
 
 async function show(id, blob) {
   const url = URL.createObjectURL(blob);
   urls.push(url);
   $(id).src = url;
-  await $(id).decode();
+  await $(id).decode().catch(fault => {
+    if (urls.includes(url)) throw fault; // else another file took its place
+  });
 }
 
 const received = {
   async ordinary({ info, blob }) {
     current.info = info;
     for (const id of ["mmse", "real"]) $(id).removeAttribute("src");
+    const mine = current;
     await Promise.all([show("plain", blob), show("plain2", blob)]);
+    if (mine !== current) return;
     $("viewer").hidden = false;
     view.show($("plain").naturalWidth, $("plain").naturalHeight);
     facts();
@@ -56,7 +60,9 @@ const received = {
     if ($("status").textContent !== title + part) say(title + part);
   },
   async done({ mmse, real, price }) {
+    const mine = current;
     await Promise.all([show("mmse", mmse), show("real", real)]);
+    if (mine !== current) return;
     Object.assign(current, { price, ready: true });
     $("progress").hidden = true;
     for (const id of ["realism", "save", "ordinary", "beside"]) $(id).disabled = false;
@@ -151,3 +157,15 @@ addEventListener("drop", e => {
 addEventListener("paste", e => {
   if (e.clipboardData.files[0]) open(e.clipboardData.files[0]);
 });
+
+/** On a web server that is not ours: offline afterwards, and isolated after one reload, for several threads. */
+async function keepOffline() {
+  if (document.documentElement.dataset.served || !navigator.serviceWorker) return;
+  await navigator.serviceWorker.register("sw.js").catch(() => null);
+  await navigator.serviceWorker.ready;
+  if (!crossOriginIsolated && !current && !sessionStorage.getItem("reloaded")) {
+    sessionStorage.setItem("reloaded", "1");
+    location.reload();
+  }
+}
+keepOffline();

@@ -57,12 +57,12 @@ export class View {
     this.place();
   }
   place() {
-    const { width, height } = this.box, dots = this.scale * devicePixelRatio;
+    const { width, height, left: x0, top: y0 } = this.box, dots = this.scale * devicePixelRatio;
     const middle = (at, side, whole) => side / this.scale >= whole ? whole / 2 : clamp(at, side / 2 / this.scale, whole - side / 2 / this.scale);
     this.x = middle(this.x, width, this.width);
     this.y = middle(this.y, height, this.height);
-    const even = v => Math.round(v * devicePixelRatio) / devicePixelRatio; // pixels on pixels
-    const [left, top] = [even(width / 2 - this.x * this.scale), even(height / 2 - this.y * this.scale)];
+    const even = (v, from) => Math.round((from + v) * devicePixelRatio) / devicePixelRatio - from; // pixels on pixels
+    const [left, top] = [even(width / 2 - this.x * this.scale, x0), even(height / 2 - this.y * this.scale, y0)];
     for (const layer of this.stage.querySelectorAll(".layer")) layer.style.transform = `translate(${left}px, ${top}px) scale(${this.scale})`;
     this.stage.classList.toggle("sharp", dots > 0.999);
     this.changed(dots);
