@@ -29,7 +29,7 @@ PACKAGES = {
     "axe-core": (
         "4.14.1",
         "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
-        {"package/axe.min.js": ROOT / ".venv/axe.min.js"},
+        {"package/axe.min.js": Path(sys.prefix) / "axe.min.js"},
     ),
 }
 
