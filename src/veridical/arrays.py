@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile
 
-__all__ = ["MOST_BYTES", "check_file", "is_tensor", "like", "read_npy", "read_npz", "to_numpy"]
-
 MOST_BYTES = 1 << 30
 """Of the arrays of one file, unless the caller says otherwise."""
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-__all__ = ["Notice", "log_notice", "silent", "told_to"]
-
 Notice = Callable[[str], None]
 
 _LOGGER = logging.getLogger("veridical")

@@ -20,8 +20,6 @@ from veridical.photo.options import DecodeOptions
 from veridical.studies.records import make_folder
 from veridical.writing import write_whole
 
-__all__ = ["PICTURES", "coded", "compare_folders", "comparison_table"]
-
 PICTURES = (
     ".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".jxl",
 )  # fmt: skip

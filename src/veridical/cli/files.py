@@ -20,8 +20,6 @@ from veridical.errors import (
 from veridical.studies.records import make_folder
 from veridical.writing import check_regular
 
-__all__ = ["check_output", "expand", "is_single", "jobs", "read_list"]
-
 _LONGEST_LIST = 1 << 28
 
 

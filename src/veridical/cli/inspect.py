@@ -24,8 +24,6 @@ from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_STEPS, DecodeOpt
 if TYPE_CHECKING:
     from veridical.photo.image import FileInfo
 
-__all__ = ["compare", "info"]
-
 REALISMS = (0.0, 0.5, 1.0)
 Plot = Annotated[
     Path | None,

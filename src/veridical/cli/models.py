@@ -14,8 +14,6 @@ from veridical.cli import terminal
 from veridical.cli.pipes import AsJson, say_json
 from veridical.errors import BadWeights
 
-__all__ = ["models"]
-
 
 def models(
     folder: Annotated[

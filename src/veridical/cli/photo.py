@@ -25,8 +25,6 @@ from veridical.cli.pipes import (
 from veridical.errors import UnsupportedFormat, UnwritableOutput
 from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_STEPS, DEFAULT_TILE, DecodeOptions
 
-__all__ = ["Device", "MaxPixels", "Seed", "Steps", "Weights", "decode", "encode"]
-
 Paths = Annotated[
     list[Path] | None,
     typer.Argument(

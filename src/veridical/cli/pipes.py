@@ -16,19 +16,6 @@ import typer
 from veridical.cli import terminal
 from veridical.errors import InvalidSetting, MissingFile, UnwritableOutput
 
-__all__ = [
-    "STANDARD",
-    "AsJson",
-    "Quiet",
-    "Verbose",
-    "as_source",
-    "check_json",
-    "check_standard_output",
-    "say_json",
-    "talkative",
-    "write_standard",
-]
-
 STANDARD = Path("-")
 """Stands for standard input or output."""
 

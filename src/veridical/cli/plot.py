@@ -15,8 +15,6 @@ from veridical.extras import require
 from veridical.interpolate import Calibration
 from veridical.writing import write_whole
 
-__all__ = ["Drawn", "check_plot", "draw_prices"]
-
 _SUFFIXES = (".png", ".pdf", ".svg")
 
 

@@ -12,8 +12,6 @@ from veridical.cli import terminal
 from veridical.cli.many import EngineName, check_all_done
 from veridical.errors import InvalidSetting
 
-__all__ = ["study"]
-
 
 def study(
     names: Annotated[

@@ -12,8 +12,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["Update", "err", "fail", "notice", "out", "progress", "say", "shown", "talk"]
-
 # Names and metadata are data: nothing in them is markup, an emoji's name, or a control sequence.
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)

@@ -16,8 +16,6 @@ from veridical.cli.pipes import STANDARD, as_source, check_standard_output, writ
 from veridical.errors import InvalidSetting
 from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_STEPS
 
-__all__ = ["view"]
-
 
 def view(
     files: Annotated[

@@ -11,8 +11,6 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from veridical.limits.interior import Array
 from veridical.limits.water import objective, water_fill
 
-__all__ = ["Programme", "solve_programme"]
-
 
 @dataclass(frozen=True)
 class Programme:

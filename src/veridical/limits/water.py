@@ -10,8 +10,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["common_step", "objective", "water_fill"]
-
 Array = NDArray[np.float64]
 
 

@@ -22,8 +22,6 @@ from veridical.photo.options import DecodeOptions
 from veridical.photo.reader import Picture, Source, open_source
 from veridical.photo.windows import Progress, decode_at, supported_realisms
 
-__all__ = ["ComparisonRow", "compare", "compare_image", "compare_pictures", "has_metrics"]
-
 REALISMS = (0.0, 0.5, 1.0)
 
 

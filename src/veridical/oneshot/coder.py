@@ -11,8 +11,6 @@ from veridical.errors import InvalidSetting, typed_errors
 from veridical.extras import require
 from veridical.oneshot.samples import design
 
-__all__ = ["SampleCoder"]
-
 _base = require("sklearn.base")
 _validation = require("sklearn.utils.validation")
 

@@ -24,8 +24,6 @@ from veridical.photo.options import (
 )
 from veridical.photo.reader import Picture, open_source
 
-__all__ = ["encode"]
-
 
 @typed_errors()
 def encode(

@@ -28,8 +28,6 @@ from veridical.photo.restoration import (
 from veridical.photo.tiles import Box
 from veridical.photo.windows import Progress, decode_image
 
-__all__ = ["CodedImage", "Decodes", "FileInfo", "RestoredImage", "mean_of_channels"]
-
 
 @dataclass(frozen=True)
 class FileInfo:

@@ -9,8 +9,6 @@ from PIL.PngImagePlugin import PngInfo
 
 from veridical.notices import Notice
 
-__all__ = ["fit_profile", "metadata_of", "prepared_for"]
-
 _EXIF_HEAD = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _XMP = 700

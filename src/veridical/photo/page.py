@@ -17,8 +17,6 @@ from PIL import Image
 
 from veridical.interpolate import Calibration
 
-__all__ = ["PageFile", "page"]
-
 
 @dataclass(frozen=True)
 class PageFile:

@@ -11,8 +11,6 @@ from veridical.arrays import is_tensor, to_numpy
 from veridical.errors import InvalidSetting
 from veridical.notices import Notice
 
-__all__ = ["is_pixels", "picture_of"]
-
 
 def is_pixels(source: object) -> bool:
     """Whether it is a numpy array or a torch tensor."""

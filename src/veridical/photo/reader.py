@@ -17,16 +17,6 @@ from veridical.photo.metadata import fit_profile, metadata_of
 from veridical.photo.options import DEFAULT_MAX_PIXELS
 from veridical.photo.pixels import is_pixels, picture_of
 
-__all__ = [
-    "Picture",
-    "Source",
-    "is_neutral",
-    "name_of",
-    "open_source",
-    "read_bytes",
-    "split_channels",
-]
-
 Source = str | PathLike[str] | bytes | IO[bytes]
 """A file: its path, its bytes, or open for bytes."""
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 from veridical.errors import TargetUnreachable
 
-__all__ = ["largest_quality"]
-
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -20,8 +20,6 @@ from veridical.photo.reader import Picture, Source, name_of, open_source
 from veridical.photo.windows import Progress, decode_at
 from veridical.writing import write_text
 
-__all__ = ["Page", "view"]
-
 
 @dataclass(frozen=True)
 class Page:

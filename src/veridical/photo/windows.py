@@ -31,8 +31,6 @@ from veridical.photo.tiles import Tile, tiles
 if TYPE_CHECKING:
     from veridical.photo.image import CodedImage
 
-__all__ = ["Progress", "decode_at", "decode_image", "decode_windows", "supported_realisms"]
-
 Progress = Callable[[int, int], None]
 
 _LOGGER = logging.getLogger(__name__)

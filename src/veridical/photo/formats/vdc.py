@@ -15,8 +15,6 @@ from veridical.photo.vdc.image import VdcImage
 from veridical.photo.vdc.model import load_model
 from veridical.photo.vdc.quantizers import quantizer_named
 
-__all__ = ["VDC", "VdcFormat"]
-
 
 @dataclass(frozen=True)
 class VdcFormat:

@@ -27,8 +27,6 @@ from veridical.photo.vdc.model import VdcModel, load_model
 from veridical.photo.vdc.prior import STRIDE
 from veridical.photo.vdc.quantizers import QUANTIZER_TITLES, quantizer_numbered
 
-__all__ = ["VdcImage", "decode_latents"]
-
 
 def decode_latents(
     container: Container, model: VdcModel, *, allow_partial: bool = False
