@@ -10,8 +10,6 @@ import typer
 
 from veridical.cli import terminal
 
-__all__ = ["serve"]
-
 DEFAULT_PORT = 8017
 
 

@@ -15,8 +15,6 @@ from urllib.parse import unquote, urlsplit
 from veridical.errors import InvalidSetting, SystemFault
 from veridical.web.site import content_type, site_files
 
-__all__ = ["HOST", "PageServer"]
-
 HOST = "127.0.0.1"
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "

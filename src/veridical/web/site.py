@@ -8,8 +8,6 @@ from pathlib import Path
 from veridical.photo.weights import SHIPPED, weights_path
 from veridical.writing import write_whole
 
-__all__ = ["content_type", "site_files", "write_site"]
-
 PAGE = Path(__file__).parent / "page"
 _NETWORKS = tuple(
     f"{name}{part}" for name in ("avif", "webp", "jpeg") for part in ("", "-generator")
