@@ -22,6 +22,7 @@ from veridical.cli.models import models
 from veridical.cli.photo import decode, encode
 from veridical.cli.pipes import Quiet, Verbose, talkative
 from veridical.cli.samples import samples_app
+from veridical.cli.serve import serve
 from veridical.cli.study import study
 from veridical.cli.train import train_app
 from veridical.cli.view import view
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (encode, decode, info, compare, view, demo, models, design, study):
+for _command in (encode, decode, info, compare, view, serve, demo, models, design, study):
     app.command()(talkative(_command))
 app.add_typer(limits_app, name="limits")
 app.add_typer(samples_app, name="samples")
