@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+from typing import Any
 
 import typer
 
@@ -27,7 +28,7 @@ from veridical.extras import missing
 
 __all__ = ["app", "main"]
 
-UsageError = typer.BadParameter.__base__
+UsageError: Any = typer.BadParameter.__base__
 """Of Typer's own copy of click, or of click where Typer is older."""
 
 app = typer.Typer(
@@ -106,6 +107,7 @@ def _run(words: list[str]) -> int:
         raise InvalidSetting(
             "an argument is empty; is a variable unset? Name a file, a folder or a value"
         )
+    code = 0
     try:
         if asks_for_completion(words):
             completion(*words)

@@ -12,10 +12,12 @@ from veridical.errors import UnwritableOutput
 from veridical.photo.options import DecodeOptions
 from veridical.writing import write_whole
 
-__all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "output_format"]
+__all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "needed_bytes", "output_format"]
 
 Notice = Callable[[str], None]
 Update = Callable[[int, int], None]
+
+_WORKER_BYTES = 400 << 20
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ class PhotoJob:
     target: Path
     options: DecodeOptions = field(default_factory=DecodeOptions)
     encoding: dict[str, Any] = field(default_factory=dict)
+
+
+def needed_bytes(job: PhotoJob, bytes_per_pixel: int) -> int:
+    """The most memory that a worker takes for a photograph: itself with its weights, and its pictures."""
+    from veridical.photo.loading import claimed_pixels
+
+    most = job.encoding.get("max_pixels", job.options.max_pixels)
+    return _WORKER_BYTES + bytes_per_pixel * claimed_pixels(job.source, most)
 
 
 def encode_job(
