@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+# Windows puts programs elsewhere.
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -14,7 +15,7 @@ CODE := $(wildcard src tests benchmarks examples)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help install docs demo test test-all check check-format check-lint check-types check-walls format bench lock wheel clean
+.PHONY: help install docs notebooks demo test test-all check check-format check-lint check-types check-walls format bench lock wheel clean
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,11 +73,22 @@ $(VENV)/.docs: $(STAMP) requirements/docs.txt
 	$(PIP) install --quiet --no-deps -r requirements/docs.txt
 	touch $@
 
-docs: $(VENV)/.docs ## build the documentation site: build/site
+# Records that ship are drawn, the others computed; both anew where the studies changed.
+build/figures/.drawn: $(STAMP) $(wildcard src/veridical/studies/*.py src/veridical/studies/*/*.py)
+	@mkdir -p $(@D)
+	for name in $$($(BIN)/veridical study --list | cut -d' ' -f1); do \
+	    test -f src/veridical/studies/data/$$name.npz || echo $$name; done >$@.names
+	$(BIN)/veridical study --redraw $(basename $(notdir $(wildcard src/veridical/studies/data/*.npz))) --out $(@D)
+	$(BIN)/veridical study $$(cat $@.names) --jobs 2 --out $(@D)
+	mv $@.names $@
+
+docs: $(VENV)/.docs build/figures/.drawn ## build the documentation site: build/site
 	test -f build/demo/demo.html || $(BIN)/veridical demo --out build/demo
-	$(BIN)/veridical study $$(grep -oh 'veridical study [a-z0-9-]*' docs/theory/*.md | cut -d' ' -f3 | sort -u) --out build/figures
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	cp build/demo/demo.html build/site/demo.html
+
+notebooks: $(VENV)/.docs ## run the notebooks and keep their outputs in docs/notebooks
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/notebooks/*.ipynb
 
 lock: ## pin the newest versions that pyproject.toml allows, with the hashes of their files
 	requirements/lock.sh $(PYTHON)

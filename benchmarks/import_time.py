@@ -1,46 +1,47 @@
-"""How long ``import veridical`` takes, as a multiple of ``import numpy``.
+"""What importing the package and asking for its version cost, in seconds of the processor.
 
-Each import runs in a fresh interpreter; the two are measured in turn so that a busy machine slows
-both; the time of an empty interpreter is subtracted; the ratio is between medians.
+Each command runs in a fresh interpreter; they are measured in turn so that a busy machine slows all, and the
+cost of an empty interpreter is subtracted from the imports.
 
 Usage: python benchmarks/import_time.py [repeats]
 """
 
+import resource
 import statistics
 import subprocess
 import sys
-import time
 
-STATEMENTS = {"nothing": "pass", "numpy": "import numpy", "veridical": "import veridical"}
-
-
-def seconds_to_run(statement: str) -> float:
-    """Wall time of a fresh interpreter that executes one statement."""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", statement], check=True)
-    return time.perf_counter() - start
+COMMANDS = {
+    "nothing": ["-c", "pass"],
+    "import numpy": ["-c", "import numpy"],
+    "import veridical": ["-c", "import veridical"],
+    "veridical --version": ["-m", "veridical", "--version"],
+    "veridical --help": ["-m", "veridical", "--help"],
+}
 
 
-def median_seconds(repeats: int) -> dict[str, float]:
-    """Median wall time of each statement, over ``repeats`` interleaved rounds after a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in STATEMENTS}
-    for round_index in range(repeats + 1):
-        for name, statement in STATEMENTS.items():
-            seconds = seconds_to_run(statement)
-            if round_index > 0:  # the first round fills the disc cache
-                times[name].append(seconds)
-    return {name: statistics.median(values) for name, values in times.items()}
+def cpu_seconds(words: list[str]) -> float:
+    """Processor time of a fresh interpreter."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def main() -> None:
     """Measure and print."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 11
-    medians = median_seconds(repeats)
-    numpy_s = medians["numpy"] - medians["nothing"]
-    veridical_s = medians["veridical"] - medians["nothing"]
-    print(f"import numpy      {numpy_s * 1e3:7.1f} ms")
-    print(f"import veridical  {veridical_s * 1e3:7.1f} ms")
-    print(f"ratio             {veridical_s / numpy_s:7.2f}  (median of {repeats})")
+    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for k in range(repeats + 1):
+        for name, words in COMMANDS.items():
+            seconds = cpu_seconds(words)
+            if k > 0:  # the first round fills the disc cache
+                times[name].append(seconds)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    empty = medians.pop("nothing")
+    for name, seconds in medians.items():
+        own = seconds - empty if name.startswith("import") else seconds
+        print(f"{name:20} {own * 1e3:7.1f} ms of the processor (median of {repeats})")
 
 
 if __name__ == "__main__":

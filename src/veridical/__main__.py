@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """Run the command line; an interruption while it is still being imported is said on one line too."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from veridical import __version__
+
+        sys.stdout.write(f"veridical {__version__}\n")
+        return
     try:
         from veridical.cli.main import main as run
     except KeyboardInterrupt:

@@ -1,8 +1,12 @@
-"""NPY and NPZ files read within a limit: their headers say how much there is before anything is allocated."""
+"""Arrays: torch tensors in and out without importing torch, and NPY and NPZ files read within a limit.
+
+The headers of files say how much there is before anything is allocated.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -13,12 +17,26 @@ from numpy.typing import NDArray
 
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile
 
-__all__ = ["MOST_BYTES", "check_file", "read_npy", "read_npz"]
-
 MOST_BYTES = 1 << 30
 """Of the arrays of one file, unless the caller says otherwise."""
 
 _MOST_ENTRIES = 10_000
+
+
+def is_tensor(x: object) -> bool:
+    """Whether it is a torch tensor."""
+    return type(x).__module__.partition(".")[0] == "torch"
+
+
+def to_numpy(x: Any) -> Any:
+    """A tensor as an array; anything else as it is."""
+    return x.detach().cpu().numpy() if is_tensor(x) else x
+
+
+def like(x: Any, out: Any) -> Any:
+    """What was computed of ``to_numpy(x)`` as what ``x`` is, on its device."""
+    # Whoever has a tensor has imported torch; this package does not.
+    return sys.modules["torch"].as_tensor(out, device=x.device) if is_tensor(x) else out
 
 
 def check_file(path: Path) -> None:

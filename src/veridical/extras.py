@@ -7,8 +7,6 @@ from typing import Any
 
 from veridical.errors import MissingDependency
 
-__all__ = ["EXTRA_OF", "missing", "require"]
-
 EXTRA_OF = {
     "torch": "train",
     "accelerate": "train",

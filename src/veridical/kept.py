@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-import sys
 import zlib
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.arrays import check_file, read_npz
+from veridical.arrays import check_file, like, read_npz, to_numpy
 from veridical.errors import DamagedFile, InvalidSetting, WrongModel
 from veridical.writing import write_whole
 
@@ -87,12 +86,12 @@ class Kept:
     def encode(self, x: Any, *, seed: int = 0) -> Any:
         """Index of samples; a torch tensor gives a torch tensor on its device."""
         codec: Any = super()
-        return _like(x, codec.encode(_plain(x), seed=seed))
+        return like(x, codec.encode(to_numpy(x), seed=seed))
 
     def decode(self, index: Any, rng: np.random.Generator, **settings: Any) -> Any:
         """Reconstructions of an index; a torch tensor gives a torch tensor on its device."""
         codec: Any = super()
-        return _like(index, codec.decode(_plain(index), rng, **settings))
+        return like(index, codec.decode(to_numpy(index), rng, **settings))
 
     @property
     def coder(self) -> MessageCoder:
@@ -189,19 +188,6 @@ def open_message(codec: Kept, data: bytes) -> Message:
     reader: Any = codec
     index = reader.from_bytes(data[start:-4], count if stream else shape[0], seed=seed)
     return Message(index.reshape(shape), seed)
-
-
-def _is_tensor(x: Any) -> bool:
-    return type(x).__module__.partition(".")[0] == "torch"
-
-
-def _plain(x: Any) -> Any:
-    return x.detach().cpu().numpy() if _is_tensor(x) else x
-
-
-def _like(x: Any, out: Any) -> Any:
-    # Whoever has a tensor has imported torch; this package does not.
-    return sys.modules["torch"].as_tensor(out, device=x.device) if _is_tensor(x) else out
 
 
 def codec_id(codec: Any) -> bytes:

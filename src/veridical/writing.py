@@ -17,8 +17,6 @@ from typing import IO
 
 from veridical.errors import UnwritableOutput, VeridicalError
 
-__all__ = ["check_regular", "replacing", "write_text", "write_whole"]
-
 _LONG_NAME = 200
 """Bytes of a name from which on the temporary one leaves it out; systems allow 255 in all."""
 

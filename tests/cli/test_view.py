@@ -29,7 +29,7 @@ def test_a_page_of_two_files(run, folder):
     assert "--force" in err
     assert page.read_bytes() == before
     assert run(*words, "--force", "--original", folder / "photo.png")[0] == 0
-    assert data_of(page)["original"].startswith("data:image/png")
+    assert data_of(page)["original"].startswith("data:image/webp")
 
 
 def test_bad_input_leaves_no_page(run, folder):

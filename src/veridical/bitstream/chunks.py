@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 from veridical.errors import DamagedFile
 
-__all__ = ["OVERHEAD", "Chunk", "ChunkFinder", "read_chunk", "write_chunk"]
-
 OVERHEAD = 12
 """Bytes of a chunk besides its data."""
 

@@ -20,8 +20,6 @@ from veridical.errors import (
     UnsupportedFormat,
 )
 
-__all__ = ["DIGEST_BYTES", "SIGNATURE", "VERSION", "Container", "Header", "read", "write"]
-
 SIGNATURE = b"\x89VDC\r\n\x1a\n"
 VERSION = 2
 """Of the files that are written; version 1 is read too."""

@@ -18,8 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import DamagedFile, InvalidSetting
 
-__all__ = ["FrequencyTables", "decode_symbols", "encode_symbols"]
-
 Whole = NDArray[np.int64]
 
 _TOTAL = 1 << 20

@@ -25,8 +25,6 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.bitstream.entropy import FrequencyTables, decode_symbols, encode_symbols
 from veridical.errors import DamagedFile, InvalidSetting
 
-__all__ = ["MOST_NUMBER", "ZipfCode"]
-
 Whole = NDArray[np.int64]
 
 MOST_NUMBER = 1 << 40

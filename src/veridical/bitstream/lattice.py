@@ -19,8 +19,6 @@ from veridical.bitstream.steps import StepDecoder, encode_steps
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.quantize.lattice.nested import NestedChain, coordinates
 
-__all__ = ["FixedLengthCoder", "LatticeCoder"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

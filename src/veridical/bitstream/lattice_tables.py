@@ -28,8 +28,6 @@ from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.families import Family
 from veridical.quantize.lattice.lattice import Lattice
 
-__all__ = ["LEVELS", "ONE", "CoordinateTables"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -17,8 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.bitstream.entropy import FrequencyTables
 from veridical.errors import DamagedFile, InvalidSetting
 
-__all__ = ["StepDecoder", "encode_steps"]
-
 Whole = NDArray[np.int64]
 
 _HEAD = struct.Struct("<III")

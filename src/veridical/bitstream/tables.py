@@ -21,8 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.bitstream.entropy import FrequencyTables
 from veridical.errors import DamagedFile, InvalidSetting
 
-__all__ = ["LARGEST_VALUE", "SymbolDecoder", "SymbolEncoder", "TableSet", "shares"]
-
 Whole = NDArray[np.int64]
 
 LARGEST_VALUE = (1 << 15) - 1

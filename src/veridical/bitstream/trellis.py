@@ -23,8 +23,6 @@ from veridical.bitstream.steps import StepDecoder, encode_steps
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.quantize.trellis import Shifts, Trellis
 
-__all__ = ["ROW", "TrellisCoder", "as_rows"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -30,8 +30,6 @@ from veridical.block.codebook import SphereCodebook
 from veridical.block.cosine import BestCosine, conveyed_share
 from veridical.errors import InvalidSetting, NotConverged
 
-__all__ = ["CellChannel", "SphereChannel", "SymbolChannel"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -25,8 +25,6 @@ from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
 from veridical.random import random_symbols, random_uniforms
 
-__all__ = ["SphereCodebook", "checked_blocks"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

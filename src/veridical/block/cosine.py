@@ -23,8 +23,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["BestCosine", "conveyed_share", "is_number", "mean_length"]
-
 Array = NDArray[np.float64]
 
 _MOST_DIMENSIONS = 1 << 16

@@ -27,8 +27,6 @@ from veridical.kept import Kept
 from veridical.quantize.group import NestedChain
 from veridical.sources.alphabet import Alphabet
 
-__all__ = ["GroupCodec", "GroupEncoder", "GroupEstimator", "GroupGenerator", "GroupWords"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

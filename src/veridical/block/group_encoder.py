@@ -11,8 +11,6 @@ from veridical.errors import InvalidSetting
 from veridical.quantize.group import NestedChain, cheapest_words, whole_costs
 from veridical.sources.alphabet import Alphabet
 
-__all__ = ["GroupEncoder", "GroupWords"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -14,15 +14,6 @@ from veridical.estimate.lattice import LatticeEstimator, OddMap, exact_means, fi
 from veridical.generate.lattice import CellSampler, IntervalPlan, LatticeGenerator
 from veridical.quantize.lattice import Cosets, Lattice, NestedChain
 
-__all__ = [
-    "best_scale",
-    "cell_means",
-    "fitted_generator",
-    "norms_to_normal",
-    "scale_at_rate",
-    "typical",
-]
-
 Array = NDArray[np.float64]
 
 _EVENED = 4

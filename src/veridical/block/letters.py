@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from veridical.errors import InvalidSetting
 from veridical.sources.alphabet import Alphabet
 
-__all__ = ["Letters", "design_letters", "information_bits"]
-
 Array = NDArray[np.float64]
 
 

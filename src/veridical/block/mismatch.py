@@ -25,8 +25,6 @@ from veridical.block.channels import CellChannel
 from veridical.block.random_coding import RandomCode
 from veridical.errors import InvalidSetting
 
-__all__ = ["LawMismatch", "law_mismatch"]
-
 Array = NDArray[np.float64]
 _SCORES = 1 << 21
 

@@ -20,9 +20,11 @@ from veridical.photo.options import DecodeOptions
 from veridical.studies.records import make_folder
 from veridical.writing import write_whole
 
-__all__ = ["PICTURES", "coded", "compare_folders", "comparison_table"]
+PICTURES = (
+    ".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".jxl",
+)  # fmt: skip
+"""Suffixes of pictures in folders that are to be coded or compared."""
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp")
 _COLUMNS = {
     "psnr_db": ("PSNR dB", ".2f"),
     "predicted_psnr_db": ("predicted dB", ".2f"),
@@ -65,6 +67,7 @@ def compare_folders(
     *,
     engine: Engine,
     force: bool,
+    as_json: bool = False,
 ) -> None:
     """Compare every coded file of a folder with the original of the same name.
 
@@ -81,13 +84,22 @@ def compare_folders(
         raise InvalidSetting("name a folder for the table of a comparison of folders: --out-dir D")
     pairs = _pairs(originals, files)
     make_folder(out_dir)
-    many = Many(compare_job, "comparing", engine, out_dir, Journal(out_dir / JOURNAL), writes=False)
+    many = Many(
+        compare_job,
+        "comparing",
+        engine,
+        out_dir,
+        Journal(out_dir / JOURNAL),
+        writes=False,
+        as_json=as_json,
+    )
     summary = many.run([PhotoJob(o, f, options) for o, f in pairs], again=force)
     results = {o.key: o.result["rows"] for o in summary.outcomes if o.error is None}
     if results:
         _write_csv(results, out_dir / "comparison.csv")
-        terminal.out.print(comparison_table(_means(results), f"means of {len(results)} files"))
-        terminal.say(out_dir / "comparison.csv")
+        if not as_json:
+            terminal.out.print(comparison_table(_means(results), f"means of {len(results)} files"))
+            terminal.say(out_dir / "comparison.csv")
     check_all_done(summary)
 
 

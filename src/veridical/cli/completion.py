@@ -6,8 +6,6 @@ import typer
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["asks_for_completion", "completion"]
-
 _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 _OPTIONS = ("--show-completion", "--install-completion")
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from veridical.photo.options import DecodeOptions
     from veridical.photo.page import PageFile
 
-__all__ = ["demo"]
-
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the files, pictures and demo.html.")] = Path(

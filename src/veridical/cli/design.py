@@ -15,8 +15,6 @@ from veridical.cli.samples import MOST_NUMBERS, read_samples
 from veridical.cli.tables import AsCsv, AsJson, Perceptions, Rates, Row, numbers, show
 from veridical.errors import InvalidSetting
 
-__all__ = ["design"]
-
 _HEADS = {
     "rate_bits": "R", "seeds": "K", "perception": "P", "mmse": "d", "transport_cost": "C",
     "predicted": "D price", "measured": "D found", "standard_error": "s.e.",

@@ -20,8 +20,6 @@ from veridical.errors import (
 from veridical.studies.records import make_folder
 from veridical.writing import check_regular
 
-__all__ = ["check_output", "expand", "is_single", "jobs", "read_list"]
-
 _LONGEST_LIST = 1 << 28
 
 
@@ -126,7 +124,7 @@ def jobs(
     if out_dir is None:
         if len(paths) != 2 or listed or not is_single(paths[0]):
             raise InvalidSetting(
-                "give one input and one output, or any number of inputs with --out-dir D"
+                "give one input, one input and one output, or any number of inputs with --out-dir D"
             )
         pairs = [(paths[0], paths[1])]
     else:

@@ -22,8 +22,6 @@ from veridical.cli.tables import (
     show,
 )
 
-__all__ = ["limits_app"]
-
 limits_app = typer.Typer(
     help="What no code can beat: rate, distortion, perception.", no_args_is_help=True
 )

@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,9 +16,11 @@ from veridical.cli import terminal
 from veridical.cli.completion import asks_for_completion, completion
 from veridical.cli.demo import demo
 from veridical.cli.design import design
+from veridical.cli.inspect import compare, info
 from veridical.cli.limits import limits_app
 from veridical.cli.models import models
-from veridical.cli.photo import compare, decode, encode, info
+from veridical.cli.photo import decode, encode
+from veridical.cli.pipes import Quiet, Verbose, talkative
 from veridical.cli.samples import samples_app
 from veridical.cli.study import study
 from veridical.cli.train import train_app
@@ -34,19 +36,14 @@ UsageError: Any = typer.BadParameter.__base__
 app = typer.Typer(
     name="veridical",
     help="Lossy compression with a realism knob at decode time.",
+    epilog="Exit codes: 0 done, 1 a defect of veridical, 2 bad input or usage, 3 some of many files failed, "
+    "130 interrupted, 143 terminated. A file named - is standard input or output.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(encode)
-app.command()(decode)
-app.command()(info)
-app.command()(compare)
-app.command()(view)
-app.command()(demo)
-app.command()(models)
-app.command()(design)
-app.command()(study)
+for _command in (encode, decode, info, compare, view, demo, models, design, study):
+    app.command()(talkative(_command))
 app.add_typer(limits_app, name="limits")
 app.add_typer(samples_app, name="samples")
 app.add_typer(train_app, name="train")
@@ -60,11 +57,17 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and stop."
-    ),
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     del version
+    terminal.talk(quiet=quiet, verbose=verbose)
 
 
 def main() -> None:
@@ -77,6 +80,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal's encoding lacks is no reason to stop.
             stream.reconfigure(errors="backslashreplace")
+    terminal.talk()
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         code = _run(sys.argv[1:])

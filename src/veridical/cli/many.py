@@ -16,8 +16,9 @@ from veridical import __version__
 from veridical.batch import Engine, Journal, Outcome, Summary, Task, run_batch
 from veridical.cli import terminal
 from veridical.cli.photo_jobs import PhotoJob, compare_job, decode_job, encode_job, needed_bytes
+from veridical.cli.pipes import say_json
 from veridical.errors import SomeFailed
-from veridical.photo.weights import SHIPPED
+from veridical.photo.weights import default_weights
 
 __all__ = ["JOURNAL", "EngineName", "Jobs", "Many", "check_all_done"]
 
@@ -45,6 +46,7 @@ class Many:
         folder: of the results and the journal.
         journal: of earlier runs and this one.
         writes: each job writes its target; otherwise it only reads it.
+        as_json: results are said as JSON.
     """
 
     work: Callable[[PhotoJob], dict[str, Any]]
@@ -53,6 +55,7 @@ class Many:
     folder: Path
     journal: Journal
     writes: bool = True
+    as_json: bool = False
 
     def task(self, job: PhotoJob) -> Task:
         """Named by the place in the folder; the fingerprint is of all that decides the result.
@@ -80,7 +83,7 @@ class Many:
             own = job.encoding.get("weights")
         else:
             own = job.options.weights
-        folder, stem = (SHIPPED, "") if own is None else (own, "")
+        folder, stem = own or default_weights(), ""
         if not folder.is_dir():
             folder, stem = folder.parent, folder.stem
         if not folder.is_dir():
@@ -98,6 +101,18 @@ class Many:
             return done is not None
         found = self.journal.digest(task.payload.target)
         return found is not None and list(found) == done.result["output"]
+
+    def _say(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            terminal.fail(f"{outcome.key}: {outcome.error}")
+            return
+        for sentence in outcome.result["notices"]:
+            terminal.notice(f"{outcome.key}: {sentence}")
+        if self.as_json:
+            result = outcome.result
+            say_json({"file": outcome.key} | result["facts"] | {"notices": result["notices"]})
+        else:
+            terminal.say(outcome.result["said"])
 
     def own_leftover(self, job: PhotoJob) -> bool:
         """The output stands there because an earlier run of this command began to make it."""
@@ -122,7 +137,7 @@ class Many:
                 engine=self.engine,
                 journal=self.journal,
                 progress=update,
-                report=_say,
+                report=self._say,
             )
         if summary.earlier:
             terminal.notice(f"{summary.earlier} of {len(jobs)} were done by an earlier run")
@@ -141,12 +156,3 @@ def check_all_done(summary: Summary) -> None:
             f"{len(summary.failed)} of {len(summary.outcomes)} failed, the others are done; run the "
             f"command again to try only these:\n  {names}"
         )
-
-
-def _say(outcome: Outcome) -> None:
-    if outcome.error is not None:
-        terminal.fail(f"{outcome.key}: {outcome.error}")
-        return
-    for sentence in outcome.result["notices"]:
-        terminal.notice(f"{outcome.key}: {sentence}")
-    terminal.say(outcome.result["said"])

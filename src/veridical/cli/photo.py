@@ -1,4 +1,4 @@
-"""The commands for photographs: encode, decode, info, compare."""
+"""The commands that code and decode photographs."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from veridical.batch import Engine, Journal
 from veridical.cli import terminal
-from veridical.cli.comparison import PICTURES, coded, compare_folders, comparison_table
+from veridical.cli.comparison import PICTURES, coded
 from veridical.cli.files import is_single, jobs, read_list
 from veridical.cli.many import JOURNAL, EngineName, Jobs, Many, check_all_done
-from veridical.cli.photo_jobs import PhotoJob, compare_job, decode_job, encode_job, output_format
+from veridical.cli.photo_jobs import PhotoJob, decode_job, encode_job, output_format
+from veridical.cli.pipes import (
+    STANDARD,
+    AsJson,
+    check_json,
+    check_standard_output,
+    say_json,
+)
 from veridical.errors import UnsupportedFormat, UnwritableOutput
 from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_STEPS, DEFAULT_TILE, DecodeOptions
 
-__all__ = ["compare", "decode", "encode", "info"]
-
 Paths = Annotated[
     list[Path] | None,
-    typer.Argument(help="IN OUT, or any files, folders or patterns with --out-dir."),
+    typer.Argument(
+        help="IN, IN OUT, or any files, folders or patterns with --out-dir. - is standard input or output."
+    ),
 ]
 FromList = Annotated[
     Path | None,
@@ -32,7 +38,9 @@ FromList = Annotated[
 OutDir = Annotated[
     Path | None,
     typer.Option(
-        "--out-dir", "-o", help="Folder for the results of many inputs, or the file for one input."
+        "--out-dir",
+        "-o",
+        help="The file for one input (beside it, if left out), or the folder for many.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing outputs.")]
@@ -46,7 +54,10 @@ Threads = Annotated[
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option(help="Own weights: a file, or a folder of several, instead of the shipped ones."),
+    typer.Option(
+        help="Own weights: a file, or a folder of several, instead of the shipped ones or those that "
+        "VERIDICAL_WEIGHTS names."
+    ),
 ]
 
 
@@ -60,24 +71,28 @@ def _all(
     named: tuple[str, ...],
     settings: dict[str, Any],
     force: bool,
-    check: Callable[[Path], object],
+    check: Callable[[str], object],
     title: str,
     engine: Engine,
+    as_json: bool,
 ) -> None:
-    """Do all jobs of a command: one file in this process, many by workers with a journal."""
+    """Do all jobs of a command: one file in this process, many by workers with a journal.
+
+    One input without an output gets one beside it, named by the format; standard input goes to standard output.
+    """
     paths = paths or []
     listed = [] if from_list is None else read_list(from_list)
     if out_dir is not None and not listed and _names_a_file(paths, out_dir, check):
         paths, out_dir = [*paths, out_dir], None
     if out_dir is None:
         paths = [*paths, *listed]
-        ((source, target),) = jobs(paths, None, suffix, named, lambda s, t: force)
-        check(target)
-        with terminal.progress(f"{title} {source.name}") as update:
-            said = work(PhotoJob(source, target, **settings), terminal.notice, update)["said"]
-        terminal.say(said)
+        if len(paths) == 1 and is_single(paths[0]):
+            paths.append(STANDARD if paths[0] == STANDARD else paths[0].with_suffix(suffix))
+        _one(
+            work, paths, suffix, named, settings, force=force, check=check, title=title, as_json=as_json
+        )  # fmt: skip
         return
-    many = Many(work, title, engine, out_dir, Journal(out_dir / JOURNAL))
+    many = Many(work, title, engine, out_dir, Journal(out_dir / JOURNAL), as_json=as_json)
     if "options" in settings:
         settings = {"options": replace(settings["options"], threads=engine.threads)}
 
@@ -86,16 +101,50 @@ def _all(
 
     pairs = jobs(paths, out_dir, suffix, named, replaces, listed)
     for _, target in pairs:
-        check(target)
+        check(target.suffix)
     check_all_done(many.run([PhotoJob(s, t, **settings) for s, t in pairs], again=force))
 
 
-def _names_a_file(paths: list[Path], out: Path, check: Callable[[Path], object]) -> bool:
+def _one(
+    work: Any,
+    paths: list[Path],
+    suffix: str,
+    named: tuple[str, ...],
+    settings: dict[str, Any],
+    *,
+    force: bool,
+    check: Callable[[str], object],
+    title: str,
+    as_json: bool,
+) -> None:
+    """Do one job in this process."""
+    if len(paths) == 2 and paths[1] == STANDARD:
+        source, target = paths[0], STANDARD
+        check_json(as_json, STANDARD)
+        check(suffix)
+        check_standard_output()
+    else:
+        ((source, target),) = jobs(paths, None, suffix, named, lambda s, t: force)
+        check(target.suffix)
+    job = PhotoJob(source, target, **settings, format=suffix[1:])
+    with terminal.progress(f"{title} {source.name}") as update:
+        result = work(job, terminal.notice, update)
+    if as_json:
+        say_json(
+            {"input": source, "output": target} | result["facts"] | {"notices": result["notices"]}
+        )
+    elif target != STANDARD:
+        terminal.say(result["said"])
+
+
+def _names_a_file(paths: list[Path], out: Path, check: Callable[[str], object]) -> bool:
     """Whether ``-o`` names a file, as in other programs: one input, and a suffix that can be written."""
-    if len(paths) != 1 or not is_single(paths[0]) or not out.suffix or out.is_dir():
+    if len(paths) != 1 or not is_single(paths[0]):
         return False
+    if out == STANDARD or not out.suffix or out.is_dir():
+        return out == STANDARD
     try:
-        check(out)
+        check(out.suffix)
     except (UnsupportedFormat, UnwritableOutput):
         return False
     return True
@@ -113,7 +162,7 @@ def encode(
         int | None, typer.Option(help="At most this many bytes, by search.")
     ] = None,
     format: Annotated[  # noqa: A002 (the option's name)
-        str, typer.Option(help="Format with --out-dir: avif, webp, jpg or vdc.")
+        str, typer.Option(help="Format where no output is named: avif, webp, jpg or vdc.")
     ] = "avif",
     out_dir: OutDir = None,
     from_list: FromList = None,
@@ -129,6 +178,7 @@ def encode(
         float, typer.Option(help=".vdc only: realism of decoders that are not told one.")
     ] = 0.0,
     weights: Weights = None,
+    as_json: AsJson = False,
 ) -> None:
     """Code photographs as small AVIF, WebP or JPEG files that open everywhere, or as .vdc files."""
     from veridical.photo.formats import format_of_suffix
@@ -145,8 +195,8 @@ def encode(
                 "quality": quality, "bpp": bpp, "max_bytes": max_bytes, "max_pixels": max_pixels, **options,
             }
         },
-        check=lambda target: format_of_suffix(target.suffix).check(wanted, own),
-        engine=Engine(engine, workers),
+        check=lambda suffix: format_of_suffix(suffix).check(wanted, own),
+        engine=Engine(engine, workers), as_json=as_json,
     )  # fmt: skip
 
 
@@ -172,7 +222,7 @@ def decode(
     ] = DEFAULT_TILE,
     weights: Weights = None,
     format: Annotated[  # noqa: A002 (the option's name)
-        str, typer.Option(help="Format with --out-dir: png or any other.")
+        str, typer.Option(help="Format where no output is named: png or any other.")
     ] = "png",
     out_dir: OutDir = None,
     from_list: FromList = None,
@@ -187,6 +237,7 @@ def decode(
             help="Decode what is there of a damaged .vdc file, or of a JPEG or WebP file that ends early.",
         ),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Decode AVIF, WebP, JPEG or .vdc files at any realism, into any picture format."""
     suffix = "." + format.lower().lstrip(".")
@@ -197,80 +248,5 @@ def decode(
     _all(
         decode_job, paths, from_list, out_dir, suffix, named=coded(), force=force, title="decoding",
         settings={"options": options},
-        check=lambda target: output_format(target.suffix),
-        engine=Engine(engine, workers),
+        check=output_format, engine=Engine(engine, workers), as_json=as_json,
     )  # fmt: skip
-
-
-def info(
-    files: Annotated[
-        list[Path], typer.Argument(help="AVIF, WebP, JPEG or .vdc files, folders or patterns.")
-    ],
-    steps: Steps = DEFAULT_STEPS,
-    weights: Weights = None,
-    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
-) -> None:
-    """Say what a file is and predict the error of every setting before decoding."""
-    from veridical.cli.files import expand
-    from veridical.photo.decode import info as photo_info
-
-    options = DecodeOptions(steps=steps, weights=weights, max_pixels=max_pixels)
-    for path in expand(files, coded()):
-        i = photo_info(path, options)
-        table = Table(title=terminal.shown(path), title_justify="left", show_header=False)
-        kind = i.format + (", greyscale" if i.grey else "") + (", alpha" if i.alpha else "")
-        table.add_row("format", kind + (", lossless" if i.lossless else ""))
-        table.add_row("size", f"{i.width} x {i.height} pixels, {i.n_bytes:,} bytes")
-        table.add_row("rate", f"{i.bits_per_pixel:.3f} bits per pixel")
-        if i.quantizer is not None:
-            table.add_row("quantizer", f"{i.quantizer:.3f} (0 finest, 1 coarsest)")
-        for name, value in i.details.items():
-            table.add_row(name, terminal.shown(value))
-        if i.price is not None:
-            for a in (0.0, 0.5, 1.0):
-                table.add_row(
-                    f"realism {a:g}",
-                    f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, distance at most "
-                    f"{i.price.perception_at(a):.3g}",
-                )
-            table.add_row("distance", "squared W2 to this generator's own law, not to photographs")
-        terminal.out.print(table)
-
-
-def compare(
-    original: Annotated[
-        Path, typer.Argument(help="The picture before coding, or a folder of them.")
-    ],
-    file: Annotated[
-        Path, typer.Argument(help="The coded file, or a folder of them with the originals' names.")
-    ],
-    seed: Seed = 0,
-    steps: Steps = DEFAULT_STEPS,
-    device: Device = "auto",
-    weights: Weights = None,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option("--out-dir", "-o", help="With folders: where comparison.csv goes."),
-    ] = None,
-    workers: Jobs = None,
-    engine: EngineName = "loky",
-    force: Force = False,
-    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
-) -> None:
-    """Measure the ordinary decoder and realism 0, 0.5 and 1 against the original.
-
-    A .vdc file has no ordinary decoder, and realism 0 alone if its weights have no generator.
-    """
-    from veridical.measure.photo import has_metrics
-
-    options = DecodeOptions(
-        seed=seed, steps=steps, device=device, weights=weights, max_pixels=max_pixels
-    )
-    if original.is_dir() or file.is_dir():
-        team = Engine(engine, workers, torch=has_metrics())
-        options = replace(options, threads=team.threads)
-        compare_folders(original, file, out_dir, options, engine=team, force=force)
-        return
-    with terminal.progress("comparing") as update:
-        rows = compare_job(PhotoJob(original, file, options), terminal.notice, update)["rows"]
-    terminal.out.print(comparison_table(rows, f"{file} against {original}"))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+from veridical.cli.pipes import STANDARD, as_source, write_standard
 from veridical.errors import UnwritableOutput
+from veridical.notices import Notice, silent, told_to
 from veridical.photo.options import DecodeOptions
 from veridical.writing import write_whole
 
 __all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "needed_bytes", "output_format"]
 
-Notice = Callable[[str], None]
 Update = Callable[[int, int], None]
 
 _WORKER_BYTES = 400 << 20
@@ -25,15 +27,22 @@ class PhotoJob:
     """Input, output (for a comparison: the coded file) and how.
 
     Attributes:
-        source, target: Paths.
+        source, target: Paths; ``-`` is standard input or output.
         options: Of the decoder.
         encoding: Arguments of ``veridical.encode``.
+        format: Of standard output, as a suffix without its point.
     """
 
     source: Path
     target: Path
     options: DecodeOptions = field(default_factory=DecodeOptions)
     encoding: dict[str, Any] = field(default_factory=dict)
+    format: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """Of the output, with its point."""
+        return f".{self.format}" if self.target == STANDARD else self.target.suffix
 
 
 def needed_bytes(job: PhotoJob, bytes_per_pixel: int) -> int:
@@ -49,17 +58,25 @@ def encode_job(
 ) -> dict[str, Any]:
     """Code one photograph; returns its size, digest and what a person should know."""
     from veridical.photo.encode import encode
+    from veridical.photo.formats import format_named
+    from veridical.photo.options import DEFAULT_MAX_PIXELS
+    from veridical.photo.reader import open_source
 
     del progress
-    notices: list[str] = []
-    data = encode(
-        job.source,
-        format=job.target.suffix[1:],
-        notice=notices.append if notice is None else notice,
-        **job.encoding,
-    )
+    notices, tell = told_to(notice or silent)
+    settings = dict(job.encoding)
+    limit = settings.pop("max_pixels", DEFAULT_MAX_PIXELS)
+    picture = open_source(as_source(job.source), max_pixels=limit, notice=tell)
+    name = format_named(job.suffix[1:]).name
+    data = encode(picture, format=name, notice=tell, **settings)
     output = _write(job.target, lambda file: file.write(data))
-    return {"said": f"{job.target}: {len(data):,} bytes", "notices": notices, "output": output}
+    width, height = picture.size
+    facts = {
+        "format": name, "width": width, "height": height, "n_bytes": len(data),
+        "bits_per_pixel": 8 * len(data) / (width * height),
+    }  # fmt: skip
+    said = f"{job.target}: {len(data):,} bytes"
+    return {"said": said, "notices": notices, "output": output, "facts": facts}
 
 
 def decode_job(
@@ -68,15 +85,15 @@ def decode_job(
     """Decode one file; returns the size of the picture and what a person should know."""
     from veridical.photo.decode import decode
 
-    notices: list[str] = []
-    tell = notices.append if notice is None else notice
+    notices, tell = told_to(notice or silent)
     update = (lambda done, total: None) if progress is None else progress
-    picture = decode(job.source, job.options, notice=tell, progress=update)
-    output = _save_picture(picture, job.target, output_format(job.target.suffix), tell)
+    picture = decode(as_source(job.source), job.options, notice=tell, progress=update)
+    output = _save_picture(picture, job.target, output_format(job.suffix), tell)
     return {
         "output": output,
         "said": f"{job.target}: {picture.width} x {picture.height} {picture.mode}",
         "notices": notices,
+        "facts": {"width": picture.width, "height": picture.height, "mode": picture.mode},
     }
 
 
@@ -86,13 +103,15 @@ def compare_job(
     """Measure one coded file (``target``) against its original (``source``)."""
     from dataclasses import asdict
 
-    from veridical.measure.photo import compare_file
+    from veridical.measure.photo import compare
 
-    notices: list[str] = []
-    tell = notices.append if notice is None else notice
+    notices, tell = told_to(notice or silent)
     update = (lambda done, total: None) if progress is None else progress
-    rows = compare_file(job.source, job.target, job.options, notice=tell, progress=update)
-    return {"rows": [asdict(row) for row in rows], "notices": notices, "said": f"{job.target}"}
+    original, file = as_source(job.source), as_source(job.target)
+    rows = [
+        asdict(row) for row in compare(original, file, job.options, notice=tell, progress=update)
+    ]
+    return {"rows": rows, "notices": notices, "said": f"{job.target}", "facts": {"rows": rows}}
 
 
 def output_format(suffix: str) -> str:
@@ -140,7 +159,7 @@ def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) 
 
 
 def _write(target: Path, write: Callable[[IO[bytes]], object]) -> list[int | str]:
-    """Write a file; its size and SHA-256, by which the journal knows it again."""
+    """Write a file, or to standard output; its size and SHA-256, by which the journal knows it again."""
     found: list[int | str] = []
 
     def write_and_read(file: IO[bytes]) -> None:
@@ -149,5 +168,10 @@ def _write(target: Path, write: Callable[[IO[bytes]], object]) -> list[int | str
         file.seek(0)
         found[:] = [size, hashlib.file_digest(cast("Any", file), "sha256").hexdigest()]
 
-    write_whole(target, write_and_read)
+    if target != STANDARD:
+        write_whole(target, write_and_read)
+    else:
+        whole = io.BytesIO()
+        write_and_read(whole)
+        write_standard(whole.getvalue())
     return found

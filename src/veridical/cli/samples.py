@@ -11,8 +11,6 @@ from veridical.arrays import check_file, read_npy
 from veridical.errors import InvalidSetting
 from veridical.writing import write_whole
 
-__all__ = ["MOST_NUMBERS", "read_csv", "read_samples", "samples_app"]
-
 MOST_NUMBERS = 1 << 25
 """Of a file of samples, unless an option says otherwise."""
 

@@ -12,8 +12,6 @@ from veridical.cli import terminal
 from veridical.cli.many import EngineName, check_all_done
 from veridical.errors import InvalidSetting
 
-__all__ = ["study"]
-
 
 def study(
     names: Annotated[
@@ -47,7 +45,9 @@ def study(
         width = max(len(key) for key in STUDIES)
         for key, entry in STUDIES.items():
             sizes = f" [{' | '.join(entry.presets)}]" if len(entry.presets) > 1 else ""
-            terminal.say(f"{key:{width}} {entry.title}{sizes}")
+            terminal.out.print(
+                terminal.shown(f"{key:{width}} {entry.title}{sizes}"), soft_wrap=True
+            )
         return
     if not names:
         raise InvalidSetting("name a study, or use --list to see them all")

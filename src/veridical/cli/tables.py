@@ -12,21 +12,6 @@ import typer
 
 from veridical.errors import InvalidSetting
 
-__all__ = [
-    "POINTS",
-    "AsCsv",
-    "AsJson",
-    "Common",
-    "Distortions",
-    "Perceptions",
-    "Rates",
-    "Row",
-    "Tolerance",
-    "number",
-    "numbers",
-    "show",
-]
-
 Row = dict[str, Any]
 _MOST_POINTS = 100_000
 POINTS = "A number, START:STOP:COUNT, or several options; inf for no constraint."

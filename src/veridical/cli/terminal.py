@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -9,11 +10,47 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["Update", "err", "fail", "notice", "out", "progress", "say", "shown"]
+from veridical.errors import InvalidSetting
 
 # Names and metadata are data: nothing in them is markup, an emoji's name, or a control sequence.
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+_quiet = False
+
+
+class _Log(logging.Handler):
+    """Records of the library's loggers as lines of standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        err.print(shown(f"{record.name}: {record.getMessage()}"), soft_wrap=True)
+
+
+_log = _Log()
+
+
+def talk(*, quiet: bool | None = None, verbose: bool | None = None) -> None:
+    """How much is said: nothing but errors and what was asked for, or also what the library logs.
+
+    Args:
+        quiet: Only errors and what was asked for. False leaves what was said before, None for both takes it back.
+        verbose: Also what the library logs.
+
+    Raises:
+        InvalidSetting: Both.
+    """
+    global _quiet  # noqa: PLW0603 (a process has one terminal)
+    logger = logging.getLogger("veridical")
+    if quiet is None and verbose is None:
+        _quiet = False
+        logger.removeHandler(_log)
+    _quiet = _quiet or bool(quiet)
+    if verbose:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(_log)
+    if _quiet and _log in logger.handlers:
+        raise InvalidSetting("give either --quiet or --verbose, not both")
 
 
 class Update(Protocol):
@@ -37,13 +74,15 @@ def _escape(character: str) -> str:
 
 
 def say(text: object) -> None:
-    """A result, on a line of standard output."""
-    out.print(shown(text), soft_wrap=True)
+    """What was done, on a line of standard output."""
+    if not _quiet:
+        out.print(shown(text), soft_wrap=True)
 
 
 def notice(message: str) -> None:
     """A sentence that a person should know; goes to standard error."""
-    err.print(f"note: {shown(message)}", style="yellow", soft_wrap=True)
+    if not _quiet:
+        err.print(f"note: {shown(message)}", style="yellow", soft_wrap=True)
 
 
 def fail(message: object) -> None:
@@ -56,7 +95,7 @@ def progress(title: str) -> Iterator[Update]:
     """A progress bar on standard error, only if that is a terminal."""
     bar = Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(), TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
+        TimeElapsedColumn(), TimeRemainingColumn(), console=err, transient=True, disable=_quiet or not err.is_terminal,
     )  # fmt: skip
     with bar:
         task = bar.add_task(shown(title), total=1)

@@ -12,8 +12,6 @@ from veridical.quantize import CodebookEncoder, conditional_means
 from veridical.random import random_choices
 from veridical.transport import power_assign
 
-__all__ = ["CentroidEstimator", "cell_error", "seeded_means"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

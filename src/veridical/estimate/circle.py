@@ -12,8 +12,6 @@ from veridical.estimate.indices import checked_indices
 from veridical.quantize.circle import CHUNK, CircleQuantizer
 from veridical.sources.circle import half_turns
 
-__all__ = ["ArcCentroids"]
-
 # Up to this many centroids they are looked up; beyond it, computed one by one.
 _TABLE = 1 << 14
 

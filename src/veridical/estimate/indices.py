@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["checked_indices"]
-
 
 def checked_indices(index: Any, outputs: int) -> NDArray[np.int64]:
     """Indices as an array of shape ``(n,)``.

@@ -21,8 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.nested import NestedChain
 
-__all__ = ["LatticeEstimator", "OddMap", "exact_means", "fitted_means"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

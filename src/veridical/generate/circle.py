@@ -21,8 +21,6 @@ from veridical.errors import InvalidSetting
 from veridical.quantize.circle import CHUNK, CircleQuantizer
 from veridical.sources.circle import as_complex, circle_samples, half_turns
 
-__all__ = ["UniformArcs"]
-
 
 @dataclass(frozen=True)
 class UniformArcs:

@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["integrate", "integrate_on_arcs"]
-
 State = TypeVar("State", bound="Any")
 """An array of any library, or a number: whatever can be added, and multiplied by a number."""
 

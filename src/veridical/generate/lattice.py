@@ -23,8 +23,6 @@ from veridical.estimate.lattice import OddMap
 from veridical.quantize.lattice.cosets import Cosets
 from veridical.quantize.lattice.lattice import Lattice
 
-__all__ = ["CellSampler", "IntervalPlan", "LatticeGenerator"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

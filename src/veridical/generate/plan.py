@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from veridical.errors import InvalidSetting
 from veridical.transport import Plan, power_assign
 
-__all__ = ["PlanGenerator", "drawn_entries"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

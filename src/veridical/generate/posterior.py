@@ -20,8 +20,6 @@ from veridical.generate.plan import drawn_entries
 from veridical.quantize import CodebookEncoder
 from veridical.transport import power_assign, weighted_points
 
-__all__ = ["PosteriorGenerator"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

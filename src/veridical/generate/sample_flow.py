@@ -31,8 +31,6 @@ from torch import Tensor, nn
 from veridical.errors import BadWeights, InvalidSetting
 from veridical.generate.flow import integrate
 
-__all__ = ["FlowGenerator", "Velocity", "VelocityConfig", "load_flow", "save_flow", "warp"]
-
 _CHUNK = 1 << 16
 
 

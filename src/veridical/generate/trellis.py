@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from veridical.estimate.lattice import OddMap
 
-__all__ = ["TrellisGenerator"]
-
 Array = NDArray[np.float64]
 
 

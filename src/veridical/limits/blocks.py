@@ -13,8 +13,6 @@ import numpy as np
 from veridical.limits.family import PowerFamily
 from veridical.limits.interior import Array, Direction, Pairs, Point, positive_solver
 
-__all__ = ["AnyLaw", "PowerBlock", "PricedBlock", "SameLaw", "TotalVariationBlock"]
-
 
 @dataclass(frozen=True)
 class _Reply:

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["Bound"]
-
 Array = NDArray[np.float64]
 
 

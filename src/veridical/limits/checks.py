@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["constraint", "cost_matrix", "law", "non_negative", "positive_float", "probability"]
-
 Array = NDArray[np.float64]
 
 # A law may miss a sum of one by this much; it is then divided by its sum.

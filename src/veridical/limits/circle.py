@@ -23,15 +23,6 @@ from scipy.special import i0e, i1e
 from veridical.errors import InvalidSetting
 from veridical.limits.checks import non_negative
 
-__all__ = [
-    "circle_block_distortion",
-    "circle_block_radius",
-    "circle_distortion",
-    "circle_mmse",
-    "circle_radius",
-    "circle_w2_squared",
-]
-
 Array = NDArray[np.float64]
 
 

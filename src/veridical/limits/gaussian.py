@@ -17,13 +17,6 @@ from scipy.special import lambertw
 
 from veridical.limits.checks import non_negative
 
-__all__ = [
-    "gaussian_distortion",
-    "gaussian_distortion_kl",
-    "gaussian_rate_bits",
-    "gaussian_transport_cost",
-]
-
 Array = NDArray[np.float64]
 _LN4 = 2.0 * math.log(2.0)
 

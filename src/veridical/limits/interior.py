@@ -26,18 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-__all__ = [
-    "Array",
-    "Block",
-    "Direction",
-    "Factored",
-    "Point",
-    "follow_path",
-    "merit",
-    "positive_solver",
-    "trust",
-]
-
 Array = NDArray[np.float64]
 Pairs = list[tuple[Array, Array]]
 

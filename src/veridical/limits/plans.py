@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from veridical.limits.interior import Array
 
-__all__ = ["cheapest_plan", "round_on_tree", "transport_bound"]
-
 _ROUNDING = 2e-15
 """Mass that sums of a whole law may miss by rounding."""
 

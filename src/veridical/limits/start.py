@@ -12,8 +12,6 @@ from veridical.limits.finite import NormalForm
 from veridical.limits.interior import Array, Block, Point
 from veridical.limits.transport_block import TransportBlock
 
-__all__ = ["TRANSPORT_STARTS", "TransportStart", "first_iterate", "priced_iterate"]
-
 
 @dataclass(frozen=True)
 class TransportStart:

@@ -27,8 +27,6 @@ from veridical.limits.divergence import Divergence
 from veridical.limits.finite import FiniteSource
 from veridical.limits.rate import least_rate
 
-__all__ = ["Surface", "surface"]
-
 Array = NDArray[np.float64]
 Corner = tuple[float, float]
 Triangle = tuple[Corner, Corner, Corner]

@@ -11,8 +11,6 @@ import numpy as np
 
 from veridical.limits.interior import Array, Direction, Pairs, Point, positive_solver
 
-__all__ = ["TransportBlock"]
-
 
 class TransportBlock:
     """State of the block: potentials, plan, slacks.

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["bd_psnr_db", "bd_rate_percent"]
-
 
 def bd_rate_percent(
     rate_a: Sequence[float],

@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["mse_unit", "psnr_db"]
-
 
 def mse_unit(a: ArrayLike, b: ArrayLike) -> float:
     """Mean squared error, with samples on the scale where 0 is black and 1 is white.

@@ -19,8 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.errors import InvalidSetting
 from veridical.measure.uncertainty import Measured, jackknife_error
 
-__all__ = ["FeatureStatistics", "frechet_difference", "frechet_distance", "frechet_with_error"]
-
 _INDEFINITE_TOLERANCE = 1e-9
 """A covariance may have eigenvalues down to minus this times its largest; rounding stays below."""
 

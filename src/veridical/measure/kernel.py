@@ -13,8 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.errors import InvalidSetting
 from veridical.measure.uncertainty import Measured, split_error
 
-__all__ = ["kernel_distance"]
-
 _ROWS = 1000
 
 

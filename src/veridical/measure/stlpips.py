@@ -33,8 +33,6 @@ from veridical.measure.weights import WeightsFile, load_state
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Trunk", "st_lpips"]
-
 _DISTRIBUTION = "stlpips-pytorch==0.0.2"
 _SMALLEST_SIDE = 32
 """Pixels; below it the deepest reflected border would be wider than the activations."""

@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["Measured", "jackknife_error", "mean_with_error", "split_error"]
-
 
 @dataclass(frozen=True)
 class Measured:

@@ -19,8 +19,6 @@ from veridical.errors import InvalidSetting, NotConverged
 from veridical.extras import require
 from veridical.measure.uncertainty import Measured, split_error
 
-__all__ = ["exact_w2_squared", "sliced_w2_squared"]
-
 
 def exact_w2_squared(x: ArrayLike, y: ArrayLike, *, splits: int = 5) -> Measured:
     """Exact ``W2^2`` between two empirical laws, by the network simplex of POT (``ot.emd2``).

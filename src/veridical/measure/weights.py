@@ -18,8 +18,6 @@ from veridical.errors import BadWeights, MissingDependency
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["WeightsFile", "load_state"]
-
 
 @dataclass(frozen=True)
 class WeightsFile:

@@ -22,8 +22,6 @@ from veridical.interpolate import check_perception
 from veridical.quantize import CodebookEncoder, cell_entropy_bits
 from veridical.transport import Plan, exact_plan
 
-__all__ = ["Candidate", "Objective", "Problem", "judge"]
-
 Array = NDArray[np.float64]
 
 # Less would drown in the sampling noise of d: 0.7 % between rotations, on 4,000 samples of a circle.

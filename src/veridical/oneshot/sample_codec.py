@@ -17,8 +17,6 @@ from veridical.kept import Kept
 from veridical.quantize import CodebookEncoder, cell_entropy_bits
 from veridical.transport import Plan, plan_to_sites
 
-__all__ = ["TURNS", "SampleCodec", "composed", "time_shared"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

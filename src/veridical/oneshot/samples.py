@@ -25,8 +25,6 @@ from veridical.oneshot.variable import candidates_at_rate, neighbours
 from veridical.quantize import CodebookEncoder, lloyd
 from veridical.transport import power_assign, weighted_points
 
-__all__ = ["SampleCodec", "design"]
-
 Array = NDArray[np.float64]
 
 _MOST_ATOMS = 5_000

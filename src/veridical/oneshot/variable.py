@@ -23,8 +23,6 @@ from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Candidate, Objective, Problem
 from veridical.quantize import Codebook, CodebookEncoder, entropy_constrained, lloyd
 
-__all__ = ["Point", "candidates_at_rate", "hull", "neighbours"]
-
 Array = NDArray[np.float64]
 
 _ROUNDS = 10

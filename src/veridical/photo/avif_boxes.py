@@ -9,8 +9,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-__all__ = ["AvifItem", "is_avif", "read_avif_item"]
-
 
 def is_avif(head: bytes) -> bool:
     """Whether a file begins as an AVIF file does."""

@@ -15,8 +15,6 @@ import numpy as np
 
 from veridical.errors import BadWeights, InvalidSetting
 
-__all__ = ["BASIC_FEATURES", "Condition", "ResidualScale"]
-
 BASIC_FEATURES = ("half_log2_bpp", "quantizer", "quantizer_known", "chroma_full")
 """Names of the features that every format tells."""
 

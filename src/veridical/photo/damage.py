@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 from veridical.errors import DamagedFile
 
-__all__ = ["MOST_METADATA", "MOST_SCANS", "check_jpeg", "completed", "is_jpeg", "is_webp"]
-
 MOST_SCANS = 100
 """Scans of a JPEG file; encoders write 1 to 13, and each passes over the whole picture."""
 

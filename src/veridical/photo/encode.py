@@ -13,8 +13,8 @@ from veridical.errors import (
     VeridicalError,
     typed_errors,
 )
+from veridical.notices import Notice, log_notice
 from veridical.photo.formats import Format, format_named
-from veridical.photo.image import Notice, silent
 from veridical.photo.options import (
     DEFAULT_MAX_PIXELS,
     DecodeOptions,
@@ -22,33 +22,34 @@ from veridical.photo.options import (
     Target,
     check_count,
 )
-from veridical.photo.reader import Source, open_source
-
-__all__ = ["encode"]
+from veridical.photo.reader import Picture, open_source
 
 
 @typed_errors()
 def encode(
-    image: Source | Image.Image,
+    image: Picture,
     *,
     format: str = "AVIF",  # noqa: A002 (the word for it, as in Pillow's save)
     quality: float | None = None,
     bpp: float | None = None,
     max_bytes: int | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
-    notice: Notice = silent,
+    notice: Notice = log_notice,
     **options: Any,
 ) -> bytes:
     """Code a picture in a conventional format or as a ``.vdc`` file.
 
     Args:
-        image: Pillow picture, path or bytes of any picture that Pillow opens.
+        image: Path, bytes or open file of any picture that Pillow opens; a Pillow picture; a numpy array
+            (height, width[, channels]) of uint8, uint16 or floats in [0, 1]; or such a torch tensor
+            ([channels,] height, width).
         format: "AVIF", "WEBP", "JPEG", "VDC" or a registered format's name or suffix.
         quality: 0 to 100 in the format's own sense; whole, but for VDC.
         bpp: Instead of a quality: largest number of bits per pixel, found by search.
         max_bytes: Instead of a quality: largest file, found by search.
         max_pixels: Limit against decompression bombs.
-        notice: Called with a sentence when the picture had to be converted.
+        notice: Called with a sentence when the picture had to be converted; a warning of ``logging`` if
+            left out.
         options: Of VDC alone: ``quantizer``, ``seed``, ``realism``, ``weights``, as in
             :class:`veridical.EncodeOptions`.
 

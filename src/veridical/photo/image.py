@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 
 import numpy as np
 from PIL import Image
 
 from veridical.codec import Decoder
+from veridical.errors import typed_errors
 from veridical.interpolate import Calibration
+from veridical.notices import Notice, log_notice
 from veridical.photo.condition import Condition
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
@@ -24,15 +26,7 @@ from veridical.photo.restoration import (
     load_restoration,
 )
 from veridical.photo.tiles import Box
-
-__all__ = ["CodedImage", "FileInfo", "Notice", "RestoredImage", "mean_of_channels", "silent"]
-
-Notice = Callable[[str], None]
-
-
-def silent(message: str) -> None:
-    """A notice that nobody reads."""
-    del message
+from veridical.photo.windows import Progress, decode_image
 
 
 @dataclass(frozen=True)
@@ -47,6 +41,7 @@ class FileInfo:
             (a ``.vdc`` file without its weights). Its ``perception_at`` bounds the squared Wasserstein-2
             distance to the law of this generator's own pictures, not to photographs.
         details: Every field of a ``.vdc`` file's header, by name.
+        notices: Sentences on what of the file does not reach a picture, such as a second one behind the first.
     """
 
     format: str
@@ -60,6 +55,7 @@ class FileInfo:
     lossless: bool
     price: Calibration | None
     details: dict[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     def predicted_psnr_db(self, realism: float) -> float:
         """Predicted PSNR in dB at a realism; infinite for a lossless file, NaN without a price."""
@@ -69,7 +65,73 @@ class FileInfo:
         return math.inf if d == 0 else -10 * math.log10(d)
 
 
-class CodedImage(Protocol):
+class Decodes(Protocol):
+    """What every open file does in the same way."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def options(self) -> DecodeOptions:
+            """How it is decoded unless :meth:`decode` is told otherwise."""
+            ...
+
+    @overload
+    def decode(
+        self,
+        realism: float | None = ...,
+        *,
+        perception: float | None = ...,
+        seed: int | None = ...,
+        as_array: Literal[False] = ...,
+        notice: Notice = ...,
+        progress: Progress = ...,
+    ) -> Image.Image: ...
+
+    @overload
+    def decode(
+        self,
+        realism: float | None = ...,
+        *,
+        perception: float | None = ...,
+        seed: int | None = ...,
+        as_array: Literal[True],
+        notice: Notice = ...,
+        progress: Progress = ...,
+    ) -> np.ndarray: ...
+
+    @typed_errors()
+    def decode(
+        self,
+        realism: float | None = None,
+        *,
+        perception: float | None = None,
+        seed: int | None = None,
+        as_array: bool = False,
+        notice: Notice = log_notice,
+        progress: Progress = lambda done, total: None,
+    ) -> Image.Image | np.ndarray:
+        """The picture at a realism; what is not given here is as :func:`veridical.open` was told.
+
+        Args:
+            realism: 0 (least error) to 1 (the statistics of photographs).
+            perception: Instead of a realism, as in :class:`veridical.DecodeOptions`.
+            seed: Private randomness of the generator.
+            as_array: Give a numpy array instead of a picture, as :func:`veridical.decode` does.
+            notice: Called with a sentence when something was converted.
+            progress: Called with (windows done, windows in all).
+
+        Raises:
+            InvalidSetting: A setting outside its domain, or a realism above 0 without a generator.
+        """
+        o = self.options
+        if realism is not None or perception is not None:
+            o = replace(o, realism=realism, perception=perception)
+        o = o if seed is None else replace(o, seed=seed)
+        picture = decode_image(cast("CodedImage", self), o, notice=notice, progress=progress)
+        return np.array(picture) if as_array else picture
+
+
+class CodedImage(Decodes, Protocol):
     """What can be asked of an open file, whatever its format."""
 
     @property
@@ -121,7 +183,7 @@ class CodedImage(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class RestoredImage:
+class RestoredImage(Decodes):
     """A file of a conventional format after its ordinary decoder.
 
     Attributes:
@@ -134,6 +196,7 @@ class RestoredImage:
         options: How it is to be decoded.
         metadata: ICC profile, Exif and XMP in the form that Pillow's ``save`` takes.
         read_cells: Gives the file's quantization cells, if its format knows them.
+        notices: What was told when the file was opened.
     """
 
     pixels: np.ndarray = field(repr=False)
@@ -146,6 +209,7 @@ class RestoredImage:
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     read_cells: Callable[[], Cells | None] = field(default=lambda: None, repr=False)
     default_realism: float = 0.0
+    notices: tuple[str, ...] = ()
 
     @property
     def height(self) -> int:
@@ -207,6 +271,7 @@ class RestoredImage:
             alpha=self.alpha is not None,
             lossless=self.condition is None,
             price=self.price(),
+            notices=self.notices,
         )
 
     def window(self, box: Box) -> PixelWindow:

@@ -20,8 +20,6 @@ import numpy as np
 
 from veridical.photo.condition import BASIC_FEATURES
 
-__all__ = ["CONDITIONS", "JpegHeader", "conditioning", "parse_jpeg_header"]
-
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _NO_LENGTH = frozenset((0x01, 0xD8, *range(0xD0, 0xD8)))
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

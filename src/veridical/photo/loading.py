@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,13 +23,13 @@ from veridical.errors import (
     UnsupportedFormat,
 )
 from veridical.extras import require
+from veridical.notices import Notice, silent
 from veridical.photo.avif_boxes import is_avif, read_avif_item
 from veridical.photo.damage import check_jpeg, completed, is_jpeg
 from veridical.photo.jpeg_header import parse_jpeg_header
 
 __all__ = ["FOREIGN", "OPENED", "claimed_pixels", "foreign_format", "load_picture"]
 
-Notice = Callable[[str], None]
 
 OPENED = [
     "JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "PPM", "JPEG2000", "TGA", "QOI", "ICO",
@@ -53,10 +53,6 @@ FOREIGN = {
 """Formats that Pillow reads only with a plugin."""
 
 _PILLOW_LIMIT = threading.Lock()
-
-
-def _silent(message: str) -> None:
-    del message
 
 
 @contextmanager
@@ -133,7 +129,7 @@ def load_picture(
     data: bytes,
     name: str,
     max_pixels: int,
-    notice: Notice = _silent,
+    notice: Notice = silent,
     *,
     formats: Sequence[str] = (),
     allow_partial: bool = False,

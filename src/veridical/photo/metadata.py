@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-__all__ = ["fit_profile", "metadata_of", "prepared_for"]
-
-Notice = Callable[[str], None]
+from veridical.notices import Notice
 
 _EXIF_HEAD = b"Exif\0\0"
 _ORIENTATION = 0x0112

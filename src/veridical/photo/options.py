@@ -12,19 +12,6 @@ from typing import Any
 from veridical.errors import InvalidSetting
 from veridical.interpolate import check_perception, check_realism
 
-__all__ = [
-    "DEFAULT_MAX_PIXELS",
-    "DEFAULT_STEPS",
-    "DEFAULT_TILE",
-    "GRID",
-    "MARGIN",
-    "DecodeOptions",
-    "EncodeOptions",
-    "Target",
-    "check_count",
-    "check_seed",
-]
-
 DEFAULT_STEPS = 4
 """Steps of the generator."""
 

@@ -17,8 +17,6 @@ from PIL import Image
 
 from veridical.interpolate import Calibration
 
-__all__ = ["PageFile", "page"]
-
 
 @dataclass(frozen=True)
 class PageFile:
@@ -42,10 +40,17 @@ class PageFile:
     rows: Sequence[Sequence[str]]
 
 
+_LARGEST_WEBP = 16_383
+"""Largest side in pixels (WebP container specification)."""
+
+
 def _url(picture: Image.Image) -> str:
+    """A picture without loss: WebP is a third smaller than PNG, but has a largest side."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    form = "WEBP" if max(picture.size) <= _LARGEST_WEBP else "PNG"
+    picture.save(buffer, form, lossless=True, quality=75, method=4)
+    text = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:image/{form.lower()};base64,{text}"
 
 
 def page(original: Image.Image | None, coded: Sequence[PageFile]) -> str:
@@ -60,6 +65,8 @@ def page(original: Image.Image | None, coded: Sequence[PageFile]) -> str:
         "files": [
             {
                 "title": f.title,
+                "width": f.x_mmse.width,
+                "height": f.x_mmse.height,
                 "x_mmse": _url(f.x_mmse),
                 "x_real": _url(f.x_real),
                 "ordinary": None if f.ordinary is None else _url(f.ordinary),

@@ -21,8 +21,6 @@ from veridical.errors import BadWeights, InvalidSetting
 from veridical.interpolate import Calibration
 from veridical.photo.condition import Condition
 
-__all__ = ["PriceList", "fit_log_linear"]
-
 
 def fit_log_linear(x: np.ndarray, y: np.ndarray, ridge: float = 1e-6) -> np.ndarray:
     """Coefficients ``w`` of ``E y = exp(x w)`` by gamma likelihood.

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
+from typing import IO, Any, Protocol, cast
 
 import numpy as np
 from PIL import Image
 
 from veridical.errors import InvalidSetting, MissingFile, NotAnImage
+from veridical.notices import Notice, silent
 from veridical.photo.avif_boxes import is_avif, read_avif_item
 from veridical.photo.loading import load_picture
 from veridical.photo.metadata import fit_profile, metadata_of
 from veridical.photo.options import DEFAULT_MAX_PIXELS
+from veridical.photo.pixels import is_pixels, picture_of
 
-__all__ = ["Source", "is_neutral", "open_source", "read_bytes", "split_channels"]
-
-Source = str | PathLike[str] | bytes
-Notice = Callable[[str], None]
+Source = str | PathLike[str] | bytes | IO[bytes]
+"""A file: its path, its bytes, or open for bytes."""
 
 
-def _silent(message: str) -> None:
-    del message
+class Tensor(Protocol):
+    """A torch tensor, which this package does not import."""
+
+    def detach(self) -> Any:
+        """Without its gradient."""
+        ...
+
+
+Picture = Source | Image.Image | np.ndarray | Tensor
+"""A picture: a file, a Pillow picture, an array or a tensor."""
+
+
+def name_of(source: object) -> str:
+    """What messages call a file or a picture."""
+    if isinstance(source, str | PathLike):
+        return str(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "the given data"
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "the given file"
 
 
 def read_bytes(source: Source) -> bytes:
@@ -32,15 +50,13 @@ def read_bytes(source: Source) -> bytes:
         MissingFile: The file does not exist or cannot be read.
         NotAnImage: There are no bytes.
     """
+    name = name_of(source)
     if isinstance(source, bytes | bytearray | memoryview):
-        data, name = bytes(source), "the given data"
+        data = bytes(source)
+    elif not isinstance(source, str | PathLike):
+        data = _read_open(source)
     else:
-        if not isinstance(source, str | PathLike):
-            raise InvalidSetting(
-                f"a picture is given as a path or as bytes, not as {type(source).__name__}"
-            )
         path = Path(source)
-        name = str(path)
         try:
             if not (path.is_file() or path.is_dir()) and path.exists():
                 raise MissingFile(f"{name} is a pipe or a device; copy what it gives to a file")
@@ -57,6 +73,18 @@ def read_bytes(source: Source) -> bytes:
             ) from cause
     if not data:
         raise NotAnImage(f"{name} is empty (0 bytes); was the download or copy completed?")
+    return data
+
+
+def _read_open(file: Any) -> bytes:
+    """What is left of a file that is open."""
+    if not callable(getattr(file, "read", None)):
+        raise InvalidSetting(
+            f"a coded file is given as a path, as bytes or open for bytes, not as {type(file).__name__}"
+        )
+    data = file.read()
+    if not isinstance(data, bytes):
+        raise InvalidSetting(f"{name_of(file)} is open for text; open it for bytes (mode 'rb')")
     return data
 
 
@@ -87,7 +115,7 @@ def split_channels(im: Image.Image, notice: Notice) -> tuple[np.ndarray, np.ndar
 
 
 def open_source(
-    source: Source | Image.Image, *, max_pixels: int = DEFAULT_MAX_PIXELS, notice: Notice = _silent
+    source: Picture, *, max_pixels: int = DEFAULT_MAX_PIXELS, notice: Notice = silent
 ) -> Image.Image:
     """A picture to be coded, as Pillow mode L, LA, RGB or RGBA with 8 bits a channel.
 
@@ -97,6 +125,8 @@ def open_source(
     Raises:
         MissingFile, NotAnImage, DamagedFile, PictureTooLarge, MissingDependency: See ``errors``.
     """
+    if is_pixels(source):
+        source = picture_of(source, notice)
     if isinstance(source, Image.Image):
         im = source
         if im.width < 1 or im.height < 1:
@@ -104,11 +134,9 @@ def open_source(
                 f"a picture needs at least one pixel, this has {im.width} x {im.height}"
             )
     else:
-        name = (
-            "the given data" if isinstance(source, bytes | bytearray | memoryview) else str(source)
-        )
+        source = cast("Source", source)
         data = read_bytes(source)
-        im = load_picture(data, name, max_pixels, notice)
+        im = load_picture(data, name_of(source), max_pixels, notice)
         if is_avif(data) and read_avif_item(data).grey:
             im = _as_grey(im)
     if im is source and getattr(im, "is_animated", False):

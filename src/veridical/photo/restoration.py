@@ -29,17 +29,6 @@ from veridical.photo.price import PriceList
 from veridical.photo.tiles import Box
 from veridical.photo.weights import Network, damaged_weights, load_network, weights_path
 
-__all__ = [
-    "Cells",
-    "PixelWindow",
-    "RestorationDecoder",
-    "RestorationModel",
-    "expected_error",
-    "has_generator",
-    "load_restoration",
-    "unwhiten",
-]
-
 WINDOW = 128
 """Side in pixels of a window that a price is read from."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from veridical.errors import TargetUnreachable
 
-__all__ = ["largest_quality"]
+_LOGGER = logging.getLogger(__name__)
 
 
 def largest_quality(
@@ -33,19 +34,25 @@ def largest_quality(
     Raises:
         TargetUnreachable: Even quality 0 is larger.
     """
-    best = code(0)
+
+    def coded(quality: int) -> bytes:
+        data = code(quality)
+        _LOGGER.info("%s at quality %d of %d: %d bytes", name, quality, highest, len(data))
+        return data
+
+    best = coded(0)
     if len(best) > limit:
         raise TargetUnreachable(
             f"{name} needs at least {len(best):,} bytes ({8 * len(best) / pixels:.3f} bits per pixel) for this "
             f"picture, more than the {limit:,} allowed; raise the target, use AVIF or .vdc, or make the picture smaller"
         )
-    top = code(highest)
+    top = coded(highest)
     if len(top) <= limit:
         return top
     low, high = 0, highest
     while high - low > finest and len(best) < enough * limit:
         middle = (low + high) // 2
-        data = code(middle)
+        data = coded(middle)
         if len(data) <= limit:
             low, best = middle, data
         else:

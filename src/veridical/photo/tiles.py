@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from veridical.photo.options import MARGIN
 
-__all__ = ["Box", "Tile", "tiles"]
-
 
 @dataclass(frozen=True)
 class Box:

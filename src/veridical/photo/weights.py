@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +23,15 @@ import numpy as np
 from veridical.errors import BadWeights, InvalidSetting
 from veridical.writing import replacing, write_text
 
+_LOGGER = logging.getLogger(__name__)
+
 __all__ = [
     "LAYOUT",
     "SHIPPED",
+    "VARIABLE",
     "Network",
     "damaged_weights",
+    "default_weights",
     "file_state",
     "load_network",
     "provider",
@@ -37,6 +42,9 @@ __all__ = [
 
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the weights that come with the package."""
+
+VARIABLE = "VERIDICAL_WEIGHTS"
+"""Environment variable that names the weights (a folder, or a file) where no option does."""
 
 LAYOUT = 3
 """Of the metadata; earlier layouts were safetensors files."""
@@ -63,16 +71,29 @@ class Network:
         return self.session.run(None, inputs)
 
 
+def default_weights() -> Path:
+    """Where weights are that no option names: what ``VERIDICAL_WEIGHTS`` says, or the shipped ones.
+
+    Raises:
+        BadWeights: The variable names what does not exist.
+    """
+    named = os.environ.get(VARIABLE)
+    if not named:
+        return SHIPPED
+    if not Path(named).exists():
+        raise BadWeights(f"{VARIABLE} names {named}, which does not exist; correct or unset it")
+    return Path(named)
+
+
 def weights_path(name: str, weights: Path | None) -> Path:
     """The file of a network.
 
     Args:
         name: Such as "jpeg" or "jpeg-generator".
-        weights: None for the shipped ones; a folder of several; or the file of one network, whose
-            companions (``STEM-generator.onnx``) stand beside it.
+        weights: None for those of :func:`default_weights`; a folder of several; or the file of one network,
+            whose companions (``STEM-generator.onnx``) stand beside it.
     """
-    if weights is None:
-        return SHIPPED / f"{name}.onnx"
+    weights = weights or default_weights()
     if weights.is_dir():
         return weights / f"{name}.onnx"
     _, dash, part = name.partition("-")
@@ -161,6 +182,7 @@ def _load(
         raise BadWeights(f"{path} has layout {header['layout']}, this version reads {LAYOUT}")
     if header["kind"] != kind:
         raise BadWeights(f"{path} holds a network of kind {header['kind']!r}, not {kind!r}")
+    _LOGGER.info("loaded %s (SHA-256 %s) on %s, %d threads", path, digest[:12], name, threads)
     return Network(path, digest, header, session)
 
 

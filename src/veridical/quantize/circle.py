@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from veridical.errors import InvalidSetting
 from veridical.random import random_symbols, random_uniforms
 
-__all__ = ["CircleQuantizer"]
-
 CHUNK = 1 << 14
 """Samples worked on at a time: the intermediate arrays of a chunk stay in the cache."""
 

@@ -20,15 +20,6 @@ from veridical.extras import require
 from veridical.random import random_choices
 from veridical.transport import power_assign, weighted_points
 
-__all__ = [
-    "Codebook",
-    "CodebookEncoder",
-    "cell_entropy_bits",
-    "conditional_means",
-    "entropy_constrained",
-    "lloyd",
-]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 from veridical.errors import InvalidSetting
 from veridical.random import random_symbols
 
-__all__ = ["DITHER", "STATES", "Shifts", "Trellis"]
-
 Array = NDArray[np.float32]
 Whole = NDArray[np.int64]
 

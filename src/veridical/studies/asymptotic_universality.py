@@ -18,8 +18,6 @@ from veridical.measure import mean_with_error
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-__all__ = ["SPECTRUM", "compute", "penalty"]
-
 Array = NDArray[np.float64]
 
 SPECTRUM = (4.0, 1.0, 0.25, 0.05)

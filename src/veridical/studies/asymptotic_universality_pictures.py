@@ -10,8 +10,6 @@ import numpy as np
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, figure, save_figure, shades
 
-__all__ = ["draw"]
-
 
 def draw(record: Record, folder: Path) -> list[Path]:
     """The penalty over ``(R, Rc)``, over ``P``, over random spectra, and of measured codes."""

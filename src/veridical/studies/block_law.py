@@ -16,8 +16,6 @@ from veridical.block.group_design import GroupDesign
 from veridical.measure import mean_with_error
 from veridical.quantize.group import cheapest_words, whole_costs
 
-__all__ = ["block_law"]
-
 Array = NDArray[np.float64]
 
 

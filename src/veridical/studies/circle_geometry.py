@@ -20,8 +20,6 @@ from veridical.quantize.circle import CircleQuantizer
 from veridical.sources.circle import circle_samples
 from veridical.studies.records import Record
 
-__all__ = ["t1", "t2", "t3", "t4", "t5", "t7"]
-
 Array = NDArray[np.float64]
 
 _SAMPLES = 50_000

@@ -11,8 +11,6 @@ import numpy as np
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, figure, save_figure
 
-__all__ = ["draw_t1", "draw_t2", "draw_t3", "draw_t4", "draw_t5", "draw_t7"]
-
 _GREY = "#999999"
 _SYMBOL = {"d": "$d$", "W2^2": "$W_2^2$", "D": "$D$"}
 

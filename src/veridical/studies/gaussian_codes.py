@@ -39,8 +39,6 @@ from veridical.studies.gaussian_rivals import (
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-__all__ = ["CODES", "BlockCode", "Entry", "compute", "table"]
-
 Array = NDArray[np.float64]
 
 

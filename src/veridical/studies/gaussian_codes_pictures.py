@@ -10,8 +10,6 @@ import numpy as np
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, figure, save_figure, shades
 
-__all__ = ["draw_gaussian_codes", "draw_nested_chain"]
-
 
 def draw_gaussian_codes(record: Record, folder: Path) -> list[Path]:
     """One panel for each (R, Rc): D over P; lines predicted, points measured, the limit in black."""

@@ -21,8 +21,6 @@ from veridical.interpolate import Calibration, interpolate
 from veridical.quantize.group import NestedChain
 from veridical.sources.alphabet import Alphabet, quantized_gaussian
 
-__all__ = ["GROUP_LENGTH", "RANDOM_LENGTH", "group_common_bits", "make_group", "make_random"]
-
 Array = NDArray[np.float64]
 RANDOM_LENGTH = 12
 _PERIOD = 7

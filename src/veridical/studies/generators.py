@@ -29,8 +29,6 @@ from veridical.studies.records import Record, load_record, save_record
 from veridical.studies.run import Run
 from veridical.transport import exact_plan
 
-__all__ = ["CODES", "GENERATORS", "PLANAR", "PRESETS", "Sizes", "compare", "compute"]
-
 Array = NDArray[np.float64]
 Sampler = Callable[[int, np.random.Generator], Array]
 

@@ -11,8 +11,6 @@ from veridical.interpolate import Calibration
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, grid, save_figure
 
-__all__ = ["draw_generators"]
-
 _COLOURS = dict(
     zip(
         ("posterior", "plan", "flow", "reflow 1", "reflow 2", "reflow 3"),

@@ -27,8 +27,6 @@ from veridical.studies.block_law import block_law
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-__all__ = ["group_codes"]
-
 Array = NDArray[np.float64]
 
 _SOURCES: dict[str, Alphabet] = {

@@ -11,8 +11,6 @@ from veridical.interpolate import Calibration
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, figure, save_figure
 
-__all__ = ["draw_group_codes"]
-
 _TITLES = {"bernoulli": "Bernoulli(0.3)", "gaussian": "Gaussian, 33 levels"}
 
 

@@ -14,8 +14,6 @@ from veridical.block.lattice import lattice_codec
 from veridical.quantize.lattice import hexagonal
 from veridical.studies.records import Record
 
-__all__ = ["compute"]
-
 _SHAPING = 3
 
 

@@ -40,17 +40,6 @@ from veridical.studies.other_measures_lines import lines
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-__all__ = [
-    "PANELS",
-    "PRESETS",
-    "Effort",
-    "Panel",
-    "circle_cells",
-    "circle_triples",
-    "compute",
-    "gaussian_triples",
-]
-
 Array = NDArray[np.float64]
 Triples = Callable[[int, np.random.Generator], tuple[Array, Array, Array]]
 

@@ -22,8 +22,6 @@ from scipy.stats import norm
 
 from veridical.limits import circle_mmse, circle_radius, circle_w2_squared, gaussian_distortion_kl
 
-__all__ = ["gaussian_energy", "gaussian_kl", "gaussian_tv", "lines", "mixture_kl"]
-
 Array = NDArray[np.float64]
 
 _A = np.linspace(0.0, 1.0, 201)

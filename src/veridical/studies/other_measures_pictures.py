@@ -7,8 +7,6 @@ from pathlib import Path
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, grid, save_figure
 
-__all__ = ["draw_t11"]
-
 _COLOURS = {
     "interpolation": PALETTE[0],
     "time sharing": PALETTE[1],

@@ -23,8 +23,6 @@ from veridical.measure import exact_w2_squared, mean_with_error
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-__all__ = ["compute"]
-
 Array = NDArray[np.float64]
 
 _RATE = 0.5

@@ -10,8 +10,6 @@ import numpy as np
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, figure, save_figure, shades
 
-__all__ = ["draw"]
-
 _HEIGHTS = (0.03, 0.05, 0.1, 0.2, 0.4)
 _BARS = {"fmt": "o", "ms": 3.5, "mec": "white", "mew": 0.5, "capsize": 1.5, "elinewidth": 0.8}
 

@@ -15,8 +15,6 @@ from veridical.arrays import read_npz
 from veridical.errors import DamagedFile, MissingFile, UnwritableOutput
 from veridical.writing import write_whole
 
-__all__ = ["Record", "load_record", "make_folder", "save_record"]
-
 
 @dataclass(frozen=True)
 class Record:

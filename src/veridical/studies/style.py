@@ -10,8 +10,6 @@ from typing import Any
 from veridical.extras import require
 from veridical.writing import write_whole
 
-__all__ = ["PALETTE", "figure", "grid", "save_figure", "shades"]
-
 # Okabe and Ito: distinct for every common kind of colour vision, and in grey.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 

@@ -16,8 +16,6 @@ from veridical.errors import InvalidSetting
 from veridical.measure import mean_with_error
 from veridical.oneshot.samples import SampleCodec, design
 
-__all__ = ["DesignJob", "design_row", "designed"]
-
 
 @dataclass(frozen=True)
 class DesignJob:

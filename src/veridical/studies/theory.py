@@ -22,8 +22,6 @@ from veridical.oneshot.circle import circle_codec
 from veridical.sources.circle import circle_samples
 from veridical.studies.records import Record
 
-__all__ = ["bm3", "bm4", "bm5", "t6", "t8"]
-
 _P_ONE = 0.1
 _POINTS = np.array([0.0, 0.02, 0.08, 0.16, 0.28, 0.42, 0.56])
 _SAMPLES = 50_000

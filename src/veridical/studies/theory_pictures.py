@@ -10,8 +10,6 @@ import numpy as np
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, figure, save_figure, shades
 
-__all__ = ["draw_bm3", "draw_bm4", "draw_bm5", "draw_t6", "draw_t8"]
-
 
 def _family(axes: Any, x: Any, curves: Any, values: Any, label: str) -> None:
     for y, value, colour in zip(curves, values, shades(len(values)), strict=True):

@@ -28,19 +28,6 @@ from veridical.interpolate import Calibration
 from veridical.sources.planar import GaussianMixture, Spiral, TwoMoons
 from veridical.studies.records import Record
 
-__all__ = [
-    "LINE",
-    "Prices",
-    "circle_prices",
-    "compute",
-    "line_prices",
-    "loss_bound",
-    "one_seed_designs",
-    "partitions",
-    "plane_prices",
-    "seeded_partitions",
-]
-
 Array = NDArray[np.float64]
 
 LINE = np.array([-5.0, -2.0, -1.0, 1.0, 2.0, 5.0])

@@ -10,8 +10,6 @@ import numpy as np
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, figure, save_figure
 
-__all__ = ["draw_universality"]
-
 _NAMES = ("least $d$ first", "best single encoder", "least $D(0)$ first")
 
 

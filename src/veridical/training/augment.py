@@ -6,8 +6,6 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["SETTINGS", "augment"]
-
 _SMALLEST = 0.55
 _GRAIN = (1.0, 7.0)
 _GRAINY = 2 / 3

@@ -14,8 +14,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["HELD_OUT", "KINDS", "draw"]
-
 Colour = tuple[int, int, int]
 _SCRIPTS = ((0x21, 0x7F), (0x41, 0x7B), (0x61, 0x7B), (0xC0, 0x17F), (0x391, 0x3CA), (0x410, 0x450))
 

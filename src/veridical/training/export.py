@@ -23,16 +23,6 @@ from veridical.photo.weights import LAYOUT, damaged_weights, read_card
 from veridical.training.networks import NetworkConfig, RestorationNetwork
 from veridical.training.residual import estimate, predict_residual
 
-__all__ = [
-    "EstimatorGraph",
-    "FlowGraph",
-    "example",
-    "load_torch",
-    "read_tensors",
-    "to_onnx",
-    "with_header",
-]
-
 _LARGE = 256
 """Tensors of at least so many numbers are stored in half precision."""
 

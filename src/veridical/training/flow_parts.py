@@ -14,8 +14,6 @@ from torch import Tensor
 
 from veridical.training.residual import whiten
 
-__all__ = ["end_loss", "interpolate_path", "normal_noise", "spread_loss", "stratified_times"]
-
 
 def spread_loss(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
     """Gaussian log-likelihood of the local size of the error.

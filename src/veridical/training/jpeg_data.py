@@ -30,16 +30,6 @@ from veridical.training.drawings import KINDS, draw
 from veridical.training.photo_data import dihedral, pictures
 from veridical.writing import write_text
 
-__all__ = [
-    "JpegSampler",
-    "Piece",
-    "Sources",
-    "code",
-    "fit_scale",
-    "prepare_sources",
-    "scale_condition",
-]
-
 FINE = 80
 _SIDE = 512
 _DRAWINGS = 60  # of each kind

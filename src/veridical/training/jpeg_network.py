@@ -23,8 +23,6 @@ from veridical.photo.jpeg_header import CONDITIONS
 from veridical.training.networks import NetworkConfig, RestorationNetwork, _Block
 from veridical.training.residual import detail, local_size
 
-__all__ = ["JpegEstimator"]
-
 _LUMA = CONDITIONS.index("luma_q_00")
 _CHROMA = CONDITIONS.index("chroma_q_00")
 _GREY = CONDITIONS.index("grey")

@@ -46,8 +46,6 @@ from veridical.training.photo_prices import (
 )
 from veridical.writing import write_text
 
-__all__ = ["export_jpeg", "load_jpeg", "run_jpeg"]
-
 _START_NOISE = 0.71
 _QUALITIES = (2, 8, 18, 35, 60, 85, 95)
 _DRAWN = (10, 50, 80, 95)

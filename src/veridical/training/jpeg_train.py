@@ -27,8 +27,6 @@ from veridical.training.networks import RestorationNetwork, to_channels_last
 from veridical.training.photo_parts import accelerator_for
 from veridical.training.residual import local_size
 
-__all__ = ["JpegPreset", "Plateau", "jpeg_loss", "train_jpeg"]
-
 _FLOOR = 3e-6
 """Added to the squared error to expect, (0.44 of 255 levels)^2: rounding leaves 0.29."""
 

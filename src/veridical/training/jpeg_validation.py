@@ -19,8 +19,6 @@ from veridical.training.jpeg_network import JpegEstimator
 from veridical.training.networks import GRID
 from veridical.training.photo_data import pictures
 
-__all__ = ["opened", "restore", "saved", "validate", "validation_files"]
-
 
 @torch.inference_mode()
 def restore(

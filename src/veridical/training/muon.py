@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["ConvolutionMuon", "as_matrix"]
-
 
 def as_matrix(weights: Tensor) -> Tensor:
     """Weights of shape (out, ...) as the matrix (out, rest) over the same memory.

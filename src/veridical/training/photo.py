@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
     from veridical.training.photo_parts import Start
 
-__all__ = ["train_estimator", "train_flow", "train_reflow", "train_spread"]
-
 
 def train_estimator(
     pairs: Pairs,

@@ -29,15 +29,6 @@ from veridical.training.photo_pixels import CropSampler, Pixels
 from veridical.training.vdc.codec import TrainedCodec, lambda_of
 from veridical.training.vdc.transform import TransformConfig
 
-__all__ = [
-    "CODEC_PRESETS",
-    "CodecPreset",
-    "codec_loss",
-    "load_networks",
-    "new_networks",
-    "train_codec",
-]
-
 
 @dataclass(frozen=True)
 class CodecPreset:

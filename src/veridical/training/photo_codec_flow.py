@@ -38,8 +38,6 @@ from veridical.writing import write_text
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["GENERATOR_STAGES", "FlowPreset", "Training", "begin_flow", "load_flow", "train_stage"]
-
 GENERATOR_STAGES = ("spread", "flow", "reflow")
 """In order; each begins with the result of the one before."""
 

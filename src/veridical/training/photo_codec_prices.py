@@ -29,8 +29,6 @@ from veridical.training.photo_pixels import centre_crops
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.export import save_codec, save_generator, save_prices
 
-__all__ = ["export", "export_generator", "rate_and_error"]
-
 _STEPS = (1, 2, 4)
 
 

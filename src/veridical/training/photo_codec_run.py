@@ -26,8 +26,6 @@ from veridical.training.photo_codec_prices import export, export_generator
 from veridical.training.photo_parts import accelerator_for
 from veridical.training.photo_pixels import Pixels, prepare_pixels
 
-__all__ = ["run_codec"]
-
 
 def run_codec(
     data: Sequence[Path],

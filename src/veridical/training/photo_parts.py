@@ -24,21 +24,6 @@ from veridical.writing import replacing, write_text
 if TYPE_CHECKING:
     from accelerate import Accelerator, PartialState
 
-__all__ = [
-    "PRESETS",
-    "Batches",
-    "Preset",
-    "Report",
-    "Start",
-    "accelerator_for",
-    "estimator_config",
-    "finish",
-    "flow_config",
-    "load_stage",
-    "processes",
-    "save_stage",
-]
-
 
 @dataclass(frozen=True)
 class Preset:

@@ -21,8 +21,6 @@ from veridical.errors import TrainingData
 from veridical.training.photo_data import dihedral, pictures
 from veridical.writing import write_text
 
-__all__ = ["CropSampler", "Pixels", "centre_crops", "prepare_pixels"]
-
 
 @dataclass(frozen=True)
 class Pixels:

@@ -33,8 +33,6 @@ from veridical.training.photo_parts import (
 from veridical.training.photo_prices import STAGES, Progress, calibrate
 from veridical.training.warm_start import contains
 
-__all__ = ["run_all"]
-
 
 def run_all(
     data: Sequence[Path],

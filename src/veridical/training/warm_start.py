@@ -13,8 +13,6 @@ from torch import Tensor
 
 from veridical.training.networks import NetworkConfig, RestorationNetwork
 
-__all__ = ["contains", "warm_start"]
-
 
 def contains(larger: NetworkConfig, smaller: NetworkConfig) -> bool:
     """Whether every weight of the smaller network has a place in the larger one."""

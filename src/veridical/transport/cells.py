@@ -20,8 +20,6 @@ from numpy.typing import ArrayLike
 from veridical.errors import InvalidSetting
 from veridical.transport.plan import Array, Whole, check_dimensions, weighted_points
 
-__all__ = ["LaguerreCells", "Sampler", "learn_cells", "power_assign"]
-
 Sampler = Callable[[int, np.random.Generator], Array]
 """Draws ``(n, d)`` samples of a law."""
 

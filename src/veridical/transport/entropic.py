@@ -23,8 +23,6 @@ from veridical.transport.plan import (
     weighted_points,
 )
 
-__all__ = ["Sinkhorn", "sinkhorn"]
-
 
 @dataclass(frozen=True)
 class Sinkhorn:

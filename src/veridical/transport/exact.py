@@ -17,8 +17,6 @@ from veridical.transport.plan import (
     weighted_points,
 )
 
-__all__ = ["exact_plan", "plan_on_a_line"]
-
 _MOST_PAIRS = 40_000_000
 
 

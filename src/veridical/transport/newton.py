@@ -17,8 +17,6 @@ import numpy as np
 from veridical.transport.cells import _CHUNK, _scores
 from veridical.transport.plan import Array, Whole
 
-__all__ = ["Borders", "borders", "newton_potential"]
-
 _STEPS = 60
 _MOST_DAMPING = 1e3
 _BAND = 0.01

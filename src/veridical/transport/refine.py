@@ -17,8 +17,6 @@ from veridical.transport.exact import exact_plan
 from veridical.transport.newton import Borders, borders, newton_potential
 from veridical.transport.plan import Array, Plan, Whole, check_dimensions, weighted_points
 
-__all__ = ["plan_to_sites", "refined_plan"]
-
 _EXACT_PAIRS = 500_000
 _BORDER = 2_000
 _NEVER = -1e300

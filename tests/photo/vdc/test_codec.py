@@ -346,13 +346,13 @@ def test_alpha_is_laid_on_white_with_a_notice(weights):
 
 
 def test_without_weights_the_remedy_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(model_module, "SHIPPED", tmp_path)
+    monkeypatch.setenv("VERIDICAL_WEIGHTS", str(tmp_path))
     with pytest.raises(BadWeights, match="train photo-codec"):
         veridical.encode(picture(20, 20), format="vdc")
 
 
 def test_info_without_the_weights_has_no_price(monkeypatch, tmp_path, model):
-    monkeypatch.setattr(model_module, "SHIPPED", tmp_path)
+    monkeypatch.setenv("VERIDICAL_WEIGHTS", str(tmp_path))
     info = veridical.info(coded(model, picture(20, 20), 30.0))
     assert info.price is None
     assert np.isnan(info.predicted_psnr_db(0.0))
@@ -469,7 +469,7 @@ def test_pillow_reads_and_writes(weights, monkeypatch, tmp_path):
     # Oracle: the public functions, through Pillow's own names.
     import veridical.photo.plugin
 
-    monkeypatch.setattr(model_module, "SHIPPED", named_as_shipped(weights, tmp_path))
+    monkeypatch.setenv("VERIDICAL_WEIGHTS", str(named_as_shipped(weights, tmp_path)))
     x = picture(50, 30)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     x.info["icc_profile"] = profile
@@ -490,7 +490,7 @@ def test_pillow_reads_and_writes(weights, monkeypatch, tmp_path):
 def test_pillow_by_suffix(weights, monkeypatch, tmp_path):
     import veridical.photo.plugin  # noqa: F401 (registers)
 
-    monkeypatch.setattr(model_module, "SHIPPED", named_as_shipped(weights, tmp_path))
+    monkeypatch.setenv("VERIDICAL_WEIGHTS", str(named_as_shipped(weights, tmp_path)))
     x = picture(40, 30, "L")
     x.save(tmp_path / "x.vdc", bpp=8.0)
     assert (tmp_path / "x.vdc").stat().st_size <= 1200

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import veridical
 from veridical.cli.main import app
 from veridical.errors import BadWeights, InvalidSetting, UnsupportedFormat
-from veridical.measure.photo import compare_file
+from veridical.measure.photo import compare
 from veridical.photo.options import DecodeOptions
 from veridical.photo.reader import open_source
 from veridical.photo.vdc import model as model_module
@@ -78,7 +78,7 @@ def test_compare_measures_what_decode_gives(folder, lively):
     # made-up prices (d = 0.01 * 100^-0.6, C = 0.4 d), 1e-9 dB.
     before = pixels_of(Image.open(folder / "a.png"))
     options = DecodeOptions(weights=lively, seed=4, steps=2)
-    rows = compare_file(folder / "a.png", folder / "a.vdc", options)
+    rows = compare(folder / "a.png", folder / "a.vdc", options)
     assert [row.name for row in rows] == ["realism 0", "realism 0.5", "realism 1"]
     for a, row in zip(REALISMS, rows, strict=True):
         x = veridical.decode(folder / "a.vdc", realism=a, seed=4, steps=2, weights=lively)
@@ -87,7 +87,7 @@ def test_compare_measures_what_decode_gives(folder, lively):
         assert row.predicted_psnr_db == pytest.approx(predicted, abs=1e-9)
     assert rows[0].psnr_db != rows[2].psnr_db
     with pytest.raises(InvalidSetting, match="32 x 24"):
-        compare_file(Image.new("RGB", (3, 3)), folder / "a.vdc", options)
+        compare(Image.new("RGB", (3, 3)), folder / "a.vdc", options)
 
 
 def test_compare_without_a_generator_says_so(folder, weights):
@@ -113,7 +113,7 @@ def test_folders_of_both_kinds_are_compared(folder, shipped):
     rows = list(csv.reader((table / "comparison.csv").read_text().splitlines()))[1:]
     assert [row[1] for row in rows if "vdc" in row[0]] == [f"realism {a:g}" for a in REALISMS]
     assert len(rows) == 3 + 4
-    alone = compare_file(folder / "in" / "a.png", folder / "out" / "a.vdc", DecodeOptions(steps=1))
+    alone = compare(folder / "in" / "a.png", folder / "out" / "a.vdc", DecodeOptions(steps=1))
     assert [float(r[2]) for r in rows if "vdc" in r[0]] == [row.psnr_db for row in alone]
 
 

@@ -7,22 +7,23 @@ the other formats stay as they are.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Protocol, cast
+import logging
+from typing import Any, Protocol, cast
 
 from PIL import Image
 
 from veridical.errors import InvalidSetting, UnsupportedFormat, typed_errors
+from veridical.notices import Notice, log_notice, silent
 from veridical.photo.formats.avif import AVIF
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.formats.jpeg import JPEG
 from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.formats.vdc import VDC
 from veridical.photo.formats.webp import WEBP
-from veridical.photo.image import CodedImage, Notice, silent
+from veridical.photo.image import CodedImage
 from veridical.photo.loading import FOREIGN, OPENED, foreign_format, load_picture
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
-from veridical.photo.reader import Source, read_bytes
+from veridical.photo.reader import Source, name_of, read_bytes
 
 __all__ = [
     "FORMATS",
@@ -89,6 +90,8 @@ class Format(Protocol):
         ...
 
 
+_LOGGER = logging.getLogger(__name__)
+
 FORMATS: dict[str, Format] = {}
 """Every format by its name."""
 
@@ -136,30 +139,36 @@ def suffixes() -> tuple[str, ...]:
 
 @typed_errors()
 def open_image(
-    source: Source | CodedImage, options: DecodeOptions | None = None, notice: Notice = silent
+    source: Source | CodedImage,
+    options: DecodeOptions | None = None,
+    notice: Notice = log_notice,
+    **settings: Any,
 ) -> CodedImage:
     """Open a coded file; an open one is returned as it is.
 
     Args:
-        source: Path or bytes.
+        source: Path, bytes, or a file that is open for bytes.
         options: How it will be decoded.
-        notice: Called with a sentence when something was converted.
+        notice: Called with a sentence when something was converted; a warning of ``logging`` if left out.
+        **settings: Instead of options, single ones by name, such as ``seed=3``.
 
     Raises:
         MissingFile, NotAnImage, DamagedFile, PictureTooLarge: See ``errors``.
         UnsupportedFormat: A picture, but of no format that holds something to restore.
     """
-    if not isinstance(source, str | bytes | bytearray | memoryview | Path) and hasattr(
-        source, "window"
-    ):
+    if hasattr(source, "window"):
         return cast("CodedImage", source)
-    o = options or DecodeOptions()
+    o = DecodeOptions.of(options, settings)
     source = cast("Source", source)
-    data = read_bytes(source)
-    name = "the given data" if isinstance(source, bytes | bytearray | memoryview) else str(source)
+    data, name = read_bytes(source), name_of(source)
     for one in FORMATS.values():
         if one.sniff(data[:64]):
-            return one.open(data, o, notice, name=name)
+            image = one.open(data, o, notice, name=name)
+            _LOGGER.info(
+                "%s: %s, %d x %d pixels, %d bytes",
+                name, one.name, image.width, image.height, len(data),
+            )  # fmt: skip
+            return image
     kind = foreign_format(data)
     found = kind or load_picture(data, name, o.max_pixels).format
     needs = f' (with the extra: pip install "veridical[{FOREIGN[kind].extra}]")' if kind else ""

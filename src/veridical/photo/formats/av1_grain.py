@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Bits", "ColourConfig", "FilmGrain", "read_colour_config", "read_grain"]
-
 Points = tuple[tuple[int, int], ...]
 
 

@@ -18,8 +18,6 @@ from veridical.photo.formats.av1_grain import (
 )
 from veridical.photo.formats.payload import CodedPayload
 
-__all__ = ["Frame", "read_avif", "read_frame"]
-
 _GRAIN = (
     "asks its decoder for film grain: the ordinary decoder lays it on, and realism 0 takes part of it for "
     "coding noise and removes it"

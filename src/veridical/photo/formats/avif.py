@@ -12,8 +12,6 @@ from veridical.photo.formats.av1_headers import read_avif
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.image import Notice
 
-__all__ = ["AVIF"]
-
 
 def _prepare(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str, Any]]:
     del notice

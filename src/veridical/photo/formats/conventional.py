@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image
 
 from veridical.errors import InvalidSetting, UnsupportedFormat
+from veridical.notices import Notice, silent, told_to
 from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats.payload import CodedPayload
-from veridical.photo.image import CodedImage, Notice, RestoredImage, silent
+from veridical.photo.image import CodedImage, RestoredImage
 from veridical.photo.loading import load_picture
 from veridical.photo.metadata import fit_profile, metadata_of, prepared_for
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
@@ -144,6 +145,7 @@ class ConventionalFormat:
         Raises:
             DamagedFile, PictureTooLarge: See ``errors``.
         """
+        told, notice = told_to(notice)
         im = load_picture(
             data, name, options.max_pixels, notice,
             formats=self.pillow_names, allow_partial=options.allow_partial,
@@ -161,7 +163,7 @@ class ConventionalFormat:
         condition = self._condition(p, im.width, im.height)
         return RestoredImage(
             pixels, alpha, grey, condition, len(data), self.name, options, metadata,
-            partial(self.read_cells, data),
+            partial(self.read_cells, data), notices=tuple(told),
         )  # fmt: skip
 
 

@@ -23,8 +23,6 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from veridical.photo.jpeg_header import JpegHeader, parse_jpeg_header
 
-__all__ = ["JpegCells"]
-
 _TO_YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
 )

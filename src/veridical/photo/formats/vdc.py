@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from PIL import Image
 
 from veridical.bitstream.container import SIGNATURE, read
+from veridical.notices import Notice, silent
 from veridical.photo.formats.conventional import on_white
-from veridical.photo.image import Notice, silent
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target, check_seed
 from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.image import VdcImage
 from veridical.photo.vdc.model import load_model
 from veridical.photo.vdc.quantizers import quantizer_named
-
-__all__ = ["VDC", "VdcFormat"]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from veridical.photo.damage import is_webp
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.formats.payload import CodedPayload
 
-__all__ = ["WEBP", "read_webp"]
-
 
 def read_webp(data: bytes) -> CodedPayload:
     """Payload of a WebP file; the quantizer is VP8's mean segment index over 127."""

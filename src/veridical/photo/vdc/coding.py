@@ -32,8 +32,6 @@ from veridical.photo.vdc.prior import (
 )
 from veridical.photo.vdc.quantizers import CommonRandomness, Quantizer
 
-__all__ = ["EntropyModel", "TileKey", "decode_tile", "encode_tile", "hyper_shape"]
-
 Latents = NDArray[np.int16]
 Whole = NDArray[np.int64]
 

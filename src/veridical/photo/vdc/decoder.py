@@ -24,8 +24,6 @@ from veridical.photo.tiles import Box
 from veridical.photo.vdc.model import VdcModel
 from veridical.photo.vdc.prior import MEAN_UNIT
 
-__all__ = ["LatentWindow", "VdcDecoder"]
-
 
 @dataclass(frozen=True, eq=False)
 class LatentWindow:

@@ -12,15 +12,6 @@ from veridical.errors import InvalidSetting
 from veridical.photo.vdc.frozen import UNIT, table_of
 from veridical.random import random_symbols
 
-__all__ = [
-    "LARGEST_POINT",
-    "CommonRandomness",
-    "Dithered",
-    "Scalar",
-    "put_dithered",
-    "take_dithered",
-]
-
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
 

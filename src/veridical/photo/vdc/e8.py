@@ -38,8 +38,6 @@ from veridical.photo.vdc.dither import (
 from veridical.photo.vdc.frozen import ROWS, UNIT, density
 from veridical.quantize.lattice import Lattice, gosset
 
-__all__ = ["E8", "WORDS"]
-
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
 

@@ -20,8 +20,6 @@ from veridical.photo.vdc.model import VdcModel
 from veridical.photo.vdc.prior import LARGEST_HYPER, QUALITY_STEPS, STRIDE
 from veridical.photo.vdc.quantizers import quantizer_named
 
-__all__ = ["DEFAULT_QUALITY", "FILE_TILE", "LatentPicture", "VdcEncoder"]
-
 DEFAULT_QUALITY = 35.0
 FILE_TILE = 512
 

@@ -19,15 +19,6 @@ from numpy.typing import NDArray
 
 from veridical.errors import BadWeights
 
-__all__ = [
-    "ACTIVATION_BITS",
-    "LARGEST_ACTIVATION",
-    "IntegerBias",
-    "IntegerConv",
-    "check_bound",
-    "rescale",
-]
-
 ACTIVATION_BITS = 5
 LARGEST_ACTIVATION = 255
 _LIMIT = 1 << 24

@@ -17,8 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.bitstream.tables import TableSet
 
-__all__ = ["NARROW", "N_TABLES", "OFFSETS", "ROWS", "UNIT", "density", "offset_tables", "table_of"]
-
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
 

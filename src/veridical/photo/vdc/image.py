@@ -17,7 +17,8 @@ from PIL import Image
 from veridical.bitstream.container import Container
 from veridical.errors import BadWeights, DamagedFile, WrongModel
 from veridical.interpolate import Calibration
-from veridical.photo.image import FileInfo, Notice, mean_of_channels, silent
+from veridical.notices import Notice, silent
+from veridical.photo.image import Decodes, FileInfo, mean_of_channels
 from veridical.photo.options import DecodeOptions
 from veridical.photo.tiles import Box
 from veridical.photo.vdc.coding import TileKey, decode_tile
@@ -25,8 +26,6 @@ from veridical.photo.vdc.decoder import LatentWindow, VdcDecoder
 from veridical.photo.vdc.model import VdcModel, load_model
 from veridical.photo.vdc.prior import STRIDE
 from veridical.photo.vdc.quantizers import QUANTIZER_TITLES, quantizer_numbered
-
-__all__ = ["VdcImage", "decode_latents"]
 
 
 def decode_latents(
@@ -66,7 +65,7 @@ def decode_latents(
 
 
 @dataclass(frozen=True, eq=False)
-class VdcImage:
+class VdcImage(Decodes):
     """See ``image.CodedImage``.
 
     Attributes:
@@ -191,6 +190,7 @@ class VdcImage:
         return FileInfo(
             "VDC", self.width, self.height, self.n_bytes, 8 * self.n_bytes / (self.width * self.height),
             None, header.channels == 1, False, False, price, details,
+            self.container.damage,
         )  # fmt: skip
 
     def finish(self, colours: np.ndarray) -> Image.Image:

@@ -30,9 +30,9 @@ from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import QUALITY_STEPS, Prior, PriorConfig
 from veridical.photo.weights import (
     LAYOUT,
-    SHIPPED,
     Network,
     damaged_weights,
+    default_weights,
     file_state,
     load_network,
     read_card,
@@ -147,9 +147,9 @@ class VdcModel:
 
 
 def vdc_path(weights: Path | None) -> Path:
-    """The file of the codec: the shipped one, that of a folder, or the one given."""
-    folder = SHIPPED if weights is None else weights
-    return folder / "vdc.npz" if weights is None or folder.is_dir() else folder
+    """The file of the codec: that of a folder, or the one given; None is :func:`default_weights`."""
+    place = weights or default_weights()
+    return place / "vdc.npz" if place.is_dir() else place
 
 
 def network_path(path: Path, part: str) -> Path:
@@ -164,7 +164,7 @@ def load_model(
 
     Args:
         weights: ``NAME.npz`` with its card and networks beside it, or a folder with ``vdc.npz``; None for
-            the shipped ones.
+            :func:`default_weights`.
         device: Of the networks' sessions; the entropy model stays on the processor.
         threads: Likewise.
 

@@ -10,8 +10,6 @@ import numpy as np
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
 
-__all__ = ["QualityPrices"]
-
 
 @dataclass(frozen=True, eq=False)
 class QualityPrices:

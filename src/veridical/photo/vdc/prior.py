@@ -33,26 +33,6 @@ from veridical.photo.vdc.fixed import (
     rescale,
 )
 
-__all__ = [
-    "LARGEST_HYPER",
-    "LARGEST_LATENT",
-    "LARGEST_MEAN",
-    "MEAN_UNIT",
-    "PASSES",
-    "QUALITY_STEPS",
-    "ROW_BITS",
-    "SCALES",
-    "STRIDE",
-    "WEIGHT_BITS",
-    "Prior",
-    "PriorConfig",
-    "compand",
-    "pass_classes",
-    "pass_places",
-    "place_of_quality",
-    "scale_of_row",
-]
-
 PASSES = 4
 SCALES = 64
 QUALITY_STEPS = 10_000

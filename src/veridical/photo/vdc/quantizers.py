@@ -19,18 +19,6 @@ from veridical.errors import InvalidSetting, UnsupportedFormat
 from veridical.photo.vdc.dither import CommonRandomness, Dithered, Scalar
 from veridical.photo.vdc.e8 import E8
 
-__all__ = [
-    "E8",
-    "QUANTIZERS",
-    "QUANTIZER_TITLES",
-    "CommonRandomness",
-    "Dithered",
-    "Quantizer",
-    "Scalar",
-    "quantizer_named",
-    "quantizer_numbered",
-]
-
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
 

@@ -24,8 +24,6 @@ from veridical.errors import InvalidSetting, TargetUnreachable
 from veridical.quantize.group.code import Level, TrellisCode, checked_prime, checked_symbols
 from veridical.random import random_symbols
 
-__all__ = ["NestedChain"]
-
 Whole = NDArray[np.int64]
 
 

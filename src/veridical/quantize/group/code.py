@@ -20,8 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["Level", "TrellisCode", "checked_prime", "checked_symbols"]
-
 Whole = NDArray[np.int64]
 
 _MOST_PRIME = 251

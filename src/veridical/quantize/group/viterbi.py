@@ -15,8 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.errors import InvalidSetting
 from veridical.quantize.group.code import TrellisCode, checked_symbols
 
-__all__ = ["MOST_COST", "cheapest_words", "whole_costs"]
-
 Whole = NDArray[np.int64]
 Costs = NDArray[np.int32]
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from veridical.quantize.lattice.parity import nearest_with_parity
 
-__all__ = ["REED_MULLER", "nearest_barnes_wall"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

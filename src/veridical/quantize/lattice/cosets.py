@@ -22,8 +22,6 @@ from veridical.quantize.lattice.families import Family
 from veridical.quantize.lattice.lattice import Lattice
 from veridical.random import random_symbols
 
-__all__ = ["Cosets", "construction_a", "self_similar"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -26,8 +26,6 @@ from veridical.quantize.lattice.parity import (
     nearest_whole,
 )
 
-__all__ = ["Family", "barnes_wall16", "checkerboard", "cubic", "gosset", "hexagonal", "leech24"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -21,8 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.families import Family
 
-__all__ = ["Lattice", "lattice_blocks"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

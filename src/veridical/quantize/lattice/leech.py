@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from veridical.quantize.lattice.golay import COLUMN_PATTERNS, HEXACODE
 from veridical.quantize.lattice.parity import nearest_with_parity
 
-__all__ = ["nearest_leech"]
-
 Array = NDArray[np.float64]
 Costs = NDArray[np.floating]
 Whole = NDArray[np.int64]

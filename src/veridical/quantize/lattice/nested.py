@@ -19,8 +19,6 @@ from veridical.quantize.lattice.cosets import Cosets, self_similar
 from veridical.quantize.lattice.lattice import Lattice
 from veridical.random import random_uniforms
 
-__all__ = ["NestedChain", "coordinates"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

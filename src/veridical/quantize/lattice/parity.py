@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["nearest_checkerboard", "nearest_e8", "nearest_whole", "nearest_with_parity"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -17,8 +17,6 @@ from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.channel import open_uniforms, rows_of_numbers
 from veridical.quantize.simulation.proposals import whole
 
-__all__ = ["ArcChannel"]
-
 Array = NDArray[np.float64]
 
 _UNIT_TOLERANCE = 1e-6

@@ -17,15 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = [
-    "Channel",
-    "RatioChannel",
-    "Simulator",
-    "certified_bounds",
-    "open_uniforms",
-    "rows_of_numbers",
-]
-
 Array = NDArray[np.float64]
 Words = NDArray[np.uint64]
 

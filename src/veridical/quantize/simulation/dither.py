@@ -30,8 +30,6 @@ from veridical.quantize.simulation.channel import open_uniforms, rows_of_numbers
 from veridical.quantize.simulation.gaussian import GaussianChannel
 from veridical.quantize.simulation.proposals import checked_index, numbered, sample_words, whole
 
-__all__ = ["ArcDither", "LayeredDither", "UniformDither"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["TableChannel"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

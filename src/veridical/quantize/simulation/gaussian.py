@@ -28,8 +28,6 @@ from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.channel import open_uniforms, rows_of_numbers
 from veridical.quantize.simulation.proposals import whole
 
-__all__ = ["GaussianChannel"]
-
 Array = NDArray[np.float64]
 
 _SMALLEST = 5e-324

@@ -36,8 +36,6 @@ from veridical.quantize.simulation.proposals import (
     whole,
 )
 
-__all__ = ["GreedyRejection"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

@@ -30,8 +30,6 @@ from veridical.quantize.simulation.proposals import (
     whole,
 )
 
-__all__ = ["OrderedRandomCoding"]
-
 Whole = NDArray[np.int64]
 
 _BLOCK = 1 << 10

@@ -33,8 +33,6 @@ from veridical.quantize.simulation.proposals import (
     whole,
 )
 
-__all__ = ["PoissonRepresentation"]
-
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

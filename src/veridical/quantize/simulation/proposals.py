@@ -18,19 +18,6 @@ from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.channel import Channel, open_uniforms
 from veridical.random import random_rows
 
-__all__ = [
-    "MOST_INDEX",
-    "Selection",
-    "checked_index",
-    "coins",
-    "numbered",
-    "pieces",
-    "proposals",
-    "reproduce",
-    "sample_words",
-    "whole",
-]
-
 Whole = NDArray[np.int64]
 
 MOST_INDEX = (1 << 40) - 1

@@ -26,8 +26,6 @@ from veridical.studies.mnist.presets import Budget
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.transport import plan_to_sites, power_assign
 
-__all__ = ["CODEBOOK_COLUMNS", "codebooks", "largest_codebook"]
-
 Array = NDArray[np.float64]
 
 CODEBOOK_COLUMNS = (

@@ -28,8 +28,6 @@ from veridical.studies.mnist.presets import GENERATORS
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-__all__ = ["CODE_COLUMNS", "REALISM", "constructive", "distortion_at"]
-
 Array = NDArray[np.float64]
 
 REALISM = {

@@ -21,10 +21,6 @@ from numpy.typing import NDArray
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile
 from veridical.writing import write_whole
 
-__all__ = [
-    "MNIST_FILES", "Digits", "download_mnist", "find_mnist", "load_mnist", "read_idx", "small_digits",
-]  # fmt: skip
-
 MNIST_ADDRESS = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 """A public mirror; :func:`download_mnist` takes any other."""
 

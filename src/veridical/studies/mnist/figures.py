@@ -12,8 +12,6 @@ from veridical.studies.mnist.codebooks import largest_codebook
 from veridical.studies.records import Record
 from veridical.studies.style import PALETTE, figure, grid, save_figure, shades
 
-__all__ = ["draw_bm6", "draw_bm7", "draw_bm8", "draw_bm9", "draw_bm10", "draw_constructive"]
-
 _LEVELS = 5
 _GRID_DIGITS = 5
 _PERCEPTION = {

@@ -32,8 +32,6 @@ from veridical.studies.run import Run
 if TYPE_CHECKING:
     from veridical.studies.mnist.training.classifier import DigitClassifier
 
-__all__ = ["COSTLY_REALISM", "MEASURES", "PRESETS", "Measurements", "measurements", "spending"]
-
 Array = NDArray[np.float64]
 
 PRESETS = tuple(BUDGETS)

@@ -19,19 +19,6 @@ from veridical.studies.mnist.table import PairRow
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-__all__ = [
-    "COLUMNS",
-    "PERCEPTION",
-    "bm6",
-    "bm7",
-    "bm8",
-    "bm9",
-    "bm10",
-    "coded_bits",
-    "digit_grid",
-    "pair_table",
-]
-
 Array = NDArray[np.float64]
 
 COLUMNS = (

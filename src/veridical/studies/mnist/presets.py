@@ -13,16 +13,6 @@ from veridical.errors import InvalidSetting
 from veridical.studies.mnist.data import Digits, find_mnist, load_mnist, small_digits
 from veridical.studies.mnist.table import TABLE, Code, PairRow, rows_of
 
-__all__ = [
-    "BUDGETS",
-    "GENERATORS",
-    "Budget",
-    "Convergence",
-    "FlowBudget",
-    "PairShape",
-    "budget_named",
-]
-
 GENERATORS = ("flow", "reflow")
 """Of the constructive route: the flow as first trained, and after a round of reflow."""
 

@@ -31,8 +31,6 @@ from veridical.training.vdc.transform import (
     TransformConfig,
 )
 
-__all__ = ["Relaxed", "TrainedCodec", "lambda_of"]
-
 
 def lambda_of(quality: Tensor, ends: tuple[float, float]) -> Tensor:
     """Weight of the squared error at a quality: geometric between the ends, shape as given."""

@@ -30,15 +30,6 @@ from veridical.training.residual import local_size
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.generator import FlowInput, LatentFlow, rate_feature
 
-__all__ = [
-    "codec_tensors",
-    "entropy_model",
-    "save_codec",
-    "save_generator",
-    "save_prices",
-    "write_codec",
-]
-
 Tensors = dict[str, NDArray[Any]]
 
 

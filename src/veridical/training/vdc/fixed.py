@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from veridical.photo.vdc.fixed import ACTIVATION_BITS, LARGEST_ACTIVATION
 from veridical.photo.vdc.prior import WEIGHT_BITS
 
-__all__ = ["FixedBias", "FixedConv", "rescale", "round_down", "round_half_up"]
-
 _LARGEST_WEIGHT = 1023
 _BUDGET = (1 << 23) - (1 << 20)
 """Bound of one convolution's accumulator: two of them and small biases stay below 2^24."""

@@ -24,8 +24,6 @@ from veridical.photo.vdc.prior import QUALITY_STEPS
 from veridical.training.networks import NetworkConfig, RestorationNetwork
 from veridical.training.residual import detail, linear_estimate, local_size
 
-__all__ = ["FlowInput", "LatentFlow", "rate_feature"]
-
 _PICTURES = 4
 _SPREAD_WIDTH = 48
 

@@ -18,8 +18,6 @@ from veridical.bitstream.tables import TableSet
 from veridical.photo.vdc.frozen import offset_tables
 from veridical.photo.vdc.prior import LARGEST_HYPER, SCALES, PriorConfig, scale_of_row
 
-__all__ = ["HyperLaw", "LatentLaw"]
-
 _LEAST = 2.0**-20
 _N_MIXED = 3
 

@@ -18,8 +18,6 @@ from veridical.photo.vdc.prior import (
 )
 from veridical.training.vdc.fixed import FixedBias, FixedConv, rescale, round_down
 
-__all__ = ["TrainedPrior", "compand", "pass_mask"]
-
 
 def compand(latents: Tensor) -> Tensor:
     """As ``photo.vdc.prior.compand``."""

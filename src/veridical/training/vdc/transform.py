@@ -25,16 +25,6 @@ from veridical.errors import InvalidSetting
 from veridical.photo.vdc.prior import QUALITY_STEPS, STRIDE, PriorConfig
 from veridical.training.vdc.prior import TrainedPrior
 
-__all__ = [
-    "Analysis",
-    "Gains",
-    "HyperAnalysis",
-    "Synthesis",
-    "TransformConfig",
-    "cosine_blocks",
-    "kmac_per_pixel",
-]
-
 
 @dataclass(frozen=True)
 class TransformConfig:

@@ -29,10 +29,6 @@ from veridical.studies.mnist.training.layers import ConvolutionMode
 from veridical.studies.mnist.training.networks import Critics, Pairs, critic_loss
 from veridical.writing import write_whole
 
-__all__ = [
-    "Job", "Runtime", "autocast", "fastest_mode", "load_state", "run_job", "seconds_of_a_step",
-]  # fmt: skip
-
 _SCALE = 1e-3
 _SHARE_OF_FULL_RATE = 0.8
 _MAX_ONE_BY_ONE = 16

@@ -22,11 +22,6 @@ from veridical.errors import InvalidSetting, TrainingData
 from veridical.studies.mnist.data import Digits
 from veridical.studies.records import Record, load_record, make_folder, save_record
 
-__all__ = [
-    "DigitClassifier", "Distortion", "deep_distortion", "deep_errors", "features", "load_classifier",
-    "squared_error", "train_classifier",
-]  # fmt: skip
-
 Distortion = Callable[[Tensor, Tensor], Tensor]
 """Distortion ``(E, B)`` between pictures ``(B, p)`` and reconstructions ``(E, B, p)``."""
 

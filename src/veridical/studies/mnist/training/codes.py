@@ -29,8 +29,6 @@ from veridical.studies.mnist.training.outputs import as_bytes
 from veridical.studies.records import Record, make_folder, save_record
 from veridical.training.loop import Schedule, train
 
-__all__ = ["CodeNetworks", "flow_outputs"]
-
 Array = NDArray[np.float64]
 Draw = Callable[[torch.Generator, int], tuple[Tensor, Tensor, Tensor]]
 """Starts, ends and codes of ``n`` paths."""

@@ -27,8 +27,6 @@ from veridical.measure import mean_with_error
 from veridical.studies.mnist.presets import Budget
 from veridical.studies.mnist.training.networks import Critics, critic_loss
 
-__all__ = ["CriticDistance", "critic_distance"]
-
 Pictures = NDArray[np.floating[Any]]
 
 _SEED = 41

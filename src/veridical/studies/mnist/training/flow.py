@@ -21,8 +21,6 @@ from torch.nn import functional
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["DigitFlow", "DigitFlowGenerator"]
-
 _HARMONICS = 4
 _BATCH = 500
 _LARGE = 16

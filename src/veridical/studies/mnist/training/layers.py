@@ -16,10 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = [
-    "ConvolutionMode", "Stack", "apply_members", "convolve", "linear", "normalize", "upsample",
-]  # fmt: skip
-
 LEAK = 0.2
 
 

@@ -40,8 +40,6 @@ from veridical.studies.mnist.training.layers import (
     upsample,
 )  # fmt: skip
 
-__all__ = ["Critics", "Pairs", "critic_loss"]
-
 _PENALTY = 10.0
 
 

@@ -23,8 +23,6 @@ from veridical.studies.mnist.training.adversarial import Job, Runtime
 from veridical.studies.mnist.training.networks import Critics, Pairs
 from veridical.studies.records import Record, make_folder, save_record
 
-__all__ = ["as_bytes", "pair_outputs", "reconstruct"]
-
 _MAX_BATCH = 4000
 
 

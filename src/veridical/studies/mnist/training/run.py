@@ -43,8 +43,6 @@ from veridical.studies.mnist.training.layers import ConvolutionMode
 from veridical.studies.mnist.training.outputs import pair_outputs
 from veridical.training.loop import keep_memory
 
-__all__ = ["PARTS", "main", "train_parts"]
-
 PARTS = ("classifier", "estimators", "flow", "pairs", "deep")
 """In the order of training; ``flow`` and ``pairs`` each need ``estimators``, ``deep`` the classifier."""
 

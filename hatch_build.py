@@ -1,0 +1,26 @@
+"""The description for a package index: the README, whose relative links lead to the source."""
+
+import re
+from pathlib import Path
+
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s]+)")
+
+
+class ReadmeHook(MetadataHookInterface):
+    """Sets ``readme``."""
+
+    def update(self, metadata: dict) -> None:
+        """Make links and pictures absolute: an index shows neither files beside the README nor their folders."""
+        base = metadata["urls"]["Source"].rstrip("/")
+        text = (Path(self.root) / "README.md").read_text(encoding="utf-8")
+
+        def absolute(link: re.Match[str]) -> str:
+            kind = "raw" if link[1].endswith((".png", ".webp")) else "blob"
+            return f"{base}/{kind}/main/{link[1]}"
+
+        metadata["readme"] = {
+            "content-type": "text/markdown",
+            "text": _LINK.sub(absolute, text),
+        }

@@ -1,0 +1,106 @@
+"""Standard input and output as files, results as JSON, and the options that every command has."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from veridical.cli import terminal
+from veridical.errors import InvalidSetting, MissingFile, UnwritableOutput
+
+STANDARD = Path("-")
+"""Stands for standard input or output."""
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON, one object a line.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and asked results only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Say what is done, on standard error.")]
+
+
+def talkative(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the options ``--quiet`` and ``--verbose``, which it need not know of."""
+
+    @functools.wraps(command)
+    def run(*words: Any, quiet: bool = False, verbose: bool = False, **options: Any) -> Any:
+        terminal.talk(quiet=quiet, verbose=verbose)
+        return command(*words, **options)
+
+    signature = inspect.signature(command, eval_str=True)
+    more = {"quiet": Quiet, "verbose": Verbose}
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in more.items()
+    ]
+    parameters = [*signature.parameters.values(), *parameters]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def as_source(path: Path) -> Path | bytes:
+    """A file that was named, or for ``-`` the bytes of standard input.
+
+    Raises:
+        MissingFile: Standard input is a terminal, or cannot be read.
+    """
+    if path != STANDARD:
+        return path
+    if sys.stdin is None or sys.stdin.isatty():
+        raise MissingFile("standard input is a terminal; send a file to it: veridical ... - < FILE")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as cause:
+        raise MissingFile(f"cannot read standard input: {cause.strerror or cause}") from cause
+
+
+def check_standard_output() -> None:
+    """Refuse to write a file to a terminal.
+
+    Raises:
+        UnwritableOutput: Standard output is one.
+    """
+    if sys.stdout.isatty():
+        raise UnwritableOutput(
+            "standard output is a terminal; send it to a file or a program (> FILE), or name an output"
+        )
+
+
+def write_standard(data: bytes) -> None:
+    """Bytes to standard output."""
+    check_standard_output()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def check_json(as_json: bool, target: Path | None) -> None:
+    """Refuse a file and its description in one stream.
+
+    Raises:
+        InvalidSetting: Both would go to standard output.
+    """
+    if as_json and target == STANDARD:
+        raise InvalidSetting("the output and --json both go to standard output; name an output")
+
+
+def say_json(value: Any) -> None:
+    """A result as one line of JSON; numbers that are none become ``null``."""
+    sys.stdout.write(json.dumps(_plain(value)) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
