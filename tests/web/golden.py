@@ -14,7 +14,6 @@ from PIL import Image
 from veridical.photo.condition import BASIC_FEATURES, Condition, ResidualScale
 from veridical.photo.formats import FORMATS
 from veridical.photo.jpeg_header import CONDITIONS
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import GRID
 from veridical.photo.price import PriceList
 from veridical.photo.restoration import MOST_WINDOWS, WINDOW
@@ -81,7 +80,7 @@ def told(data, width, height):
     if not p.lossless:
         condition = Condition(8 * p.n_bytes / (width * height), p.quantizer, p.chroma_full, p.more)
         names = CONDITIONS if form.name == "JPEG" else BASIC_FEATURES
-        price = PriceList.of(PRICES).calibration(condition, 3e-3, 4)
+        price = PriceList.of(PRICES).calibration(condition, 3e-3)
         out |= {
             "features": dict(zip(names, condition.features(names).tolist(), strict=True)),
             "scale": ResidualScale(*np.array(SCALE))(condition),
@@ -92,10 +91,8 @@ def told(data, width, height):
 
 SCALE = [[-14.3, 0.8, 0.1, 3.4, -1.6, 1.4, -0.2], [-10.9, -0.2, -0.1, 0, 0, 0, -0.1]]
 PRICES = {
-    "steps": [1, 2, 4],
     "mmse": [[-0.6, 0.01, -0.2, 0.94, -0.2, 1.2, 0.1, -0.9, 0.7, 0.1], [-0.3, -0.1, 0.1, 0.99, *[0.0] * 6]],
-    "cost": [[[-k, 0.02, -0.1, 0.9, -0.3, 1.1, 0.2, -0.8, 0.6, 0.2], [-k, -0.2, 0.1, 0.9, *[0.0] * 6]]
-             for k in (1.0, 1.5, 2.0)],
+    "cost": [[-1.5, 0.02, -0.1, 0.9, -0.3, 1.1, 0.2, -0.8, 0.6, 0.2], [-1.5, -0.2, 0.1, 0.9, *[0.0] * 6]],
 }  # fmt: skip
 """Of no weights: numbers of the same size."""
 
@@ -114,18 +111,6 @@ def windows(height, width):
 
 def table():
     """Everything that is compared."""
-    noise = []
-    for seed, top, left in ((0, 0, 0), (1, 112, 48), (2**63 + 11, 16, 640)):
-        field = NoiseField(seed).window(top, left, 70, 90)
-        noise.append(
-            [
-                str(seed),
-                top,
-                left,
-                field[:, ::23, ::29].ravel().tolist(),
-                float(np.abs(field).sum(dtype=float)),
-            ]
-        )
     return {
         "files": [
             {"name": name, "data": base64.b64encode(data).decode(), **told(data, 24, 20)}
@@ -138,7 +123,6 @@ def table():
             for h, w, side in ((20, 24, 640), (1000, 700, 640), (705, 1217, 192))
         ],
         "windows": [[h, w, windows(h, w)] for h, w in ((193, 257), (1200, 1600), (4000, 140), (700, 6000))],
-        "noise": noise,
     }  # fmt: skip
 
 

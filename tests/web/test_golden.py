@@ -1,4 +1,4 @@
-"""What a file tells, windows, noise and prices: one table for Python and JavaScript."""
+"""What a file tells, windows and prices: one table for Python and JavaScript."""
 
 import json
 
@@ -10,8 +10,8 @@ GOLDEN = json.loads(TABLE.read_text(encoding="utf-8"))
 
 # What JavaScript gives for each entry of the table, as Python wrote it.
 EVALUATE = """(async golden => {
-  const [formats, condition, tiles, noise] = await Promise.all(
-    ['formats/index.js', 'condition.js', 'tiles.js', 'noise.js'].map(name => import(new URL(name, location))));
+  const [formats, condition, tiles] = await Promise.all(
+    ['formats/index.js', 'condition.js', 'tiles.js'].map(name => import(new URL(name, location))));
   const files = golden.files.map(({ name, data }) => {
     const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0)), format = formats.formatOf(bytes);
     const p = format.read(bytes);
@@ -19,7 +19,7 @@ EVALUATE = """(async golden => {
       lossless: Boolean(p.lossless), grey: Boolean(p.grey) };
     if (p.lossless) return out;
     const c = condition.conditionOf(p, 24, 20), names = Object.keys(golden.files.find(f => f.name === name).features);
-    const price = condition.priceOf(golden.prices, c, 3e-3, 4);
+    const price = condition.priceOf(golden.prices, c, 3e-3);
     return { ...out, features: Object.fromEntries(names.map((n, k) => [n, condition.features(c, names)[k]])),
       scale: condition.residualScale(golden.scale, c), price: [price.mmse, price.transportCost] };
   });
@@ -29,17 +29,12 @@ EVALUATE = """(async golden => {
     tiles: golden.tiles.map(([h, w, side]) => [h, w, side,
       tiles.tiles(h, w, side).map(t => [...flat(t.window), ...flat(t.core)])]),
     windows: golden.windows.map(([h, w]) => [h, w, tiles.priceWindows(h, w).map(flat)]),
-    noise: golden.noise.map(([seed, top, left]) => {
-      const field = noise.noiseWindow(BigInt(seed), top, left, 70, 90), some = [];
-      for (let c = 0; c < 3; c++) for (let y = 0; y < 70; y += 23) for (let x = 0; x < 90; x += 29) some.push(field[(c * 70 + y) * 90 + x]);
-      return [seed, top, left, some, field.reduce((sum, v) => sum + Math.abs(v), 0)];
-    }),
   };
 })"""
 
 
 def agree(found, expected, place=""):
-    """The same structure; numbers within 1e-6 of their size (features are float32, the noise's tail a float32 logarithm)."""
+    """The same structure; numbers within 1e-6 of their size (features are float32)."""
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), place
         for key in expected:

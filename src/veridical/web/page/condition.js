@@ -31,13 +31,11 @@ export function residualScale(tables, { log2bpp: b, quantizer, chroma }) {
 const BENDS = [0.4, 0.6, 0.75, 0.88, 0.96], PLAIN = 4;
 
 /** Error d and transport cost C of one file; expected: mean squared error that the estimator expects. */
-export function priceOf(prices, { log2bpp, quantizer, chroma }, expected, steps) {
+export function priceOf(prices, { log2bpp, quantizer, chroma }, expected) {
   if (!prices) return null;
-  const measured = (prices.steps ?? [1]).map((s, i) => s <= steps ? i : 0);
-  const cost = prices.steps ? prices.cost[Math.max(...measured)] : prices.cost; // one-step generators have one
   const row = quantizer === null ? 1 : 0, q = quantizer ?? 0;
   const x = [1, log2bpp, chroma, Math.log(expected), q, ...BENDS.map(bend => Math.max(q - bend, 0))];
   if (row) x.fill(0, PLAIN);
   const bounded = w => Math.exp(clamp(dot(x, w), Math.log(1e-7), Math.log(0.25)));
-  return { mmse: bounded(prices.mmse[row]), transportCost: bounded(cost[row]) };
+  return { mmse: bounded(prices.mmse[row]), transportCost: bounded(prices.cost[row]) };
 }

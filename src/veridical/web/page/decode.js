@@ -1,11 +1,9 @@
 // From a coded file to its pictures at realism 0 and 1, window by window: photo/decode.py in the browser.
 import { conditionOf, features, priceOf, residualScale } from "./condition.js";
-import { STEPS, generate } from "./generator.js";
 import { formatOf } from "./formats/index.js";
 import { readCoefficients } from "./formats/jpeg_scan.js";
 import { project } from "./jpeg_cells.js";
 import { loadNetwork } from "./network.js";
-import { noiseWindow } from "./noise.js";
 import { grown, priceWindows, tiles } from "./tiles.js";
 
 /** What a person can do something about; every other error is a defect. */
@@ -19,7 +17,7 @@ export function openFile(data) {
   if (!format) {
     const vdc = String.fromCharCode(...data.subarray(1, 4)) === "VDC";
     throw new Refused(vdc
-      ? "A .vdc file is decoded by the package: run veridical serve, or veridical decode."
+      ? "A .vdc file is decoded by the package: run veridical decode."
       : "This is no AVIF, WebP or JPEG file: only these hold something to restore.");
   }
   return { data, format, payload: format.read(data), ...format.split(data) };
@@ -72,7 +70,7 @@ export function describe(file, { rgba, width, height }) {
  * @param pixels {rgba, width, height}; info of `describe`.
  * @returns {mmse, real, price}: pixels without alpha, 1 or 3 channels.
  */
-export async function restore(file, pixels, info, { seed = 0n, tile = TILE, progress = () => {} } = {}) {
+export async function restore(file, pixels, info, { tile = TILE, progress = () => {} } = {}) {
   const { width, height } = pixels, name = info.format.toLowerCase(), channels = info.grey ? 1 : 3;
   if (info.lossless) {
     const same = colours(pixels, info);
@@ -108,11 +106,9 @@ export async function restore(file, pixels, info, { seed = 0n, tile = TILE, prog
           }
     keep(mmse, state.x_mmse.data, y.dims, box, core, width, channels, cells);
     step();
-    const noise = noiseWindow(seed, box.top, box.left, y.dims[2], y.dims[3]);
-    const x = await generate(generator, header.start_noise, state, noise);
-    keep(real, x, y.dims, box, core, width, channels, cells);
+    keep(real, (await generator.run(state)).x_real.data, y.dims, box, core, width, channels, cells);
   }
-  return { mmse, real, price: priceOf(header.prices, condition, squares / counted, STEPS) };
+  return { mmse, real, price: priceOf(header.prices, condition, squares / counted) };
 }
 
 const common = (a, b) => ({
