@@ -38,12 +38,12 @@ def coded(picture: Image.Image, name: str, bpp: float) -> bytes:
 
 def measure(
     *, picture: str, format: str, target_bits_per_pixel: float,  # noqa: A002
-    folder: Path, out: Path, steps: int, stlpips: bool,
+    folder: Path, out: Path, stlpips: bool,
 ) -> Row:  # fmt: skip
     """One picture in one format at one rate."""
     truth = pixels_of(folder / picture)
     data = coded(Image.fromarray(truth), format, target_bits_per_pixel)
-    file = open_image(data, DecodeOptions(steps=steps))
+    file = open_image(data, DecodeOptions())
     info, realisms = file.info, (0.0, 0.5, 1.0)
     versions = {"ordinary": np.asarray(file.ordinary)}
     for a, x in zip(realisms, decode_at(file, realisms), strict=True):
@@ -67,25 +67,26 @@ def main() -> None:
     parser.add_argument("originals", type=Path, help="folder of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder of the records")
     parser.add_argument("--bpp", type=float, nargs="+", default=[0.1, 0.2, 0.4, 0.8])
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--pictures", default="::1", help="slice of the sorted names, as in Python")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument(
         "--no-stlpips", dest="stlpips", action="store_false", help="leave out the slowest measure"
     )
     arguments = parser.parse_args()
-    records = Records(arguments.out / f"records-{arguments.steps}.jsonl")
+    records = Records(arguments.out / "records.jsonl")
+    chosen = slice(*(int(n) if n else None for n in arguments.pictures.split(":")))
     tasks = [
         {"picture": path.name, "format": name, "target_bits_per_pixel": bpp}
-        for path in picture_paths(arguments.originals)
+        for path in picture_paths(arguments.originals)[chosen]
         for name in FORMATS
         for bpp in arguments.bpp
     ]
     records.measure(
         measure, tasks, arguments.jobs,
-        folder=arguments.originals, out=arguments.out, steps=arguments.steps, stlpips=arguments.stlpips,
+        folder=arguments.originals, out=arguments.out, stlpips=arguments.stlpips,
     )  # fmt: skip
     text = tables([(arguments.out, records.rows)])
-    (arguments.out / f"table-{arguments.steps}.md").write_text(text + "\n")
+    (arguments.out / "table.md").write_text(text + "\n")
     print(text)
 
 

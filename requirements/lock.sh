@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Writes requirements/core.txt and requirements/dev.txt: the newest versions that pyproject.toml allows,
 # without and with the extras, beside the torch that requirements/torch.txt names; and renews the hashes of
-# requirements/docs.txt. Every file of every version has its hash, so that pip refuses any other. torch has
-# none: the CPU build and the one of the registry are different files of the same version.
+# requirements/docs.txt. Every file of every version has its hash, so that pip refuses any other; torch.txt
+# says why torch has none.
 # Usage: requirements/lock.sh [python]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -2,10 +2,11 @@
 
 import os
 
-# Small arrays gain nothing from many threads, and many threads fight over few cores. This must
-# stand before anything imports numpy or torch; a value set from outside wins.
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, str(min(4, os.cpu_count() or 1)))
+# Small arrays gain nothing from many threads, which wait for each other in loops where cores are few.
+# This must stand before anything imports numpy or torch; a value set from outside wins, for all alike.
+_threads = os.environ.setdefault("OMP_NUM_THREADS", "1")
+for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, _threads)
 
 from pathlib import Path  # noqa: E402 - the thread settings above come first
 

@@ -29,6 +29,8 @@ def test_the_sources_add_up():
     counts = [int(n) for n in re.findall(r"^ +(\d+)  (?!in all)\S", NOTICE, re.MULTILINE)]
     (total,) = (int(n) for n in re.findall(r"^ +(\d+)  in all", NOTICE, re.MULTILINE))
     assert sum(counts) == total
+    unknown = map(int, re.findall(r"^ +(\d+)  .*\[W\]$", NOTICE, re.MULTILINE))
+    assert f"all\n{sum(unknown)}:" in NOTICE.partition("[W]: the licence of the single picture")[2]
     by_licence = re.search(r"Totals by licence: (\d+) .*?, (\d+) .*?, (\d+)", NOTICE)
     assert sum(map(int, by_licence.groups())) == total
     for card in (PACKAGE / "photo" / "weights").glob("*.json"):

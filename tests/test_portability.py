@@ -144,35 +144,9 @@ def test_training_memory_is_left_alone_where_there_is_no_glibc(monkeypatch):
         assert keep_memory() is None
 
 
-def test_preparing_takes_no_more_workers_than_windows_waits_for(monkeypatch, tmp_path):
-    # Oracle: concurrent.futures refuses more than 61 processes on Windows.
-    from veridical.training import photo_data
-
-    asked = []
-
-    class Pool:
-        def __init__(self, workers):
-            asked.append(workers)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            return None
-
-        map = staticmethod(lambda work, jobs, chunksize: map(work, jobs))
-
-    Image.effect_noise((160, 170), 30).convert("RGB").save(tmp_path / "a.png")
-    monkeypatch.setattr(photo_data, "ProcessPoolExecutor", Pool)
-    for cores, workers in ((128, 61), (2, 2), (None, 1)):
-        monkeypatch.setattr("os.cpu_count", lambda n=cores: n)
-        photo_data.prepare([tmp_path], tmp_path / f"pairs{workers}", n_variants=1, format="JPEG")
-        assert asked[-1] == workers
-
-
 def test_pictures_come_in_one_order_everywhere(monkeypatch, tmp_path):
     # Oracle: the order of POSIX; Windows compares paths without case, as the patch does.
-    from veridical.training.photo_data import pictures
+    from veridical.training.pictures import pictures
 
     for name in ("a.png", "B.png", "b.png"):
         (tmp_path / name).write_bytes(name.encode())

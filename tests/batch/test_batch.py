@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from veridical.batch import Engine, Journal, Task, run_batch
+from veridical.batch.memory import by_width
 from veridical.errors import DamagedFile, InvalidSetting, MissingDependency, UnwritableOutput
 
 
@@ -219,6 +220,66 @@ def test_no_more_workers_than_tasks(tmp_path, monkeypatch, count):
     assert not summary.failed
     assert os.getpid() not in {o.result for o in summary.outcomes}
     assert len(get_reusable_executor(max_workers=count, reuse=True)._processes) <= count
+
+
+def counting_job(folder: Path):
+    """How many workers are at work at the same time, by the files that they hold."""
+
+    def work(payload):
+        import time
+
+        mine = folder / str(payload)
+        mine.touch()
+        time.sleep(0.3)
+        together = len(list(folder.iterdir()))
+        mine.unlink()
+        return [together, os.getpid()]
+
+    return work
+
+
+def test_workers_are_as_few_as_the_memory_asks_for(tmp_path, monkeypatch):
+    # Oracle: 80 of 100 bytes may be in use: two workers for tasks of 40 bytes, one for those of 41 and of
+    # 500, all for those that do not say; never this process. Who is at work at once is counted.
+    needs = [40, 0, 500, 40, 41, 0, 40, 40, 0]
+    tasks = [Task(str(k), k, memory=need) for k, need in enumerate(needs)]
+    groups = [(n, [t.memory for t in group]) for n, group in by_width(tasks, 3, 100)]
+    assert groups == [(1, [500, 41]), (2, [40] * 4), (3, [0] * 3)]
+    assert [n for n, _ in by_width(tasks, 3, None)] == [3]
+    monkeypatch.setattr("veridical.batch.run.available_bytes", lambda: 100)
+    seen = []
+    summary = run_batch(
+        counting_job(tmp_path), tasks, engine=Engine(jobs=3), report=lambda o: seen.append(o.key)
+    )
+    assert [o.key for o in summary.outcomes] == [str(k) for k in range(9)]
+    assert not summary.failed
+    for need, outcome in zip(needs, summary.outcomes, strict=True):
+        together, pid = outcome.result
+        assert together <= {500: 1, 41: 1, 40: 2, 0: 3}[need]
+        assert pid != os.getpid()
+    # Small ones come last, so that no worker of theirs waits with its memory beside a large one.
+    assert {needs[int(k)] for k in seen[:2]} == {41, 500}
+
+
+def test_the_memory_that_there_is(monkeypatch, tmp_path):
+    # Oracle: the files of Linux, by hand; without them what POSIX says, and without that nothing.
+    from veridical.batch import memory
+
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:   4000 kB\n")
+    assert memory.available_bytes() == 4000 << 10
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.available_bytes() == 4000 << 10
+    (tmp_path / "memory.max").write_text("3000000\n")
+    (tmp_path / "memory.current").write_text("2000000\n")
+    (tmp_path / "memory.stat").write_text("anon 7\ninactive_file 500000\nactive_file 3\n")
+    assert memory.available_bytes() == 1_500_000
+    (tmp_path / "meminfo").unlink()
+    (tmp_path / "memory.max").unlink()
+    assert memory.available_bytes() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    monkeypatch.delattr(os, "sysconf")
+    assert memory.available_bytes() is None
 
 
 def test_dask_names_its_package(monkeypatch):

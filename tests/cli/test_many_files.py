@@ -6,11 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from veridical.batch import Summary
+from veridical.bitstream.chunks import write_chunk
+from veridical.bitstream.container import Header
 from veridical.photo.weights import SHIPPED
 from veridical.studies.records import load_record
 
@@ -206,3 +210,34 @@ def test_several_studies_at_a_time(run, tmp_path):
     assert code == 2
     assert "bm99" in err
     assert not (tmp_path / "3").exists()
+
+
+def test_workers_are_as_few_as_the_headers_ask_for(run, folder, monkeypatch):
+    # Oracle: 400 MiB a worker and 32 bytes for each pixel that a header claims (1,200 to compare); what no
+    # header says, or would be refused, counts for a worker alone; one worker is not counted at all.
+    found = {}
+
+    def record(work, tasks, **settings):
+        found.update({Path(t.key).stem: (t.memory - (400 << 20)) for t in tasks})
+        return Summary((), 0)
+
+    monkeypatch.setattr("veridical.cli.many.run_batch", record)
+    inputs = folder / "in"
+    inputs.mkdir()
+    (inputs / "0.jpg").write_bytes((folder / "photo.jpg").read_bytes())
+    Image.new("L", (100, 70)).save(inputs / "1.webp")
+    header = Header("m", bytes(8), 300, 200).pack()
+    start = b"\x89VDC\r\n\x1a\n\2\0" + write_chunk("VHDR", header)
+    (inputs / "2.vdc").write_bytes(start)
+    (inputs / "3.webp").write_bytes(b"RIFF")
+    words = ("decode", inputs, "--out-dir", folder / "out", "--jobs", 2)
+    assert run(*words)[0] == 0
+    assert found == {"0": 32 * 64 * 48, "1": 32 * 7000, "2": 32 * 60_000, "3": 0}
+    assert run(*words, "--max-pixels", 6999)[0] == 0
+    assert found == {"0": 32 * 64 * 48, "1": 0, "2": 0, "3": 0}
+    for path in inputs.glob("[!0]*"):
+        path.unlink()
+    assert run("compare", inputs, inputs, "--out-dir", folder / "t", "--jobs", 2)[0] == 0
+    assert found["0"] == 1200 * 64 * 48
+    assert run(*words[:-1], 1)[0] == 0
+    assert found["0"] == -(400 << 20)

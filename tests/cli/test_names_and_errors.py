@@ -205,6 +205,33 @@ def test_a_full_disk_behind_standard_output_is_said(folder):
     assert "No space left" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("encode", "--qual\x1b[2Jity", "a"), ("\u202e[/x]\n",), ("decode", "--steps", "\x9b\x07x", "a"),
+     ("view", "a", "--original"), ("encode", "--jobs", "\x1b[31m1"), ("models", "\x7f", "\x1bc"),
+     ("train", "photo", "--preset", "a\nb", "c\nd")],
+)  # fmt: skip
+def test_usage_errors_are_one_line_that_controls_no_terminal(run, words):
+    # Oracle: one printable line that says where help is, and exit code 2.
+    code, out, err = run(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert harmless(err)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize("words", [("--help",), ("info", "photo.jpg"), ("models",)])
+def test_a_closed_pipe_ends_a_command_quietly(folder, words):
+    # Oracle: exit code 0 and nothing on standard error; the reader is gone before the first byte.
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "veridical", *words],
+        stdout=writing, stderr=subprocess.PIPE, text=True, check=False, cwd=folder,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_shown():
     assert terminal.shown("plain ü 字 [b]") == "plain ü 字 [b]"
     assert terminal.shown("a\x1b\n\t\x7f\x9b\udcff\u202e") == r"a\x1b\n\t\x7f\x9b\xff\u202e"

@@ -147,3 +147,26 @@ def test_which_code():
         found = np.mean(np.sum(np.square(x - out), axis=1))
         assert found == pytest.approx(codec.calibration.distortion_at(realism), rel=0.06)
     assert 8 * len(space["data"]) / len(x) == pytest.approx(10, rel=0.05)
+
+
+def test_the_readme(tmp_path, monkeypatch, capsys):
+    # Oracle: the functions by themselves: an AVIF file of at most 0.25 bits per pixel, a picture of its size, a
+    # comparison of four rows, and a codec of two bits whose price keeps to what was asked of it.
+    from importlib.resources import files
+
+    from PIL import Image
+
+    text = (PAGES.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    with Image.open(files("veridical.photo") / "demo.webp") as photo:
+        photo.crop((0, 0, 160, 128)).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    space = {"rng": rng, "samples": rng.normal(size=(400, 2))}
+    exec(compile(block, "README.md", "exec"), space)  # noqa: S102 (our own documentation)
+    assert 8 * len(space["data"]) <= 0.25 * 160 * 128
+    assert space["image"].info.format == "AVIF"
+    assert space["picture"].size == (160, 128)
+    assert capsys.readouterr().out.count("realism") == 3
+    assert space["codec"].rate_bits == 2
+    assert space["codec"].seeds == 4

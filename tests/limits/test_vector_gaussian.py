@@ -3,6 +3,7 @@
 import cvxpy
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from veridical.errors import InvalidSetting
 from veridical.limits import (
@@ -69,3 +70,44 @@ def test_bad_spectra_are_refused():
     for bad in ([], [-1.0], [np.nan], [0.0], [np.inf]):
         with pytest.raises(InvalidSetting):
             vector_gaussian_distortion(bad, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("R", [30.0, 1000.0])
+@pytest.mark.parametrize("Rc", [0.0, 1.0, 8.0, np.inf])
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_many_components_and_high_rates(R, Rc, share):
+    # Oracles: the bracket itself, 1e-7 of D; D decreases in Rc and lies between Shannon's distortion and twice that.
+    spectrum = np.exp(-np.arange(256) / 20.0)
+    shannon = float(np.sum(reverse_water_filling(spectrum, R)))
+    b = vector_gaussian_distortion(spectrum, R, share * shannon, Rc)
+    none = vector_gaussian_distortion(spectrum, R, share * shannon)
+    assert b.upper_distortion - b.lower_distortion <= 1e-7 * b.upper_distortion
+    assert shannon * (1 - 1e-9) <= b.upper_distortion <= none.upper_distortion * (1 + 1e-9)
+    assert none.upper_distortion <= 2 * shannon * (1 + 1e-9)
+    assert np.sum(-0.5 * np.log2(1 - b.conveyed[b.conveyed < 1])) <= R * (1 + 1e-9)
+
+
+def test_against_a_search_with_perception():
+    # Oracle: sequential quadratic programming over (u, v) from several starts, which knows no multipliers; 1e-6.
+    spectrum, R, Rc, P = np.array([2.0, 0.7, 0.1]), 1.2, 0.8, 0.15
+
+    def value(x):
+        u, v = x[:3], x[3:]
+        W = float(spectrum @ (1 + u - 2 * np.sqrt(u * v)))
+        return float(spectrum @ (1 - u)) + max(np.sqrt(W) - np.sqrt(P), 0.0) ** 2
+
+    budgets = [
+        {"type": "ineq", "fun": lambda x: R + 0.5 * np.sum(np.log2(1 - x[:3]))},
+        {"type": "ineq", "fun": lambda x: R + Rc + 0.5 * np.sum(np.log2(1 - x[3:]))},
+    ]
+    rng = np.random.default_rng(0)
+    best = min(
+        minimize(
+            value, rng.uniform(0.05, 0.5, 6), method="SLSQP", bounds=[(1e-9, 1 - 1e-9)] * 6,
+            constraints=budgets, options={"ftol": 1e-13, "maxiter": 1000},
+        ).fun
+        for _ in range(6)
+    )  # fmt: skip
+    b = vector_gaussian_distortion(spectrum, R, P, Rc)
+    assert b.lower_distortion - 1e-9 <= best
+    assert best == pytest.approx(b.upper_distortion, abs=1e-6)

@@ -4,7 +4,6 @@ import io
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,10 +17,8 @@ from veridical.measure.distortion import psnr_db
 from veridical.photo.decode import decode_at
 from veridical.photo.encode import encode
 from veridical.photo.formats import open_image
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.restoration import RestorationDecoder
-from veridical.photo.tiles import Box
 
 
 def pixels(data, **settings):
@@ -46,33 +43,11 @@ def test_the_middle_is_the_blend_of_the_ends(coded):
         assert np.abs(half - (zero + one) / 2)[inside].max() <= 1
 
 
-def test_same_seed_same_picture_other_seed_other_picture(coded):
-    # Oracle: contract; bit-exact.
-    data = coded["WEBP"]
-    a, b, c = (pixels(data, seed=s, realism=1) for s in (1, 1, 2))
+def test_the_same_picture_from_any_seed(coded):
+    # Oracle: contract: generators of conventional formats draw nothing; bit-exact.
+    a, b = (pixels(coded["WEBP"], seed=s, realism=1) for s in (1, 2))
     assert np.array_equal(a, b)
-    assert not np.array_equal(a, c)
-    assert np.array_equal(pixels(data, seed=1, realism=0), pixels(data, seed=2, realism=0))
-
-
-def test_the_size_of_the_start_noise(coded):
-    # Oracle: the same flow from noise that is scaled itself, bit for bit; without noise no seed
-    # matters.
-    class Scaled(NoiseField):
-        def window(self, *where):
-            return super().window(*where) * np.float32(0.5)
-
-    image = open_image(coded["AVIF"])
-    window = image.window(Box(0, image.height, 0, image.width))
-
-    def at(size, noise):
-        model = replace(image.decoder.model, start_noise=size)
-        decoder = RestorationDecoder(model, image.condition)
-        return decoder.generate(decoder.estimate(window), noise)
-
-    assert np.array_equal(at(0.5, NoiseField(4)), at(1.0, Scaled(4)))
-    assert np.array_equal(at(0.0, NoiseField(4)), at(0.0, NoiseField(5)))
-    assert not np.array_equal(at(0.5, NoiseField(4)), at(1.0, NoiseField(4)))
+    assert not np.array_equal(a, pixels(coded["WEBP"], seed=1, realism=0))
 
 
 @pytest.mark.parametrize("realism", [0.0, 1.0])

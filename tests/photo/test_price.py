@@ -23,10 +23,10 @@ def test_the_fit_finds_its_own_law():
     cs, expected = conditions(300), beliefs(300)
     truth = np.array([np.exp(-1 - 0.3 * c.log2_bpp + 1.5 * c.quantizer) for c in cs])
     truth = truth * expected**0.8
-    prices = PriceList.fit(cs, expected, truth, np.stack([0.5 * truth, truth], 1), (1, 4))
+    prices = PriceList.fit(cs, expected, truth, 0.5 * truth)
     for c, e, d in zip(cs[:60], expected, truth, strict=False):
-        assert prices.calibration(c, e, 4).mmse == pytest.approx(d, rel=1e-3)
-        assert prices.calibration(c, e, 1).transport_cost == pytest.approx(0.5 * d, rel=1e-3)
+        assert prices.calibration(c, e).mmse == pytest.approx(d, rel=1e-3)
+        assert prices.calibration(c, e).transport_cost == pytest.approx(0.5 * d, rel=1e-3)
 
 
 def test_ratios_average_one_with_noise():
@@ -39,23 +39,13 @@ def test_ratios_average_one_with_noise():
     assert np.mean(y / np.exp(x @ w)) == pytest.approx(1, abs=1e-6)
 
 
-def test_steps_take_the_nearest_below():
-    cs = conditions(90)
-    one = np.ones(len(cs))
-    prices = PriceList.fit(
-        cs, beliefs(len(cs)), one * 1e-3, np.outer(one, [1e-3, 2e-3, 4e-3]), (1, 2, 4)
-    )
-    found = [prices.calibration(cs[0], 1e-3, s).transport_cost for s in (1, 2, 3, 4, 50)]
-    assert found == pytest.approx([1e-3, 2e-3, 2e-3, 4e-3, 4e-3], rel=1e-3)
-
-
 def test_unknown_quantizers_have_a_price():
     # Oracle: the model without the terms in the quantizer; relative 1e-3.
     cs, expected = conditions(300), beliefs(300)
     d = np.array([np.exp(-0.8 * c.log2_bpp) for c in cs]) * expected
-    prices = PriceList.fit(cs, expected, d, d[:, None], (4,))
+    prices = PriceList.fit(cs, expected, d, d)
     c = Condition(0.5)
-    assert prices.calibration(c, 2e-3, 4).mmse == pytest.approx(2e-3 * np.exp(0.8), rel=1e-3)
+    assert prices.calibration(c, 2e-3).mmse == pytest.approx(2e-3 * np.exp(0.8), rel=1e-3)
 
 
 def test_no_measurements():
@@ -91,7 +81,7 @@ def test_rates_must_be_positive(bpp):
 def test_misshapen_price_lists_are_refused(spoil):
     cs = conditions(60)
     d = np.full(60, 1e-3)
-    values = PriceList.fit(cs, beliefs(60), d, d[:, None], (1,)).as_json()
+    values = PriceList.fit(cs, beliefs(60), d, d).as_json()
     assert PriceList.of(values).as_json() == values
     spoil(values)
     with pytest.raises((BadWeights, ValueError)):

@@ -13,7 +13,7 @@ from veridical.photo.encode import encode
 from veridical.photo.vdc.model import load_model
 from veridical.photo.vdc.quantizers import QUANTIZERS
 from veridical.training import photo_codec_flow, photo_codec_run
-from veridical.training.networks import NetworkConfig, RestorationNetwork
+from veridical.training.networks import NetworkConfig
 from veridical.training.photo_codec import CODEC_PRESETS, load_networks
 from veridical.training.photo_codec_flow import (
     GENERATOR_STAGES,
@@ -23,8 +23,8 @@ from veridical.training.photo_codec_flow import (
     train_stage,
 )
 from veridical.training.photo_codec_run import run_codec
-from veridical.training.photo_parts import accelerator_for
 from veridical.training.photo_pixels import Pixels, centre_crops
+from veridical.training.stages import accelerator_for
 from veridical.training.vdc.generator import LatentFlow
 
 TINY = CODEC_PRESETS["tiny"]
@@ -123,33 +123,11 @@ def test_stages_move_only_what_is_theirs(vdc_run):
     assert any(not torch.equal(flow[k], reflow[k]) for k in spread)
 
 
-def test_it_begins_with_the_flow_of_a_conventional_format(vdc_run):
-    # Oracle: with the weights of the fourth picture left out, and a side input that starts at
-    # zero, the network answers as the conventional one does when that picture is zero, at full chroma.
-    training = training_of(vdc_run[0])
-    config = NetworkConfig(pictures=5, widths=(8, 8, 8), timed=True, bypass=8, features=4)
-    conventional = RestorationNetwork(config)
-    with torch.no_grad():
-        conventional.tail.weight.normal_()
-    flow = begin_flow(training, conventional)
-    generator = torch.Generator().manual_seed(0)
-    parts = torch.randn(1, 12, 32, 32, generator=generator)
-    rate, time = torch.randn(1, 1, generator=generator), torch.tensor([0.3])
-    state, side = parts[:, :3], torch.randn(1, 8, 8, 8, generator=generator)
-    with_zero = torch.cat([parts[:, :9], torch.zeros(1, 3, 32, 32), parts[:, 9:]], 1)
-    with torch.no_grad():
-        a = flow.network(parts, rate, time, state, side)
-        told = torch.cat([rate, torch.tensor([[0.0, 0.0, 1.0]])], 1)
-        b = conventional(with_zero, told, time, state)
-    assert torch.allclose(a, b, atol=1e-5)
-    assert float(b.abs().mean()) > 0.1
-
-
 def test_the_scale_is_that_of_the_error(vdc_run):
     # Oracle: the root of the mean squared error of fresh crops, within a factor of 1.5 (a tiny
     # codec's error hardly depends on the quality, and crops differ).
     training = training_of(vdc_run[0])
-    flow = begin_flow(training, None)
+    flow = begin_flow(training)
     x, x_mmse, _, quality = training.coded(99, 0)
     measured = (x - x_mmse).square().mean().sqrt()
     assert 1 / 1.5 < float(flow.scale(quality).mean() / measured) < 1.5

@@ -54,22 +54,26 @@ class Engine:
 
 
 def until_death(
-    work: Callable[[Any], Any], tasks: Sequence[Task], engine: Engine
+    work: Callable[[Any], Any], tasks: Sequence[Task], engine: Engine, width: int
 ) -> Iterator[Outcome]:
-    """Outcomes as they come; ends early when a worker dies, because jobs themselves never raise."""
+    """Outcomes as they come, of at most ``width`` workers at a time.
+
+    Ends early when a worker dies, because jobs themselves never raise.
+    """
     from joblib import Parallel, delayed, parallel_config
 
     if engine.name == "loky" and engine.workers == 1:
         yield from (_guarded(work, t, engine) for t in tasks)
         return
-    workers = min(engine.workers, len(tasks))
+    workers = min(width, len(tasks))
     call = delayed(_guarded)
     calls = (call(work, t, engine) for t in tasks)
     # A cluster's backend hands results over all at once only.
     how = "generator_unordered" if engine.name == "loky" else "list"
     try:
         if engine.name == "loky" and workers == 1:  # joblib would do it in this process
-            yield _alone(work, tasks[0], engine)
+            for task in tasks:
+                yield _alone(work, task, engine)
             return
         with parallel_config(backend=engine.name, n_jobs=workers):
             found = Parallel(return_as=how, batch_size=1)

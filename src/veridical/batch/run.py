@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from veridical.batch.engine import Engine, connected, until_death
+from veridical.batch.memory import available_bytes, by_width
 from veridical.batch.tasks import Journal, Outcome, Summary, Task
 from veridical.errors import InvalidSetting
 
@@ -25,6 +26,9 @@ def run_batch(
     report: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Summary:
     """Do every task, whatever becomes of the others.
+
+    Workers of this machine are as few at a time as its memory asks for, going by what each task says it
+    needs; a task that needs more than there is runs alone.
 
     Args:
         work: function of a payload, importable by the workers; its result fits into JSON.
@@ -58,10 +62,13 @@ def run_batch(
     open_tasks = [t for t in tasks if t.key not in outcomes]
     if journal is not None:
         journal.begin(open_tasks)
+    # The memory of a cluster is the cluster's to share out.
+    memory = available_bytes() if engine.name == "loky" and engine.workers > 1 else None
     with connected(engine):
-        size = _ROUND * engine.workers
-        for first in range(0, len(open_tasks), size):
-            _round(work, open_tasks[first : first + size], engine, note)
+        for width, group in by_width(open_tasks, engine.workers, memory):
+            size = _ROUND * width
+            for first in range(0, len(group), size):
+                _round(work, group[first : first + size], engine, width, note)
     return Summary(tuple(outcomes[t.key] for t in tasks), earlier)
 
 
@@ -69,14 +76,15 @@ def _round(
     work: Callable[[Any], Any],
     tasks: Sequence[Task],
     engine: Engine,
+    width: int,
     note: Callable[[Task, Outcome], None],
 ) -> None:
-    """Some tasks; after the death of a worker those that are left together again, then one by one."""
+    """Some tasks on so many workers; after the death of a worker those that are left together again, then one by one."""
     left = {t.key: t for t in tasks}
     for _ in range(2):
         if left:
-            for outcome in until_death(work, list(left.values()), engine):
+            for outcome in until_death(work, list(left.values()), engine, width):
                 note(left.pop(outcome.key), outcome)
     for task in left.values():
-        found = list(until_death(work, [task], engine))
+        found = list(until_death(work, [task], engine, 1))
         note(task, found[0] if found else Outcome(task.key, error=_DEADLY))

@@ -25,11 +25,13 @@ class Task:
         key: its name, unlike every other's, such as the path of an output.
         payload: what the work is given; it must be picklable.
         fingerprint: of all that decides the result; a finished job whose fingerprint changed is done again.
+        memory: the most bytes that a worker holds while it does the job; 0 if that is not known.
     """
 
     key: str
     payload: Any = field(repr=False)
     fingerprint: str = ""
+    memory: int = 0
 
 
 @dataclass(frozen=True)

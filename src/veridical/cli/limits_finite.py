@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,12 +27,14 @@ from veridical.errors import InvalidSetting, NotConverged
 __all__ = ["add_commands"]
 
 MaxSymbols = Annotated[int, typer.Option(help="Largest alphabet that is read.")]
-_MEASURES = "tv, w2, kl, kl-reverse, chi2, hellinger, renyi."
+_MEASURES = (
+    "tv, w2, kl (reconstruction from source, nats), kl-reverse, chi2, hellinger, renyi (nats)."
+)
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module to an application."""
-    for command in (discrete, surface, common):
+    for command in (discrete, distortion_at_rate, surface, common):
         app.command()(command)
 
 
@@ -60,7 +63,6 @@ def discrete(
     source = FiniteSource(arrays["source"], arrays["distortion"])
     measure = by_name(divergence, cost=arrays.get("cost"), order=order)
     rows = []
-    failed = 0
     for D, P in product(
         numbers(distortion, "distortion"), numbers(perception, "perception", "inf")
     ):
@@ -73,18 +75,57 @@ def discrete(
             if not isinstance(failure.best, Bound):
                 raise
             b, certified = failure.best, False
-            failed += 1
             terminal.notice(str(failure))
         rows.append({
             "distortion": D, "perception": P, "rate_bits": b.rate_bits, "lower_bits": b.lower_bits,
             "upper_bits": b.upper_bits, "slope_distortion": b.slope_distortion,
             "slope_perception": b.slope_perception, "iterations": b.iterations, "certified": certified,
         })  # fmt: skip
-    show(rows, as_json, as_csv)
-    if failed:
-        raise NotConverged(
-            f"{failed} of {len(rows)} points did not reach the tolerance; their brackets are printed"
-        )
+    _finish(rows, as_json, as_csv)
+
+
+def distortion_at_rate(
+    *,
+    file: Annotated[
+        Path, typer.Argument(help="NPZ with source, distortion and, for w2, cost; or CSV.")
+    ],
+    rate: Rates = None,
+    perception: Perceptions = None,
+    divergence: Annotated[str, typer.Option(help=_MEASURES)] = "tv",
+    order: Annotated[float, typer.Option(help="Order of renyi.")] = 0.5,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest gap, relative to the distortion without rate.")
+    ] = 1e-6,
+    max_symbols: MaxSymbols = 2048,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Certified D(R, P) of any finite source, unlimited common randomness: the inverse of `discrete`."""
+    from veridical.limits import DistortionBound, FiniteSource
+    from veridical.limits import distortion_at_rate as bracket
+    from veridical.limits.divergence import by_name
+
+    arrays = _read(file, ("source", "distortion"), max_symbols)
+    source = FiniteSource(arrays["source"], arrays["distortion"])
+    measure = by_name(divergence, cost=arrays.get("cost"), order=order)
+    points = list(product(numbers(rate, "rate"), numbers(perception, "perception", "inf")))
+    rows = []
+    with terminal.progress("solving") as update:
+        for k, (R, P) in enumerate(points):
+            update(k, len(points))
+            try:
+                b, certified = bracket(source, R, P, divergence=measure, tolerance=tolerance), True
+            except NotConverged as failure:
+                if not isinstance(failure.best, DistortionBound):
+                    raise
+                b, certified = failure.best, False
+                terminal.notice(str(failure))
+            rows.append({
+                "rate_bits": R, "perception": P, "distortion": b.distortion,
+                "lower_distortion": b.lower_distortion, "upper_distortion": b.upper_distortion,
+                "certified": certified,
+            })  # fmt: skip
+    _finish(rows, as_json, as_csv)
 
 
 def surface(
@@ -137,6 +178,9 @@ def common(
     rate: Rates = None,
     perception: Perceptions = None,
     common: Common = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Widest bracket that is accepted, relative to the variance.")
+    ] = math.inf,
     max_symbols: MaxSymbols = 2048,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -146,22 +190,48 @@ def common(
     Squared error and squared Wasserstein-2 distance. A CSV has one line per point: its probability, then
     its one or two coordinates.
     """
-    from veridical.limits import least_distortion
+    from veridical.limits import CommonRandomnessBound, least_distortion
 
     arrays = _read(file, ("points", "source"), max_symbols)
+    points = list(
+        product(
+            numbers(rate, "rate"),
+            numbers(common, "common", "0"),
+            numbers(perception, "perception", "0"),
+        )
+    )
     rows = []
-    for R, Rc, P in product(
-        numbers(rate, "rate"),
-        numbers(common, "common", "0"),
-        numbers(perception, "perception", "0"),
-    ):
-        b = least_distortion(arrays["points"], arrays["source"], R, P, Rc)
-        rows.append({
-            "rate_bits": R, "common_bits": Rc, "perception": P,
-            "lower_distortion": b.lower_distortion, "upper_distortion": b.upper_distortion,
-            "mmse": b.mmse, "transport_cost": b.transport_cost,
-        })  # fmt: skip
+    with terminal.progress("solving") as update:
+        for k, (R, Rc, P) in enumerate(points):
+            update(k, len(points))
+            try:
+                b, certified = (
+                    least_distortion(
+                        arrays["points"], arrays["source"], R, P, Rc, tolerance=tolerance
+                    ),
+                    True,
+                )
+            except NotConverged as failure:
+                if not isinstance(failure.best, CommonRandomnessBound):
+                    raise
+                b, certified = failure.best, False
+                terminal.notice(str(failure))
+            rows.append({
+                "rate_bits": R, "common_bits": Rc, "perception": P,
+                "lower_distortion": b.lower_distortion, "upper_distortion": b.upper_distortion,
+                "mmse": b.mmse, "transport_cost": b.transport_cost, "certified": certified,
+            })  # fmt: skip
+    _finish(rows, as_json, as_csv)
+
+
+def _finish(rows: list[dict[str, Any]], as_json: bool, as_csv: bool) -> None:
+    """Print rows, and fail if some are not certified to the tolerance."""
     show(rows, as_json, as_csv)
+    failed = sum(not row["certified"] for row in rows)
+    if failed:
+        raise NotConverged(
+            f"{failed} of {len(rows)} points did not reach the tolerance; their brackets are printed"
+        )
 
 
 def _read(file: Path, names: tuple[str, ...], max_symbols: int = 2048) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from veridical.cli.models import models
 from veridical.cli.photo import decode, encode
 from veridical.cli.pipes import Quiet, Verbose, talkative
 from veridical.cli.samples import samples_app
+from veridical.cli.serve import serve
 from veridical.cli.study import study
 from veridical.cli.train import train_app
 from veridical.cli.view import view
@@ -29,6 +30,9 @@ from veridical.errors import InvalidSetting, OutOfMemory, SomeFailed, SystemFaul
 from veridical.extras import missing
 
 __all__ = ["app", "main"]
+
+UsageError: Any = typer.BadParameter.__base__
+"""Of Typer's own copy of click, or of click where Typer is older."""
 
 app = typer.Typer(
     name="veridical",
@@ -39,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (encode, decode, info, compare, view, demo, models, design, study):
+for _command in (encode, decode, info, compare, view, serve, demo, models, design, study):
     app.command()(talkative(_command))
 app.add_typer(limits_app, name="limits")
 app.add_typer(samples_app, name="samples")
@@ -108,18 +112,25 @@ def _run(words: list[str]) -> int:
         raise InvalidSetting(
             "an argument is empty; is a variable unset? Name a file, a folder or a value"
         )
+    code = 0
     try:
         if asks_for_completion(words):
             completion(*words)
         else:
             # Under any other name, as that of ``python -m veridical``, completion would not know it.
-            app(prog_name="veridical")
+            code = app(prog_name="veridical", standalone_mode=False) or 0
+    except UsageError as cause:
+        context = cause.ctx
+        if message := cause.format_message().strip():  # none where the help was printed instead
+            where = "veridical" if context is None else context.command_path
+            terminal.fail(f"{message.rstrip('.')}; see '{where} --help'")
+        code = 2
     except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-        if code == 130:  # Typer has caught it
-            raise KeyboardInterrupt from stop
-    else:
-        code = 0
+        if stop.code == 1:  # Typer's answer to a closed pipe; nothing here exits with it
+            raise BrokenPipeError from stop
+        raise
+    if code == 130:  # Typer has caught it
+        raise KeyboardInterrupt
     # What waits to be written is written here, where a full disk can still be told.
     sys.stdout.flush()
     return code

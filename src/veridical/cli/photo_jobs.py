@@ -15,9 +15,11 @@ from veridical.notices import Notice, silent, told_to
 from veridical.photo.options import DecodeOptions
 from veridical.writing import write_whole
 
-__all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "output_format"]
+__all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "needed_bytes", "output_format"]
 
 Update = Callable[[int, int], None]
+
+_WORKER_BYTES = 400 << 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,14 @@ class PhotoJob:
     def suffix(self) -> str:
         """Of the output, with its point."""
         return f".{self.format}" if self.target == STANDARD else self.target.suffix
+
+
+def needed_bytes(job: PhotoJob, bytes_per_pixel: int) -> int:
+    """The most memory that a worker takes for a photograph: itself with its weights, and its pictures."""
+    from veridical.photo.loading import claimed_pixels
+
+    most = job.encoding.get("max_pixels", job.options.max_pixels)
+    return _WORKER_BYTES + bytes_per_pixel * claimed_pixels(job.source, most)
 
 
 def encode_job(

@@ -14,7 +14,7 @@ __all__ = ["train_app"]
 
 Data = Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")]
 Validation = Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")]
-PresetName = Annotated[str, typer.Option(help="cpu, gpu or tiny; for photo also cpu-long.")]
+PresetName = Annotated[str, typer.Option(help="cpu, gpu or tiny.")]
 Minutes = Annotated[
     float | None, typer.Option(help="Save a checkpoint and stop after so many minutes.")
 ]
@@ -31,6 +31,10 @@ def _group() -> None:
 def photo(
     data: Data,
     validation: Validation,
+    camera: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder or tar file of camera pictures, taken at half their size."),
+    ] = None,
     run: Annotated[
         Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
     ] = Path("runs/photo"),
@@ -40,7 +44,8 @@ def photo(
     preset: PresetName = "cpu",
     minutes: Minutes = None,
     start: Annotated[
-        Path | None, typer.Option(help="Weights file to begin with, instead of from nothing.")
+        Path | None,
+        typer.Option(help="Weights file whose estimator to train on, instead of from nothing."),
     ] = None,
     keep_estimator: Annotated[
         bool,
@@ -61,51 +66,14 @@ def photo(
 
     with terminal.progress("preparing") as update:
         path = run_all(
-            data, validation, run, format=format_named(format).name, preset=preset, minutes=minutes,
-            start=start, keep_estimator=keep_estimator, seed=seed,
+            data, validation, run, format=format_named(format).name, camera=camera or [],
+            preset=preset, minutes=minutes, start=start, keep_estimator=keep_estimator, seed=seed,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:
         terminal.say("stopped; the same command goes on")
     else:
         terminal.say(path)
-
-
-@train_app.command()
-def jpeg(
-    data: Data,
-    camera: Annotated[
-        list[Path],
-        typer.Option(help="Folders or tar files of camera pictures, taken at half their size."),
-    ],
-    validation: Validation,
-    start: Annotated[
-        Path, typer.Option(help="Weights of an estimator and its generator, to keep.")
-    ],
-    run: Annotated[
-        Path, typer.Option(help="Folder of the run: pictures, checkpoints, result.")
-    ] = Path("runs/jpeg"),
-    minutes: Minutes = None,
-    seed: Annotated[int, typer.Option(help="Of every batch.")] = 1,
-) -> None:
-    """Train the head of the JPEG estimator, on photographs and drawings at every setting.
-
-    The result is RUN/jpeg.onnx and RUN/jpeg-generator.onnx with their cards.
-    """
-    require("accelerate")
-    from veridical.training.jpeg_run import run_jpeg
-    from veridical.training.jpeg_train import JpegPreset
-
-    steps = JpegPreset().schedule.steps
-    with terminal.progress("training") as update:
-        path = run_jpeg(
-            data, camera, validation, start, run, minutes=minutes, seed=seed,
-            report=lambda step, loss, seconds: update(step, steps),
-        )  # fmt: skip
-    if path is None:
-        terminal.out.print("stopped; the same command goes on")
-    else:
-        terminal.out.print(f"{path}", markup=False)
 
 
 @train_app.command("photo-codec")
@@ -117,12 +85,6 @@ def photo_codec(
     ] = Path("runs/photo-codec"),
     preset: PresetName = "cpu",
     minutes: Minutes = None,
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            help="Weights of a conventional format, with whose flow the generator begins."
-        ),
-    ] = None,
 ) -> None:
     """Train the learned codec on pictures of your own; a killed run goes on where it was.
 
@@ -133,7 +95,7 @@ def photo_codec(
 
     with terminal.progress("preparing") as update:
         path = run_codec(
-            data, validation, run, preset=preset, minutes=minutes, start=start,
+            data, validation, run, preset=preset, minutes=minutes,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:

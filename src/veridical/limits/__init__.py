@@ -2,7 +2,7 @@
 
 Closed forms (arrays broadcast): ``bernoulli_*``, ``circle_*``, ``gaussian_*``. A convex programme with a
 bracket: :func:`vector_gaussian_distortion`. Finite sources: :func:`least_rate` brackets ``R(D, P)``,
-:func:`surface` the whole plane, :func:`least_distortion` ``D(R, Rc, P)`` with limited common randomness.
+:func:`distortion_at_rate` its inverse, :func:`surface` the whole plane, :func:`least_distortion` ``D(R, Rc, P)`` with limited common randomness.
 """
 
 from __future__ import annotations
@@ -23,11 +23,7 @@ from veridical.limits.circle import (
     circle_radius,
     circle_w2_squared,
 )
-from veridical.limits.common import (
-    CommonRandomnessBound,
-    least_distortion,
-    shannon_distortion_lower,
-)
+from veridical.limits.common import CommonRandomnessBound, least_distortion
 from veridical.limits.divergence import (
     ChiSquared,
     Divergence,
@@ -44,7 +40,9 @@ from veridical.limits.gaussian import (
     gaussian_rate_bits,
     gaussian_transport_cost,
 )
+from veridical.limits.inverse import DistortionBound, distortion_at_rate
 from veridical.limits.rate import least_rate
+from veridical.limits.shannon import shannon_distortion_lower
 from veridical.limits.surface import Surface, surface
 from veridical.limits.vector_gaussian import (
     VectorGaussianBound,
@@ -57,6 +55,7 @@ __all__ = [
     "Bound",
     "ChiSquared",
     "CommonRandomnessBound",
+    "DistortionBound",
     "Divergence",
     "FiniteSource",
     "Hellinger",
@@ -77,6 +76,7 @@ __all__ = [
     "circle_mmse",
     "circle_radius",
     "circle_w2_squared",
+    "distortion_at_rate",
     "gaussian_distortion",
     "gaussian_distortion_kl",
     "gaussian_rate_bits",

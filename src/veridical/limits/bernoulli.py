@@ -86,7 +86,8 @@ def bernoulli_distortion(p: ArrayLike, rate_bits: ArrayLike, perception: ArrayLi
         middle = 0.5 * (low + high)
         enough = _rate(small, middle, P) <= R
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    return high
+    # Near rate zero the formula is flat: rounding would end the bisection early.
+    return np.where(R == 0, _second(small, P), high)
 
 
 def bernoulli_perception(p: ArrayLike, rate_bits: ArrayLike, distortion: ArrayLike) -> Array:

@@ -7,14 +7,12 @@ The problem is not convex. What is proven here and what is searched for:
 
 * **upper** is proven: it is the value of explicit channels that meet every constraint. They are found
   by an alternating search from several starts, a heuristic, on at most ``n`` values of ``X~``.
-* **lower** is proven: with ``Ds(R)`` Shannon's distortion-rate function (any reproduction) and ``D0(R)``
-  the least ``E|X - X-|^2`` at equal laws, every scheme has ``d >= Ds(R)``, ``C >= Ds(R + Rc)`` and, by
-  orthogonality, ``d + C >= D0(R)``; hence
+* **lower** is proven: with ``Ds(R)`` Shannon's distortion-rate function (any reproduction), ``D0(R)`` the least
+  ``E|X - X-|^2`` at equal laws and ``s2`` the variance, every scheme has ``d >= Ds(R)`` and
 
-      D >= Ds(R) + ((sqrt(max(Ds(R + Rc), D0(R) - Ds(R))) - sqrt P)+)^2.
+      C >= max((sqrt(s2 - d) - sqrt(s2 - Ds(R + Rc)))^2 + Ds(R + Rc), D0(R) - d),
 
-  It meets the upper bound at ``Rc = 0`` and, for sources like the Gaussian, at ``Rc = inf``; in
-  between it leaves a gap.
+  the first by Cauchy and Schwarz, the second by orthogonality; what follows rises with ``d`` (``docs/limits.md``).
 """
 
 from __future__ import annotations
@@ -24,16 +22,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import xlogy
 
 from veridical.errors import InvalidSetting, NotConverged
-from veridical.limits.alternate import Scheme, search_scheme
+from veridical.limits.alternate import search_scheme
 from veridical.limits.checks import constraint, law
 from veridical.limits.divergence import TotalVariation
 from veridical.limits.finite import FiniteSource
-from veridical.limits.rate import least_rate
+from veridical.limits.inverse import distortion_at_rate
+from veridical.limits.shannon import points_of, shannon_scheme, squared_distances
 
-__all__ = ["CommonRandomnessBound", "least_distortion", "shannon_distortion_lower"]
+__all__ = ["CommonRandomnessBound", "least_distortion"]
 
 Array = NDArray[np.float64]
 
@@ -58,109 +56,26 @@ class CommonRandomnessBound:
     encoder: Array = field(repr=False, compare=False)
     decoder: Array = field(repr=False, compare=False)
 
-
-def _points(values: ArrayLike, n: int) -> Array:
-    array = np.array(values, dtype=np.float64)
-    array = array[:, None] if array.ndim == 1 else array
-    if array.ndim != 2 or array.shape[0] != n or not np.all(np.isfinite(array)):
-        raise InvalidSetting(
-            f"points must be {n} finite numbers or rows, one per probability, got shape {array.shape}"
-        )
-    return array
+    @property
+    def gap(self) -> float:
+        """Width of the bracket."""
+        return self.upper_distortion - self.lower_distortion
 
 
-def _squared(x: Array, y: Array) -> Array:
-    return np.sum(np.square(x[:, None, :] - y[None, :, :]), axis=2)
-
-
-def _laws_at(
-    source: FiniteSource, rate_bits: float, perception: float, precision: float
-) -> tuple[float, Array | None]:
-    """A lower bound on the least ``E|X - X^|^2`` at a rate and a total variation, and a joint law that nearly has it.
-
-    By cuts: ``R(D') >= lower - lambda (D' - D)`` and ``R(D') <= R`` give ``D' >= D + (lower - R) / lambda``.
-    """
-    top = float(source.p @ source.d @ source.p)
-    if rate_bits <= 0:
-        return max(0.0, top * (1 - 1e-12)) if perception == 0 else 0.0, None
-    if rate_bits >= -float(np.sum(xlogy(source.p, source.p))) / math.log(2):
-        return 0.0, np.diag(source.p)
-    low, high, best, joint = 0.0, top, 0.0, None
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        b = least_rate(source, middle, perception, divergence=TotalVariation(), tolerance_bits=1e-6)
-        if 0 < b.slope_distortion < math.inf:
-            best = max(best, middle + (b.lower_bits - rate_bits) / b.slope_distortion)
-        if b.upper_bits <= rate_bits:
-            high, joint = middle, source.p[:, None] * b.channel
-        else:
-            low = middle
-        if high - low < precision * top:
-            break
-    return best, joint
-
-
-def _starts(source: FiniteSource, rate_bits: float, equal: Array | None) -> list[Array]:
+def _starts(source: FiniteSource, rate_bits: float, equal: Array) -> list[Array]:
     """Encoders between the one that ignores perception and the one of equal laws: each is best at its own distance."""
-    found = [] if equal is None else [equal]
-    _, free = _laws_at(source, rate_bits, math.inf, 1e-3)
-    if free is not None:
-        apart = 0.5 * float(np.sum(np.abs(np.sum(free, axis=0) - source.p)))
-        for share in (0.2, 0.4, 0.6, 0.8):
-            joint = _laws_at(source, rate_bits, share * apart, 1e-6)[1] if apart > 1e-9 else None
-            found += [] if joint is None else [joint]
+    found = [equal]
+    try:
+        free = distortion_at_rate(source, rate_bits, tolerance=1e-3).channel
+        apart = 0.5 * float(np.sum(np.abs(source.p @ free - source.p)))
+        for share in (0.2, 0.4, 0.6, 0.8) if apart > 1e-9 else ():
+            between = distortion_at_rate(
+                source, rate_bits, share * apart, divergence=TotalVariation(), tolerance=1e-4
+            )
+            found.append(source.p[:, None] * between.channel)
+    except NotConverged:  # One start fewer: the bracket stays proven.
+        pass
     return found
-
-
-def shannon_distortion_lower(
-    points: ArrayLike, source: ArrayLike, rate_bits: float, cells: int = 200
-) -> float:
-    """A proven lower bound on Shannon's ``D(R)`` with any reproduction in Euclidean space.
-
-    On a grid of reproductions with covering radius ``r`` over the box of the points, the dual potential
-    ``L(y) = log sum_i p_i exp(a_i - lambda |x_i - y|^2)`` has ``L(y) >= max L - lambda |y - y*|^2`` (its
-    Hessian is at least ``-2 lambda``), so that the grid understates its maximum by ``lambda r^2`` nats at
-    most; the cut of ``R(D)`` is lowered by that.
-
-    Args:
-        points: shape ``(n,)`` or ``(n, k)`` with ``k <= 2``.
-        source: law, shape ``(n,)``.
-        rate_bits: ``R``.
-        cells: grid points along the longest side.
-
-    Raises:
-        InvalidSetting: bad input, or more than two dimensions.
-    """
-    p = law(source)
-    x = _points(points, p.size)
-    R = constraint(rate_bits, "rate_bits")
-    if x.shape[1] > 2:
-        raise InvalidSetting(
-            "the grid of reproductions covers one or two dimensions; project the points"
-        )
-    low, high = np.min(x, axis=0), np.max(x, axis=0)
-    count = cells if x.shape[1] == 1 else max(8, math.isqrt(4 * cells))
-    axes = [np.linspace(a, b, count) for a, b in zip(low, high, strict=True)]
-    grid = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], axis=1)
-    radius_squared = float(np.sum(np.square(0.5 * (high - low) / (count - 1))))
-    if R == 0:
-        centre = p @ x
-        return float(p @ np.sum(np.square(x - centre), axis=1)) * (1 - 1e-12)
-    shannon = FiniteSource(p, _squared(x, grid))
-    # lambda of the cut is not known before the solve: iterate once on its own estimate.
-    best = 0.0
-    top = float(np.min(p @ _squared(x, (p @ x)[None, :])))
-    lo, hi = 0.0, top
-    for _ in range(14):
-        middle = 0.5 * (lo + hi)
-        b = least_rate(shannon, middle, tolerance_bits=1e-5)
-        if b.slope_distortion > 0:
-            slack = b.slope_distortion * radius_squared
-            best = max(best, middle + (b.lower_bits - slack - R) / b.slope_distortion)
-        lo, hi = (middle, hi) if b.rate_bits > R else (lo, middle)
-        if hi - lo < 1e-4 * top:
-            break
-    return best
 
 
 def least_distortion(
@@ -171,6 +86,7 @@ def least_distortion(
     common_bits: float = 0.0,
     *,
     rounds: int = 30,
+    tolerance: float = math.inf,
 ) -> CommonRandomnessBound:
     """Bracket ``D(R, Rc, P)`` of a finite set of points, squared error, squared Wasserstein-2.
 
@@ -181,46 +97,52 @@ def least_distortion(
         perception: ``P``.
         common_bits: ``Rc``, bits per symbol, or ``inf``.
         rounds: alternations of the search from each start.
+        tolerance: largest width of the bracket that is accepted, relative to the variance.
 
     Raises:
         InvalidSetting: bad input.
-        NotConverged: a convex subproblem of the lower bound failed.
+        NotConverged: the bracket is wider (``best`` carries it), or a convex subproblem of the lower bound failed.
     """
     p = law(source)
-    x = _points(points, p.size)
-    keep = p > 0
-    p, x = p[keep], x[keep]
+    x = points_of(points, p.size)
+    p, x = p[p > 0], x[p > 0]
     R, P = constraint(rate_bits, "rate_bits"), constraint(perception, "perception")
     Rc = constraint(common_bits, "common_bits")
     if math.isinf(R):
         raise InvalidSetting("an infinite rate conveys the source itself; ask for a finite one")
-    total = min(R + Rc, 2.0 * math.log2(p.size) + 1.0)
-    finite = FiniteSource(p, _squared(x, x))
-    same, equal = _laws_at(finite, R, 0.0, 1e-7)
-    scheme: Scheme = search_scheme(
-        x,
-        p,
-        nats=R * math.log(2),
-        total=total * math.log(2),
-        P=P,
-        rounds=rounds,
-        starts=_starts(finite, R, equal),
-    )
-    shannon = shannon_distortion_lower(x, p, R)
-    fine = (
-        0.0 if math.isinf(Rc) else (shannon if Rc == 0 else shannon_distortion_lower(x, p, R + Rc))
-    )
-    fine = min(fine, shannon)
     variance = float(p @ np.sum(np.square(x - p @ x), axis=1))
-    kept, held = max(variance - shannon, 0.0), max(variance - fine, 0.0)
-    cost = max(kept + variance - 2.0 * math.sqrt(kept * held), same - shannon, 0.0) * (1.0 - 1e-12)
-    lower = shannon + max(math.sqrt(cost) - math.sqrt(P), 0.0) ** 2
-    if scheme.value < lower * (1.0 - 1e-9):
+    nats, total = R * math.log(2), min(R + Rc, 2.0 * math.log2(p.size) + 1.0) * math.log(2)
+    shannon, blind = shannon_scheme(x, p, nats)
+    fine = 0.0 if math.isinf(Rc) else shannon_scheme(x, p, (R + Rc) * math.log(2))[0] if Rc else shannon  # fmt: skip
+    finite = FiniteSource(p, squared_distances(x, x))
+    same = distortion_at_rate(finite, R, 0.0, divergence=TotalVariation(), tolerance=1e-7)
+    scheme = search_scheme(
+        x, p, nats=nats, total=total, P=P, rounds=rounds,
+        starts=[blind, *_starts(finite, R, p[:, None] * same.channel)],
+    )  # fmt: skip
+    lower = _lower(variance, shannon, min(fine, shannon), same.lower_distortion, P)
+    if scheme.value < lower - 1e-9 * variance:
         raise NotConverged(
             f"the bounds contradict each other (lower {lower!r}, upper {scheme.value!r}); "
             "please report the source and the settings"
         )
-    return CommonRandomnessBound(
-        max(lower, 0.0), max(scheme.value, lower), scheme.mmse, scheme.cost,
+    bound = CommonRandomnessBound(
+        lower, max(scheme.value, lower), scheme.mmse, scheme.cost,
         scheme.rate / math.log(2), scheme.total / math.log(2), scheme.encoder, scheme.decoder,
     )  # fmt: skip
+    if bound.gap > tolerance * variance:
+        raise NotConverged(
+            f"the bracket is {bound.gap / variance:.3g} of the variance wide; the search for its upper end is a "
+            "heuristic: allow more rounds or accept it with a larger tolerance",
+            best=bound,
+        )
+    return bound
+
+
+def _lower(variance: float, shannon: float, fine: float, same: float, P: float) -> float:
+    """The proven lower end from ``Ds(R)``, ``Ds(R + Rc)`` and ``D0(R)``."""
+    kept, held = max(variance - shannon, 0.0), max(variance - fine, 0.0)
+    # (sqrt kept - sqrt held)^2 + fine, without cancellation.
+    roots = (shannon - fine) / (math.sqrt(kept) + math.sqrt(held)) if held > 0 else 0.0
+    cost = max(roots**2 + fine, same - shannon, 0.0) * (1.0 - 1e-12)
+    return max(shannon + max(math.sqrt(cost) - math.sqrt(P), 0.0) ** 2, 0.0)

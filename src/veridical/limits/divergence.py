@@ -125,13 +125,17 @@ class _Power:
 
 @dataclass(frozen=True)
 class KullbackLeibler(_Power):
-    """``sum p log(p/q)`` in nats, or ``sum q log(q/p)`` with ``reverse=True``."""
+    """``KL(p_X^ || p_X) = sum q log(q/p)`` in nats, the direction of the whole library.
+
+    Infinite where the reconstruction uses a symbol that the source never has. With ``reverse=True`` it is
+    ``KL(p_X || p_X^) = sum p log(p/q)``, infinite where the reconstruction leaves a symbol out.
+    """
 
     reverse: bool = False
 
     def family(self) -> PowerFamily:
-        """``F_1``, or its mirror image."""
-        return PowerFamily(0.0 if self.reverse else 1.0)
+        """``F_0``, or its mirror image ``F_1``."""
+        return PowerFamily(1.0 if self.reverse else 0.0)
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ class Renyi(_Power):
     """``log(sum p^c q^(1-c)) / (c - 1)`` in nats, of order ``c > 0``.
 
     It is convex in ``q`` for every order (van Erven and Harremoes 2014, Theorem 12). Order 1 is
-    Kullback-Leibler.
+    ``KullbackLeibler(reverse=True)``.
     """
 
     order: float = 0.5

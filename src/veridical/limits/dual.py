@@ -21,7 +21,7 @@ from scipy.linalg import LinAlgError
 from veridical.limits.family import PowerFamily
 from veridical.limits.interior import Array, Point, positive_solver, trust
 
-__all__ = ["EqualLaws", "PowerSupport", "Support", "TransportSupport", "ascend"]
+__all__ = ["EqualLaws", "PowerSupport", "Support", "TransportSupport", "ascend", "solve_above"]
 
 
 # Iterates that promise less than this are worth a look: their bracket may be closed.
@@ -202,7 +202,7 @@ def _system(point: Point, here: Local, *, has_mu: bool) -> tuple[Array, Array]:
     return matrix, gradient
 
 
-def _solve_above(matrix: Array, gradient: Array, least: Array) -> Array:
+def solve_above(matrix: Array, gradient: Array, least: Array) -> Array:
     """The step of the quadratic model whose last entries, the changes of the prices, are at least ``least``."""
     x = positive_solver(matrix)(gradient)
     held = np.zeros(x.size, dtype=bool)
@@ -253,7 +253,7 @@ def ascend(
             gradient[-1] -= price
         least = -0.9 * np.array([point.lam, support.mu][: 1 + support.has_mu])
         try:
-            x = _solve_above(matrix, gradient, least)
+            x = solve_above(matrix, gradient, least)
         except (LinAlgError, ValueError):
             return count
         rise = float(gradient @ x)

@@ -1,6 +1,6 @@
 """The divergences ``F_c(p, q) = (sum p^c q^(1-c) - 1) / (c - 1)`` and their limits at c = 1 and 0.
 
-One family holds four of the measures: Kullback-Leibler is ``c = 1`` (``sum p log p/q``), chi-squared
+One family holds the smooth measures: ``KL(p_X^ || p_X)`` is ``c = 0`` (``sum q log q/p``), its reverse ``c = 1``, chi-squared
 ``c = 2``, twice the squared Hellinger distance ``c = 1/2``, and a bound on the Renyi divergence of
 order ``c`` is a bound on ``F_c``. All are convex in ``q``. Natural logarithms.
 """
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PowerFamily:
-    """``F_c`` with ``c = order > 0``, or with ``order = 0`` the reversed ``sum q log q/p``."""
+    """``F_c`` with ``c = order > 0``, or with ``order = 0`` the limit ``sum q log q/p``."""
 
     order: float
 

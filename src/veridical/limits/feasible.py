@@ -1,8 +1,8 @@
 """Which pairs (D, P) a channel reaches at any rate: linear programmes (HiGHS) with a checked lower end.
 
 With ``J`` the joint law, ``q`` its output law: the least ``<J, d>`` for which ``div(p, q) <= P``, and the least
-``div(p, q)`` for which ``<J, d> <= D``. Transport costs and total variation are linear; a smooth measure is
-cut by its tangents. Whatever potentials ``h`` HiGHS returns,
+``div(p, q)`` for which ``<J, d> <= D``. Transport costs and total variation are linear; a smooth measure goes
+through its own dual. Whatever potentials ``h`` HiGHS returns,
 
     <J, d> >= sum_i p_i min_j (d_ij - h_j) + q.h >= sum_i p_i min_j (d_ij - h_j) - S(-h, mu) - mu P
 
@@ -21,13 +21,15 @@ from veridical.limits.certificate import Anchor, anchor_at, perception_of, suppo
 from veridical.limits.finite import NormalForm
 from veridical.limits.interior import Array
 from veridical.limits.plans import cheapest_plan, transport_bound
+from veridical.limits.smooth_reach import smooth_reach
 
 __all__ = ["MOST_PAIRS", "Reach", "least_distortion_channel", "least_perception"]
 
 MOST_PAIRS = 10_000
 """Alphabets with more pairs than this are left to the dual alone."""
 
-_CUTS = 100
+# A distortion is as little as it goes if it is within this share of the mean entry.
+_CLOSED = 1e-8
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,6 @@ class _Programme:
         else:
             self.extra = 0 if form.family is not None else m
         self.size = self.i.size + self.extra
-        self.cuts: list[tuple[Array, float]] = []
 
     def distortion(self) -> Array:
         """Coefficients of ``<J, d>``."""
@@ -97,9 +98,6 @@ class _Programme:
             )
             upper.append(output - over)
             most.append(form.target)
-        for slope, bound in self.cuts:
-            upper.append(csc_array(slope[None, :] @ output.tocsc()))
-            most.append(np.array([bound]))
         if limit is not None:
             scale = limit[1] or 1.0
             upper.append(csc_array(limit[0][None, :] / scale))
@@ -121,79 +119,41 @@ class _Programme:
             h = found.eqlin.marginals[2 * self.n :]
         elif form.family is None:
             h = found.ineqlin.marginals[: self.m]
-        else:
-            marginals = found.ineqlin.marginals[: len(self.cuts)]
-            for y, (slope, _) in zip(marginals, self.cuts, strict=True):
-                h = h + y * slope
-                price -= float(y)
         return joint, plan, h, price, found.x
 
-    def tangent(self, at: Array, level: float) -> None:
-        """Cut off what the tangent of the measure at a law says is above ``level``."""
-        family, target = self.form.family, self.form.target
-        assert family is not None
-        assert target is not None
-        slope = family.slope(target, at)
-        self.cuts.append((slope, level - family.value(target, at) + float(slope @ at)))
 
-
-def _towards(form: NormalForm, equal: Array, joint: Array, level: float) -> Array:
-    """The farthest law on the way from an equal-law plan to a plan at which a smooth measure is ``level``."""
-    assert form.family is not None
-    assert form.target is not None
-    step = np.sum(joint - equal, axis=0)
-    low, high = 0.0, 1.0
-    if form.family.value(form.target, form.target + step) <= level:
-        return joint
-    for _ in range(50):
-        middle = 0.5 * (low + high)
-        inside = form.family.value(form.target, form.target + middle * step) <= level
-        low, high = (middle, high) if inside else (low, middle)
-    return equal + low * (joint - equal)
-
-
-def _channels(work: _Programme, level: float, cuts: int) -> Iterator[_Solution]:
-    """Solutions for the least distortion at a perception; more than one where tangents refine it."""
-    form = work.form
-    if form.family is None:
-        found = work.solve(work.distortion(), (work.perception(), level))
-        if found is not None:
-            yield found
+def _channels(form: NormalForm, inside: float) -> Iterator[tuple[float, Array, Array | None]]:
+    """Proven lower ends of the distortion, joint laws and plans; more than one where they are refined."""
+    if form.family is not None:
+        for lower, joint in smooth_reach(form, inside):
+            yield lower, joint, None
         return
-    assert form.target is not None
-    start = cheapest_plan(form.d, form.p, form.target)
-    for _ in range(0 if start is None else cuts):
-        found = work.solve(work.distortion(), None)
-        if found is None or start is None:
-            return
-        joint = _towards(form, start[0], found[0], level)
-        yield joint, *found[1:]
-        if joint is found[0]:
-            return
-        work.tangent(np.sum(joint, axis=0), level)
+    work = _Programme(form)
+    level = form.perception * (1.0 - inside)
+    found = work.solve(work.distortion(), (work.perception(), level))
+    if found is not None:
+        joint, plan, h, price, _ = found
+        lower = transport_bound(form.d, form.p, h)[1] - support(form, -h, price)
+        yield lower - price * form.perception, joint, plan
 
 
 def least_distortion_channel(form: NormalForm, *, advise: bool = False) -> Reach | None:
-    """The least distortion at the perception of the form; nothing if HiGHS fails.
+    """The least distortion at the perception of the form; nothing if it fails.
 
     It ends as soon as it is known whether both constraints can be met; to ``advise``, only at the least distortion.
     """
     lower, anchor, least = -math.inf, None, math.inf
-    for inside in (1e-3, 1e-7):
-        work = _Programme(form)
-        for joint, plan, h, price, _ in _channels(
-            work, form.perception * (1.0 - inside), 20 if advise else _CUTS
-        ):
-            bound = transport_bound(form.d, form.p, h)[1] - support(form, -h, price)
-            lower = max(lower, bound - price * form.perception)
+    for inside in (1e-7,) if advise else (1e-3, 1e-7):
+        for bound, joint, plan in _channels(form, inside):
+            lower = max(lower, bound)
             channel = joint / np.sum(joint, axis=1, keepdims=True)
-            anchor = anchor_at(form, channel, plan)
-            if perception_of(form, channel, plan) <= form.perception:
-                least = min(least, float(np.sum(joint * np.where(joint > 0, form.d, 0.0))))
+            spent = float(np.sum(joint * np.where(joint > 0, form.d, 0.0)))
+            if spent < least and perception_of(form, channel, plan) <= form.perception:
+                least, anchor = spent, anchor_at(form, channel, plan)
             if not advise and (anchor is not None or lower > form.distortion):
                 return Reach(lower, anchor, least)
-        if advise:
-            break
+            if least - lower < _CLOSED:
+                break
     return Reach(lower, anchor, least) if math.isfinite(lower) else None
 
 

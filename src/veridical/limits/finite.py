@@ -70,6 +70,7 @@ class NormalForm:
         family: the smooth measure, if it is one.
         rows, columns: which symbols of the source problem these are.
         d_unit, p_unit: units of distortion and perception.
+        d_floor: the least distortion of any channel onto ``columns``, in the unit of the source.
         d_noise, c_noise: rounding of an entry of ``d`` and ``cost``, in their units.
     """
 
@@ -85,6 +86,7 @@ class NormalForm:
     columns: Indices
     d_unit: float
     p_unit: float
+    d_floor: float
     d_noise: float
     c_noise: float
 
@@ -171,6 +173,7 @@ def normal_form(  # noqa: C901, PLR0912 (one branch per kind of measure, side by
     target = None if target is None else target[columns]
     if np.any(np.all(np.isinf(d), axis=1)):
         raise InvalidSetting("the distortion allows a source symbol no reconstruction; relax it")
+    floor = float(p @ np.min(d, axis=1))
     d, D, d_unit, d_noise = _relative(d, p, D, "distortion")
     usable = ~np.all(np.isinf(d), axis=0)
     if cost is not None:
@@ -183,5 +186,5 @@ def normal_form(  # noqa: C901, PLR0912 (one branch per kind of measure, side by
     return NormalForm(
         p, d[:, usable], D, P, None if target is None else target[usable], same,
         None if cost is None else cost[:, usable], family, rows, columns[usable],
-        d_unit, p_unit, d_noise, c_noise,
+        d_unit, p_unit, floor, d_noise, c_noise,
     )  # fmt: skip

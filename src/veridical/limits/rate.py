@@ -117,7 +117,7 @@ def _nearest(source: FiniteSource, D: float, P: float, divergence: Divergence | 
     out = []
     reach = least_distortion_channel(form, advise=True)
     if reach is not None and math.isfinite(reach.least):
-        least = D + (reach.least - form.distortion) * form.d_unit
+        least = form.d_floor + reach.least * form.d_unit
         out.append(f"distortion {least:.7g} at this perception")
     other = least_perception(form)
     if other is not None:

@@ -17,6 +17,7 @@ from veridical.limits.certificate import (
     iterate_channel,
     join,
     lower_bound,
+    support,
 )
 from veridical.limits.divergence import Divergence, TotalVariation
 from veridical.limits.dual import EqualLaws, PowerSupport, TransportSupport, ascend
@@ -38,6 +39,8 @@ _PATIENCE = 4
 _SMALL = 6
 # Below this a transport cost starts from the law that costs nothing.
 _TINY = 1e-6
+# How far beyond the least distortion of equal laws a problem is solved for its dual point alone.
+_NEIGHBOUR = 1e-2
 # A transport cost of more pairs is climbed from the dual first: its steps cost an eighth of the path's.
 _LARGE = 40_000
 # The path aims this much (relative) inside the constraints, so that its end is feasible; where
@@ -54,11 +57,15 @@ class Search:
         self.form, self.divergence = form, divergence
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.lower, self.lam, self.mu = 0.0, 0.0, 0.0
+        self.a = np.zeros_like(form.p)
         self.best: Feasible | None = None
         self.iterations = 0
         self.entropy = -float(np.sum(form.p * np.log(form.p)))
         self.infeasible = False
         self.anchor: Anchor | None = None
+        # The least distortion at equal laws, where it is more than is allowed.
+        self.beyond: float | None = None
+        self.equal: tuple[Array, Array | None] | None = None
         self.own: Array | None = None
         self.pool: list[tuple[Array, Array | None]] = []
 
@@ -66,6 +73,11 @@ class Search:
     def gap(self) -> float:
         """Width of the bracket in nats, infinite while no channel is known."""
         return math.inf if self.best is None else self.best.rate - self.lower
+
+    @property
+    def _enough(self) -> float:
+        """A least distortion above this contradicts the constraint, rounding included."""
+        return self.form.distortion * (1.0 + 1e-9) + 1e-13
 
     @property
     def done(self) -> bool:
@@ -136,16 +148,22 @@ class Search:
         plan[:, used] = found[0]
         channel = plan / np.sum(plan, axis=1, keepdims=True)
         self.anchor = anchor_at(form, channel, transport)
-        if self.anchor is None and not form.same and form.d.size <= MOST_PAIRS:
+        if self.anchor is not None:
+            self.offer(join(form, channel, transport, None))
+            return
+        self.equal = (channel, transport)
+        self.beyond = float(np.sum(np.where(plan > 0, plan * form.d, 0.0)))
+        # Its potentials, with the largest that the other columns allow, prove what a little perception cannot change.
+        h = np.min(form.d - np.min(form.d[:, used] - found[1], axis=1)[:, None], axis=0)
+        h[used] = found[1]
+        mu = 0.0 if form.same else self._price(-h, transport)
+        price = mu * form.perception if math.isfinite(mu) else math.inf
+        least = transport_bound(form.d, form.p, h)[1] - support(form, -h, mu) - price
+        if not (form.same or least > self._enough) and form.d.size <= MOST_PAIRS:
             reach = least_distortion_channel(form)
             if reach is not None:
-                self.anchor = reach.anchor
-                self.infeasible = reach.lower > form.distortion * (1.0 + 1e-9) + 1e-13
-            return
-        self.offer(join(form, channel, transport, None))
-        if form.same:
-            least = transport_bound(form.d, form.p, found[1])[1] + float(law @ found[1])
-            self.infeasible = least > form.distortion * (1.0 + 1e-9) + 1e-13
+                self.anchor, least = reach.anchor, max(reach.lower, least)
+        self.infeasible = least > self._enough
 
     def _ascend(self, *, careful: bool = True) -> None:
         """Damped Newton on the dual: equality of laws first, then the measure itself from there.
@@ -156,6 +174,9 @@ class Search:
         law, transport = self._nearest_law()
         if law is not None and (form.cost is None or form.perception < _TINY):
             same = replace(form, target=law, same=True, cost=None, family=None)
+            if self.beyond is not None:
+                # No channel of equal laws is allowed: a neighbour of the problem has one to start from.
+                same = replace(same, distortion=self.beyond + _NEIGHBOUR * (1.0 + self.beyond))
             point, _ = first_iterate(same, 0.0)
             point.q = law.copy()
             self.iterations += ascend(
@@ -163,8 +184,10 @@ class Search:
                 EqualLaws(law),
                 0.0,
                 400,
-                lambda here: self._see_equal(point, same, transport),
+                lambda here: self.beyond is None and self._see_equal(point, same, transport),
+                until=0.0 if self.beyond is None else 1e-3,
             )
+            point.distortion = form.distortion
             if self.done or form.same:
                 return
         else:
@@ -173,10 +196,12 @@ class Search:
             assert form.target is not None
             mu = self._price(point.L, transport)
             power = PowerSupport(form.family, form.target, mu)
+            # A little inside, where there may be nothing to mix the end with.
+            point.distortion = form.distortion * (1.0 - 1e-13)
             self.iterations += ascend(
                 point,
                 power,
-                form.perception,
+                form.perception * (1.0 - 1e-7),
                 400,
                 lambda here: self._see(point, power.mu, here.plan),
             )
@@ -219,6 +244,8 @@ class Search:
         pool = self.pool
         if self.anchor is not None and self.form.cost is None:
             pool = [(self.anchor.channel, pool[0][1]), *pool]
+        if self.equal is not None:
+            pool = [self.equal, *pool]
         self.offer(join(self.form, *blend(self.form, pool), self.anchor))
 
     def _see_equal(self, point: Point, same: NormalForm, transport: Array | None) -> bool:
@@ -332,7 +359,7 @@ class Search:
     def _certify(self, point: Point, mu: float, plan: Array | None) -> None:
         lower = lower_bound(self.form, point, mu)
         if lower > self.lower:
-            self.lower, self.lam, self.mu = lower, point.lam, mu
+            self.lower, self.lam, self.mu, self.a = lower, point.lam, mu, point.a.copy()
             if self.form.same:
                 self.mu = _steepest(point.L, self.form, self.divergence)
         if lower > self.entropy * (1 + 1e-9) + 1e-6:

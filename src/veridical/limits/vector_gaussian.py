@@ -7,7 +7,7 @@ common randomness together):
     subject to sum -1/2 log2(1 - u_i) <= R,                  sum -1/2 log2(1 - v_i) <= R + Rc.
 
 The objective is convex in ``(u, v)``: ``-sqrt(u v)`` is, and ``((sqrt W - sqrt P)+)^2`` is convex and not
-decreasing in ``W``. A Newton barrier path solves it; the gradient at its end bounds what any feasible
+decreasing in ``W``. Its multipliers are found by Newton's method; the gradient at the end bounds what any feasible
 ``(u, v)`` can still gain, because minimising a linear function over either budget is water-filling.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting, NotConverged
-from veridical.limits.barrier import solve_programme
+from veridical.limits.allocate import solve_programme
 from veridical.limits.checks import constraint, non_negative, positive_float
 from veridical.limits.water import common_step, objective, water_fill
 
@@ -148,17 +148,13 @@ def vector_gaussian_distortion(
         return bound
     on = spectrum > 0
     variance = float(np.sum(spectrum))
-    found = solve_programme(
-        spectrum[on] / variance, R * _LN2, (R + Rc) * _LN2, P / variance, tolerance
-    )
+    found = solve_programme(spectrum[on] / variance, R * _LN2, (R + Rc) * _LN2, P / variance)
     lower = max(lower, found.lower * variance)
     if found.upper * variance < upper:
-        u, v = np.zeros_like(spectrum), np.zeros_like(spectrum)
-        u[on], v[on] = found.u, found.v
+        e, g = np.ones_like(spectrum), np.ones_like(spectrum)
+        e[on], g[on] = found.e, found.g
         upper, W = found.upper * variance, found.cost * variance
-        bound = VectorGaussianBound(min(lower, upper), upper, u, v, W, found.steps)
-    else:
-        bound = VectorGaussianBound(min(lower, upper), upper, 1.0 - e, 1.0 - g, W, found.steps)
+    bound = VectorGaussianBound(min(lower, upper), upper, 1.0 - e, 1.0 - g, W, found.steps)
     if upper - lower > tolerance * upper:
         raise NotConverged(
             f"the bracket stayed {(upper - lower) / upper:.2g} of the distortion wide; "

@@ -51,9 +51,15 @@ def common_step(gains: Array, nats: float) -> Array:
     return left
 
 
-def objective(spectrum: Array, e: Array, g: Array, P: float) -> tuple[float, float]:
-    """The distortion ``sum l (1 - u) + ((sqrt W - sqrt P)+)^2`` and ``W``, from ``e = 1 - u`` and ``g = 1 - v``."""
+def objective(
+    spectrum: Array, e: Array, g: Array, P: float, u: Array | None = None
+) -> tuple[float, float]:
+    """The distortion ``sum l (1 - u) + ((sqrt W - sqrt P)+)^2`` and ``W``, from ``e = 1 - u`` and ``g = 1 - v``.
+
+    ``u`` itself where it is so small that ``e`` has lost it.
+    """
     # l (1 + u - 2 sqrt(u v)) = l ((1 - sqrt(u v))^2 + u (1 - v)) has no cancellation, nor has 1 - u v = e + g - e g.
-    root = np.sqrt((1.0 - e) * (1.0 - g))
-    W = float(spectrum @ (((e + g - e * g) / (1.0 + root)) ** 2 + (1.0 - e) * g))
+    u = 1.0 - e if u is None else u
+    root = np.sqrt(u * (1.0 - g))
+    W = float(spectrum @ (((e + g - e * g) / (1.0 + root)) ** 2 + u * g))
     return float(spectrum @ e) + max(math.sqrt(W) - math.sqrt(P), 0.0) ** 2, W

@@ -7,11 +7,13 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from veridical.bitstream.container import SIGNATURE
+from veridical.bitstream.chunks import read_chunk
+from veridical.bitstream.container import SIGNATURE, Header
 from veridical.errors import (
     DamagedFile,
     InvalidSetting,
@@ -26,7 +28,7 @@ from veridical.photo.avif_boxes import is_avif, read_avif_item
 from veridical.photo.damage import check_jpeg, completed, is_jpeg
 from veridical.photo.jpeg_header import parse_jpeg_header
 
-__all__ = ["FOREIGN", "OPENED", "foreign_format", "load_picture"]
+__all__ = ["FOREIGN", "OPENED", "claimed_pixels", "foreign_format", "load_picture"]
 
 
 OPENED = [
@@ -100,6 +102,27 @@ def _formats_of(data: bytes, name: str) -> list[str]:
         return ["JPEG"]
     kind = foreign_format(data)
     return [_plugin(kind, name)] if kind else []
+
+
+def claimed_pixels(path: Path, max_pixels: int) -> int:
+    """Pixels that the header of a file claims; 0 where it says none that would be decoded."""
+    try:
+        if not path.is_file():
+            return 0
+        with path.open("rb") as file, _pillow(max_pixels):
+            start = file.read(256)
+            if start[:4] == SIGNATURE[:4]:
+                header = Header.unpack(bytes(read_chunk(memoryview(start), 10).data))
+                return _within(header.width * header.height, max_pixels)
+            kind = foreign_format(start)
+            with Image.open(file, formats=[_plugin(kind, "")] if kind else OPENED) as im:
+                return _within(im.width * im.height, max_pixels)
+    except Exception:  # noqa: BLE001 (what cannot be read is told by whoever decodes it)
+        return 0
+
+
+def _within(pixels: int, most: int) -> int:
+    return pixels if pixels <= most else 0
 
 
 def load_picture(

@@ -46,5 +46,7 @@ class NoiseField:
         return out
 
     def _block(self, row: int, col: int) -> np.ndarray:
-        bits = np.random.Philox(key=[self.seed, 0], counter=[0, 0, row, col])
+        # Whole numbers of 64 bits: a list would go through floats from 2^63 on.
+        key = np.array([self.seed, 0], dtype=np.uint64)
+        bits = np.random.Philox(key=key, counter=[0, 0, row, col])
         return np.random.Generator(bits).standard_normal((3, _BLOCK, _BLOCK), dtype=np.float32)

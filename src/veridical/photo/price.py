@@ -68,56 +68,45 @@ def fit_log_linear(x: np.ndarray, y: np.ndarray, ridge: float = 1e-6) -> np.ndar
 
 @dataclass(frozen=True)
 class PriceList:
-    """Measured error and transport cost of one format by rate, picture and number of steps.
+    """Measured error and transport cost of one format by rate and picture.
 
     Attributes:
-        steps: Numbers of steps that were measured, ascending.
         mmse: Coefficients, shape (2, terms); row 0 with quantizer, row 1 without.
-        cost: Coefficients, shape (len(steps), 2, terms).
+        cost: Likewise.
 
     Raises:
         BadWeights: Other shapes, or numbers that are not finite.
     """
 
-    steps: tuple[int, ...]
     mmse: np.ndarray
     cost: np.ndarray
 
     def __post_init__(self) -> None:
-        right = self.mmse.shape == (2, _N_TERMS) and self.cost.shape == (
-            len(self.steps),
-            2,
-            _N_TERMS,
-        )
-        if not right or not np.all(np.isfinite(self.mmse)) or not np.all(np.isfinite(self.cost)):
+        tables = (self.mmse, self.cost)
+        if not all(t.shape == (2, _N_TERMS) and np.all(np.isfinite(t)) for t in tables):
             raise BadWeights("the price list has another shape, or numbers that are not finite")
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> PriceList:
         """From what :meth:`as_json` gave."""
-        steps = tuple(int(k) for k in values["steps"])
-        return cls(
-            steps, np.array(values["mmse"], dtype=float), np.array(values["cost"], dtype=float)
-        )
+        return cls(*(np.array(values[k], dtype=float) for k in ("mmse", "cost")))
 
     def as_json(self) -> dict[str, Any]:
         """Lists and numbers only."""
-        return {"steps": list(self.steps), "mmse": self.mmse.tolist(), "cost": self.cost.tolist()}
+        return {"mmse": self.mmse.tolist(), "cost": self.cost.tolist()}
 
-    def calibration(self, condition: Condition, expected: float, steps: int) -> Calibration:
-        """Price of one file; numbers of steps between measured ones take the nearest below.
+    def calibration(self, condition: Condition, expected: float) -> Calibration:
+        """Price of one file.
 
         Args:
             condition: What the file tells.
             expected: Error that the estimator expects of the picture, positive.
-            steps: Steps of the generator.
         """
-        k = max([i for i, s in enumerate(self.steps) if s <= steps], default=0)
         row = int(condition.quantizer is None)
         x = _terms([condition], np.array([expected]))[0]
         if condition.quantizer is None:
             x[_PLAIN:] = 0.0
-        return Calibration(_bounded(x @ self.mmse[row]), _bounded(x @ self.cost[k, row]))
+        return Calibration(_bounded(x @ self.mmse[row]), _bounded(x @ self.cost[row]))
 
     @classmethod
     def fit(
@@ -126,7 +115,6 @@ class PriceList:
         expected: np.ndarray,
         mmse: np.ndarray,
         cost: np.ndarray,
-        steps: Sequence[int],
     ) -> PriceList:
         """Fit to measurements.
 
@@ -134,8 +122,7 @@ class PriceList:
             conditions: One for each measured file.
             expected: Error that the estimator expects of each, shape (n,).
             mmse: Measured error of the estimate, shape (n,).
-            cost: Measured transport cost, shape (n, len(steps)).
-            steps: The numbers of steps.
+            cost: Measured transport cost, shape (n,).
         """
         x = _terms(conditions, expected)
         plain = x.copy()
@@ -144,7 +131,7 @@ class PriceList:
         def both(y: np.ndarray) -> np.ndarray:
             return np.stack([fit_log_linear(m, y) for m in (x, plain)])
 
-        return cls(tuple(steps), both(mmse), np.stack([both(c) for c in cost.T]))
+        return cls(both(mmse), both(cost))
 
 
 _BENDS = (0.4, 0.6, 0.75, 0.88, 0.96)

@@ -2,10 +2,8 @@
 
 ```
  window of decoded pixels y ─┬─ estimator (ONNX) ─ x_mmse, local size of its error
-                             └───────── generator (ONNX), a few steps ─ x_real = x_mmse + s U(u * size)
+                             └───────── generator (ONNX) ─ x_real
 ```
-The flow carries the residual ``x - x_mmse`` along the axes of colour, in units of the local size that the
-estimator predicts times the residual scale ``s`` of the file.
 """
 
 from __future__ import annotations
@@ -20,7 +18,6 @@ import numpy as np
 
 from veridical.codec import Estimate
 from veridical.errors import BadWeights, InvalidSetting
-from veridical.generate.flow import integrate_on_arcs
 from veridical.interpolate import Calibration
 from veridical.photo.condition import Condition, ResidualScale
 from veridical.photo.noise import NoiseField
@@ -50,7 +47,6 @@ class RestorationModel:
         features: Names of what the networks are told, in order.
         scale: Residual scale.
         prices: Price list; None before it is measured.
-        start_noise: Standard deviation of the noise at the start of the flow.
         generator_path: Where the generator's file would be.
         options: Device and threads of the sessions.
     """
@@ -59,7 +55,6 @@ class RestorationModel:
     features: tuple[str, ...]
     scale: ResidualScale
     prices: PriceList | None
-    start_noise: float
     generator_path: Path
     options: DecodeOptions = field(repr=False)
 
@@ -70,7 +65,7 @@ class RestorationModel:
 
     @cached_property
     def generator(self) -> Network:
-        """``u, time, x_mmse, size, y, features, scale -> predicted end``, loaded when it is first used.
+        """``x_mmse, size, y, features, scale -> x_real``, loaded when it is first used.
 
         Raises:
             BadWeights: Missing, damaged, or made for another estimator.
@@ -81,7 +76,9 @@ class RestorationModel:
                 "--realism 0 or other weights"
             )
         o = self.options
-        network = load_network(self.generator_path, kind="flow", device=o.device, threads=o.threads)
+        network = load_network(
+            self.generator_path, kind="generator", device=o.device, threads=o.threads
+        )
         if network.header["estimator"] != self.estimator.digest:
             raise BadWeights(
                 f"{self.generator_path} was trained for another estimator than {self.estimator.path}; copy both again"
@@ -116,7 +113,6 @@ def load_restoration(name: str, options: DecodeOptions) -> RestorationModel:
             tuple(str(n) for n in header["features"]),
             ResidualScale(*scale),
             None if prices is None else PriceList.of(prices),
-            float(header["start_noise"]),
             weights_path(f"{name.lower()}-generator", options.weights),
             options,
         )
@@ -213,17 +209,11 @@ class RestorationDecoder:
         return Estimate(index.project(state["x_mmse"][0, :, :height, :width]), (index, state))
 
     def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
-        """A sample near ``x_mmse``: the end of a rectified flow that starts at noise."""
+        """The realistic picture near ``x_mmse``; these generators need no noise."""
+        del rng
         index, state = estimate.state
-        noise = rng.window(index.box.top, index.box.left, *state["y"].shape[-2:])[None]
-        start = noise * np.float32(self.model.start_noise)
-
-        def predict(u: np.ndarray, time: float) -> np.ndarray:
-            return self.model.generator(u=u, time=np.full(1, time, np.float32), **state)[0]
-
-        end = integrate_on_arcs(predict, start, self.model.options.steps)
         height, width = estimate.x_mmse.shape[-2:]
-        x_real = state["x_mmse"] + unwhiten(end, state["size"], state["scale"])
+        (x_real,) = self.model.generator(**state)
         return index.project(x_real[0, :, :height, :width])
 
     def price(self, index: PixelWindow) -> Calibration | None:
@@ -232,7 +222,7 @@ class RestorationDecoder:
         if model.prices is None:
             return None
         expected = expected_error(self, index.pixels)
-        return model.prices.calibration(self.condition, expected, model.options.steps)
+        return model.prices.calibration(self.condition, expected)
 
 
 def unwhiten(u: np.ndarray, size: np.ndarray, scale: np.ndarray) -> np.ndarray:

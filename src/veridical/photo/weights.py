@@ -32,6 +32,7 @@ __all__ = [
     "Network",
     "damaged_weights",
     "default_weights",
+    "file_state",
     "load_network",
     "provider",
     "read_card",
@@ -146,10 +147,18 @@ def load_network(
             raise BadWeights(
                 f"{path} holds weights of an earlier version; train it again, or use that version"
             )
-        found = [p.stat() for p in (path, path.with_suffix(".json"))]
-        # A copy that keeps size and time has another inode or another time of its change.
-        state = tuple(x for s in found for x in (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino))
-        return _load(path, state, kind, name, tuple(options.items()), count)
+        return _load(path, file_state(path), kind, name, tuple(options.items()), count)
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """What changes when weights or their card are exchanged at the same path.
+
+    A copy that keeps size and time has another inode or another time of its change.
+    """
+    found = [p.stat() for p in (path, path.with_suffix(".json"))]
+    return tuple(
+        x for s in found for x in (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev)
+    )
 
 
 @lru_cache(maxsize=16)

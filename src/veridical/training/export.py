@@ -11,7 +11,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,51 +20,20 @@ from torch import Tensor, nn
 from veridical.extras import require
 from veridical.photo.options import GRID
 from veridical.photo.weights import LAYOUT, damaged_weights, read_card
-from veridical.training.networks import NetworkConfig, RestorationNetwork
-from veridical.training.residual import estimate, predict_residual
+from veridical.training.estimator import BlockEstimator
+from veridical.training.generator import FilterGenerator
+from veridical.training.networks import NetworkConfig
+
+N = TypeVar("N", bound=nn.Module)
 
 _LARGE = 256
 """Tensors of at least so many numbers are stored in half precision."""
 
 
-class EstimatorGraph(nn.Module):
-    """``y, features, scale -> x_mmse, size``, as ``photo.restoration`` calls it."""
-
-    INPUTS = ("y", "features", "scale")
-    OUTPUTS = ("x_mmse", "size")
-
-    def __init__(self, network: RestorationNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """See ``residual.estimate``."""
-        return estimate(self.network, y, features, scale)
-
-
-class FlowGraph(nn.Module):
-    """``u, time, x_mmse, size, y, features, scale -> end`` of the whitened residual."""
-
-    INPUTS = ("u", "time", "x_mmse", "size", "y", "features", "scale")
-    OUTPUTS = ("end",)
-
-    def __init__(self, network: RestorationNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, u: Tensor, time: Tensor, x_mmse: Tensor, size: Tensor, y: Tensor, features: Tensor,
-        scale: Tensor,
-    ) -> Tensor:  # fmt: skip
-        """See ``residual.predict_residual``."""
-        told = features[:, : self.network.config.features]  # an estimator may be told more
-        return predict_residual(self.network, u, time, x_mmse, size, y, told, scale)
-
-
 def example(graph: Any, n_features: int) -> dict[str, Tensor]:
     """Inputs of the right shapes by name; ``graph`` names them in ``INPUTS``."""
     shapes: dict[str, tuple[int, ...]] = {
-        "features": (2, n_features), "scale": (2, 1, 1, 1), "time": (2,),
+        "features": (2, n_features), "scale": (2, 1, 1, 1),
     }  # fmt: skip
     picture = (2, 3, 10 * GRID, 12 * GRID)
     generator = torch.Generator().manual_seed(0)
@@ -174,17 +143,33 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return header, tensors
 
 
-def load_torch(path: Path) -> tuple[dict[str, Any], RestorationNetwork]:
-    """Metadata and torch network of an estimator's or a flow's file.
+def load_estimator(path: Path) -> tuple[dict[str, Any], BlockEstimator]:
+    """Metadata and torch network of an estimator's file.
 
     Raises:
-        BadWeights: As :func:`read_tensors`, or a network of another kind.
+        BadWeights: Missing, damaged, or a network of another kind.
     """
     header, tensors = read_tensors(path)
     with damaged_weights(path):
-        network = RestorationNetwork(NetworkConfig.of(header["network"]))
-        mine = {
-            k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")
-        }
-        network.load_state_dict(mine)
-    return header, network.eval().requires_grad_(False)
+        config = NetworkConfig.of(header["network"])
+        network = BlockEstimator(config, header["features"], **header["head"])
+    return header, _filled(network, tensors, path)
+
+
+def load_generator(path: Path) -> tuple[dict[str, Any], FilterGenerator]:
+    """Metadata and torch network of a generator's file.
+
+    Raises:
+        BadWeights: As :func:`load_estimator`.
+    """
+    header, tensors = read_tensors(path)
+    with damaged_weights(path):
+        network = FilterGenerator(NetworkConfig.of(header["network"]))
+    return header, _filled(network, tensors, path)
+
+
+def _filled(network: N, tensors: dict[str, Tensor], path: Path) -> N:
+    with damaged_weights(path):
+        known = network.state_dict()
+        network.load_state_dict({k: v for k, v in tensors.items() if k in known})
+    return network.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What the flows of conventional formats and of the learned codec share in training.
+"""Path and loss of the flow of ``.vdc`` files.
 
 In coordinates where the residual is nearly white (``photo.residual.whiten``), the flow goes from
 standard normal ``n`` to the residual ``r`` along straight lines; its network predicts the end ``r``
@@ -11,22 +11,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-
-from veridical.training.residual import whiten
-
-
-def spread_loss(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
-    """Gaussian log-likelihood of the local size of the error.
-
-    Args:
-        residual: ``x - x_mmse``, (n, 3, height, width).
-        size: Predicted standard deviation in units of ``scale``, of its shape.
-        scale: Shape (n, 1, 1, 1).
-    """
-    u = whiten(residual, torch.ones_like(size), scale)
-    energy = torch.nn.functional.avg_pool2d(u.square(), 4)
-    expected = torch.nn.functional.avg_pool2d(size.square(), 4)
-    return (expected.log() + energy / expected).mean()
 
 
 def normal_noise(shape: tuple[int, ...], seed: list[int], device: torch.device) -> Tensor:

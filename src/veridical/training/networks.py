@@ -42,6 +42,7 @@ class NetworkConfig:
         blocks_up: Residual blocks at 1/8 and 1/4 on the way up.
         timed: Whether the network takes a time in [0, 1].
         spread: Whether it also predicts the local size of the error (see :func:`estimate`).
+        tail: Whether it ends in a picture; if not, :meth:`RestorationNetwork.trunk` is all it has.
         bypass: Channels of the gated way of a flow's state around the U-Net; 0 for none.
         side: Channels of a second input at 1/4 of the resolution; 0 for none.
         features: Numbers that the network is told.
@@ -56,6 +57,7 @@ class NetworkConfig:
     bypass: int = 0
     side: int = 0
     features: int = 7
+    tail: bool = True
 
     @classmethod
     def of(cls, sizes: dict[str, Any]) -> NetworkConfig:
@@ -157,7 +159,10 @@ class RestorationNetwork(nn.Module):
         self.up8 = _Stack(w8, config.blocks_up[0], hidden)
         self.from8 = nn.Conv2d(w8, 4 * w4, 1)
         self.up4 = _Stack(w4, config.blocks_up[1], hidden)
-        self.tail = nn.Conv2d(w4, 48, 3, padding=1)
+        if config.tail:
+            self.tail = nn.Conv2d(w4, 48, 3, padding=1)
+            nn.init.zeros_(self.tail.weight)
+            nn.init.zeros_(_bias(self.tail))
         if config.spread:
             self.spread = nn.Sequential(
                 nn.Conv2d(w4, 48, 3, padding=1),
@@ -172,8 +177,6 @@ class RestorationNetwork(nn.Module):
             self.side = nn.Conv2d(config.side, w4, 1)
             nn.init.zeros_(self.side.weight)
             nn.init.zeros_(_bias(self.side))
-        nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(_bias(self.tail))
 
     def forward(
         self,
@@ -184,7 +187,7 @@ class RestorationNetwork(nn.Module):
         side: Tensor | None = None,
     ) -> Tensor:
         """See the class."""
-        trunk = self._trunk(x, features, time, side)
+        trunk = self.trunk(x, features, time, side)
         out = self.tail(trunk)
         if self.config.bypass:
             if state is None:
@@ -194,12 +197,13 @@ class RestorationNetwork(nn.Module):
 
     def with_spread(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As ``forward``, and the logarithms of two local sizes, (n, 2, height / 4, width / 4)."""
-        trunk = self._trunk(x, features, None, None)
+        trunk = self.trunk(x, features, None, None)
         return nn.functional.pixel_shuffle(self.tail(trunk), 4), self.spread(trunk)
 
-    def _trunk(
+    def trunk(
         self, x: Tensor, features: Tensor, time: Tensor | None, side: Tensor | None
     ) -> Tensor:
+        """The last features at 1/4 of the resolution, (n, widths[0], height / 4, width / 4)."""
         if self.config.timed:
             if time is None:
                 raise InvalidSetting("this network needs a time")

@@ -24,8 +24,8 @@ from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.vdc.prior import QUALITY_STEPS, STRIDE, PriorConfig
 from veridical.training.loop import Schedule, train
 from veridical.training.photo_codec_flow import FlowPreset
-from veridical.training.photo_parts import accelerator_for, save_stage
 from veridical.training.photo_pixels import CropSampler, Pixels
+from veridical.training.stages import accelerator_for, save_stage
 from veridical.training.vdc.codec import TrainedCodec, lambda_of
 from veridical.training.vdc.transform import TransformConfig
 

@@ -17,20 +17,19 @@ from torch import Tensor
 
 from veridical.errors import InvalidSetting, TrainingData
 from veridical.generate.flow import integrate_on_arcs
-from veridical.photo.condition import BASIC_FEATURES
 from veridical.photo.vdc.prior import QUALITY_STEPS, STRIDE
+from veridical.training.estimator_train import spread_loss
 from veridical.training.flow_parts import (
     end_loss,
     interpolate_path,
     normal_noise,
-    spread_loss,
     stratified_times,
 )
 from veridical.training.loop import Schedule, train
-from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
-from veridical.training.photo_parts import save_stage
+from veridical.training.networks import NetworkConfig, to_channels_last
 from veridical.training.photo_pixels import CropSampler, Pixels
 from veridical.training.residual import whiten
+from veridical.training.stages import save_stage
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.generator import FlowInput, LatentFlow
 from veridical.writing import write_text
@@ -128,18 +127,15 @@ class Training:
         return x, x_mmse.float(), side.float(), quality
 
 
-def begin_flow(training: Training, start: RestorationNetwork | None, seed: int = 5) -> LatentFlow:
+def begin_flow(training: Training, seed: int = 5) -> LatentFlow:
     """A flow before training; its unit of length is measured on the codec.
 
     Args:
         training: What all stages need.
-        start: Flow of a conventional format, whose weights are taken where the shapes agree.
-        seed: Of the other weights and of the crops.
+        seed: Of the weights and of the crops.
     """
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     flow = LatentFlow(training.preset.network(training.codec))
-    if start is not None:
-        _warm_start(flow.network, start)
     place, log_error = [], []
     for step in range(24):
         x, x_mmse, _, quality = training.coded(seed, step)
@@ -149,25 +145,6 @@ def begin_flow(training: Training, start: RestorationNetwork | None, seed: int =
     anchors = np.linspace(0.0, 1.0, len(flow.log_scale))
     flow.log_scale.copy_(torch.from_numpy(np.polyval(curve, anchors) / 2))
     return flow
-
-
-_CHROMA_FULL = BASIC_FEATURES.index("chroma_full")
-
-
-def _warm_start(network: RestorationNetwork, start: RestorationNetwork) -> None:
-    """Weights of a flow of a conventional format.
-
-    Its fourth picture does not exist here, nor what it is told besides the rate: full chroma, and no more.
-    """
-    theirs = start.state_dict()
-    told, n = theirs["embed.0.weight"], start.config.features
-    theirs["embed.0.bias"] = theirs["embed.0.bias"] + told[:, _CHROMA_FULL]
-    theirs["embed.0.weight"] = torch.cat([told[:, :1], told[:, n:]], 1)
-    head = theirs["head.weight"]
-    theirs["head.weight"] = torch.cat([head[:, : 3 * 48], head[:, 4 * 48 :]], 1)
-    mine = network.state_dict()
-    same = {k: v for k, v in theirs.items() if k in mine and mine[k].shape == v.shape}
-    network.load_state_dict(mine | same)
 
 
 def load_flow(stage: str, training: Training) -> LatentFlow:
@@ -191,7 +168,6 @@ def train_stage(
     training: Training,
     report: Report,
     *,
-    start: RestorationNetwork | None = None,
     seconds: float | None = None,
 ) -> LatentFlow | None:
     """One stage of ``GENERATOR_STAGES``; ``None`` if ``seconds`` ran out, with a checkpoint.
@@ -200,7 +176,6 @@ def train_stage(
         stage: Its name.
         training: What all stages need.
         report: Told of progress.
-        start: Flow of a conventional format for the first stage to begin with.
         seconds: Save a checkpoint and stop after so many.
 
     Raises:
@@ -208,10 +183,7 @@ def train_stage(
     """
     before = GENERATOR_STAGES.index(stage) - 1
     schedule = training.preset.schedule(stage)
-    if before < 0:
-        flow = begin_flow(training, start)
-    else:
-        flow = load_flow(GENERATOR_STAGES[before], training)
+    flow = begin_flow(training) if before < 0 else load_flow(GENERATOR_STAGES[before], training)
     flow = flow.requires_grad_(False)
     loss = _spread_loss(training)
     if stage == "spread":

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from veridical.errors import InvalidSetting
 from veridical.photo.vdc.model import network_path
-from veridical.training.export import load_torch
 from veridical.training.loop import keep_memory
 from veridical.training.photo_codec import (
     CODEC_PRESETS,
@@ -23,8 +22,8 @@ from veridical.training.photo_codec import (
 )
 from veridical.training.photo_codec_flow import GENERATOR_STAGES, Training, train_stage
 from veridical.training.photo_codec_prices import export, export_generator
-from veridical.training.photo_parts import accelerator_for
 from veridical.training.photo_pixels import Pixels, prepare_pixels
+from veridical.training.stages import accelerator_for
 
 
 def run_codec(
@@ -34,7 +33,6 @@ def run_codec(
     *,
     preset: str = "cpu",
     minutes: float | None = None,
-    start: Path | None = None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Path | None:
@@ -46,7 +44,6 @@ def run_codec(
         run: Folder of the run.
         preset: Name in ``CODEC_PRESETS``.
         minutes: Save a checkpoint and stop after so many.
-        start: Weights file of a conventional format, with whose flow beside it the generator begins.
         progress: Called with (stage, done, total).
         say: Called with a sentence at the end of stages.
 
@@ -61,7 +58,6 @@ def run_codec(
         raise InvalidSetting(f"preset must be one of {', '.join(CODEC_PRESETS)}, got {preset!r}")
     sizes = CODEC_PRESETS[preset]
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    flow = None if start is None else load_torch(network_path(start, "generator"))[1]
     keep_memory()
     run.mkdir(parents=True, exist_ok=True)
     pixels = prepare_pixels(
@@ -83,7 +79,7 @@ def run_codec(
         if train_codec(pixels, sizes, run, report, seconds=left()) is None:
             return None
         finished("codec")
-    recipe = _recipe(data, validation, preset, start, pixels)
+    recipe = _recipe(data, validation, preset, pixels)
     path = run / "vdc.npz"
     if not _measured(path):
         stages = {"stages": {"codec": json.loads((run / "codec.json").read_text(encoding="utf-8"))}}
@@ -97,7 +93,7 @@ def run_codec(
     for stage in GENERATOR_STAGES:
         if (run / f"{stage}.safetensors").exists():
             continue
-        if train_stage(stage, training, report, start=flow, seconds=left()) is None:
+        if train_stage(stage, training, report, seconds=left()) is None:
             return None
         finished(stage)
     if not _measured(network_path(path, "generator")):
@@ -118,11 +114,10 @@ def _measured(path: Path) -> bool:
 
 
 def _recipe(
-    data: Sequence[Path], validation: Path, preset: str, start: Path | None, pixels: Pixels
+    data: Sequence[Path], validation: Path, preset: str, pixels: Pixels
 ) -> dict[str, object]:
     words = ["veridical train photo-codec", *(p.name for p in data)]
     words += ["--validation", validation.name, "--preset", preset]
-    words += [] if start is None else ["--start", start.name]
     return {
         "command": " ".join(words),
         "training_data": {"pictures": len(pixels.records), "sha256": pixels.digest},

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from veridical.errors import TrainingData
-from veridical.training.photo_data import dihedral, pictures
+from veridical.training.pictures import dihedral, pictures
 from veridical.writing import write_text
 
 

@@ -1,26 +1,23 @@
-"""The price list of photograph weights: measured on pictures of no training set, written with the weights."""
+"""Weights files of a format and their price list, measured on pictures of no training set."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import os
-import platform
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from veridical.errors import TrainingData
-from veridical.photo.condition import Condition
+from veridical.photo.condition import Condition, ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.noise import NoiseField
-from veridical.photo.options import DecodeOptions, Target
+from veridical.photo.options import DecodeOptions
 from veridical.photo.price import PriceList
 from veridical.photo.restoration import (
     PixelWindow,
@@ -31,123 +28,96 @@ from veridical.photo.restoration import (
 )
 from veridical.photo.tiles import Box
 from veridical.photo.weights import write_weights
-from veridical.training.export import EstimatorGraph, FlowGraph, example, to_onnx, with_header
-from veridical.training.jpeg_network import JpegEstimator
-from veridical.training.networks import NetworkConfig
-from veridical.training.photo_data import Pairs, conventional, pictures
-from veridical.training.photo_parts import Preset, estimator_config, flow_config, load_stage
+from veridical.training.augment import augment
+from veridical.training.drawings import KINDS, draw
+from veridical.training.estimator import BlockEstimator
+from veridical.training.estimator_validation import opened, saved
+from veridical.training.export import example, to_onnx, with_header
+from veridical.training.generator import FilterGenerator
+from veridical.training.pictures import pictures
 from veridical.writing import write_text
 
-__all__ = [
-    "STAGES",
-    "STEPS",
-    "Progress",
-    "calibrate",
-    "digest_of",
-    "exported",
-    "figures_of",
-    "measure_file",
-    "write_pair",
-]
-
-_QUALITIES = {
-    "AVIF": (5, 18, 32, 50, 68, 84),
-    "WEBP": (0, 5, 20, 45, 75, 90),
-    "JPEG": (2, 8, 18, 35, 60, 85),
-}
-_QUALITIES_OF_OTHERS = (2, 8, 18, 35, 60, 85)
-STEPS = (1, 2, 4)
-STAGES = ("estimator", "spread", "flow", "reflow")
-"""Trained stages, in order."""
+_QUALITIES = (2, 8, 18, 35, 60, 85, 95)
+_DRAWN = (10, 50, 80, 95)
+_SIDE = 256
 
 Progress = Callable[[str, int, int], None]
 """Told (stage, done, total)."""
 
 
-def calibrate(
-    pairs: Pairs,
-    preset: Preset,
+def header_of(
+    form: ConventionalFormat, estimator: BlockEstimator, scale: ResidualScale
+) -> dict[str, Any]:
+    """Metadata of an estimator's file without prices."""
+    return {
+        "kind": "estimator", "format": form.name, "features": list(form.features), "prices": None,
+        "network": asdict(estimator.network.config), "head": estimator.sizes,
+        "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
+    }  # fmt: skip
+
+
+def write_priced(
+    path: Path,
+    form: ConventionalFormat,
+    estimator: BlockEstimator,
+    generator: FilterGenerator,
+    scale: ResidualScale,
     validation: Path,
-    run: Path,
-    *,
-    command: str,
-    started_from: str | None = None,
-    stages: Sequence[str] = STAGES,
+    recipe: dict[str, Any],
     progress: Progress = lambda stage, done, total: None,
-    say: Callable[[str], None] = lambda message: None,
-) -> Path:
-    """Measure the price list on validation pictures and write the weights file.
+) -> None:
+    """Measure the price list and write estimator and generator with their cards.
 
     Args:
-        pairs: Training set, for its residual scale and digest.
-        preset: Sizes.
-        validation: Folder or tar file of pictures in no training set.
-        run: Folder of the run.
-        command: For the card.
-        started_from: Digest of the weights that the training began with, for the card.
-        stages: Stages that were trained; the last one is the generator.
+        path: ``FORMAT.onnx``; the generator's file goes beside it, and so does a log from which a
+            killed measurement goes on.
+        form: The format.
+        estimator: Trained.
+        generator: Trained on it.
+        scale: Residual scale.
+        validation: Folder or tar file of photographs.
+        recipe: For the cards.
         progress: Called with (stage, done, total).
-        say: Called with a sentence at the end.
 
     Raises:
-        TrainingData: A stage is missing, or there are no validation pictures.
+        TrainingData: There are no validation pictures.
     """
-    chosen = conventional(pairs.format)
-    estimator = load_stage("spread", estimator_config(preset), run)
-    flow = load_stage(stages[-1], flow_config(preset), run)
-    path = run / f"{pairs.format.lower()}.onnx"
-    header: dict[str, Any] = {
-        "kind": "estimator", "format": pairs.format, "features": list(chosen.features),
-        "network": asdict(estimator.config), "prices": None,
-        "scale": [pairs.scale.with_quantizer.tolist(), pairs.scale.without_quantizer.tolist()],
-        "start_noise": preset.start_noise.get(pairs.format, 1.0),
-    }  # fmt: skip
+    header = header_of(form, estimator, scale)
+    networks = tuple(
+        to_onnx(g.eval(), example(g, len(form.features)), g.OUTPUTS, header)
+        for g in (estimator, generator)
+    )
     # Measured as shipped, in half precision; the name of the result is for the result alone.
-    unpriced = run / "unpriced.onnx"
-    networks = tuple(exported(n, header) for n in (EstimatorGraph(estimator), FlowGraph(flow)))
-    write_pair(unpriced, networks, header, flow.config, {"priced": False})
-    model = load_restoration(pairs.format, DecodeOptions(weights=unpriced))
-    rows = _measure(model, chosen, validation, preset.calibration_side, run, progress)
-    conditions = [Condition(**r["condition"]) for r in rows]
-    expected, mmse, cost = (np.array([r[k] for r in rows]) for k in ("expected", "mmse", "cost"))
-    prices = PriceList.fit(conditions, expected, mmse, cost, STEPS)
-    stage = {n: json.loads((run / f"{n}.json").read_text(encoding="utf-8")) for n in stages}
-    recipe = {
-        "format": pairs.format,
-        "command": command,
-        "started_from": started_from,
-        "training_data": {"pictures": pairs.n_pictures, "versions": len(pairs.records), "sha256": pairs.digest},
+    unpriced = path.with_name(f"{path.stem}-unpriced.onnx")
+    _write_pair(unpriced, networks, header, generator, {"priced": False})
+    model = load_restoration(form.name, DecodeOptions(weights=unpriced))
+    rows = _measure(model, form, validation, path.with_name("prices.jsonl"), progress)
+    # Drawings and files coded before scatter too widely to tell photographs' prices; figures have them.
+    fitted = [r for r in rows if r["quality"].startswith("photographs")]
+    conditions = [Condition(**r["condition"]) for r in fitted]
+    expected, mmse, cost = (np.array([r[k] for r in fitted]) for k in ("expected", "mmse", "cost"))
+    prices = PriceList.fit(conditions, expected, mmse, cost)
+    recipe = recipe | {
         "validation": {"files": len(rows), "sha256": digest_of(validation)},
-        "stages": stage,
-        "machine": f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}",
-        "start_noise": header["start_noise"],
-        "parameters": {"estimator": estimator.n_parameters(), "flow": flow.n_parameters()},
-        "kmac_per_pixel": {
-            "estimator": round(estimator.kmac_per_pixel(), 1), "flow_step": round(flow.kmac_per_pixel(), 1)
-        },
         "figures": figures_of(rows, prices),
-    }  # fmt: skip
-    write_pair(path, networks, header | {"prices": prices.as_json()}, flow.config, recipe)
-    say(f"weights: {path}")
-    return path
+    }
+    _write_pair(path, networks, header | {"prices": prices.as_json()}, generator, recipe)
+    for old in path.parent.glob(f"{unpriced.stem}*"):
+        old.unlink()
 
 
-def exported(graph: EstimatorGraph | FlowGraph | JpegEstimator, header: dict[str, Any]) -> bytes:
-    """The ONNX file of a network that is told the header's features."""
-    return to_onnx(graph, example(graph, len(header["features"])), graph.OUTPUTS, header)
-
-
-def write_pair(
+def _write_pair(
     path: Path,
     networks: tuple[bytes, ...],
     header: dict[str, Any],
-    flow: NetworkConfig,
+    generator: FilterGenerator,
     recipe: dict[str, Any],
 ) -> None:
     """Estimator and generator; the generator's metadata names its estimator."""
     estimator = with_header(networks[0], header)
     own = {k: header[k] for k in ("format", "features")} | {
-        "kind": "flow", "network": asdict(flow), "estimator": hashlib.sha256(estimator).hexdigest(),
+        "kind": "generator", "network": asdict(generator.network.config),
+        "estimator": hashlib.sha256(estimator).hexdigest(),
     }  # fmt: skip
     write_weights(path, estimator, recipe)
     beside = path.with_name(f"{path.stem}-generator{path.suffix}")
@@ -162,37 +132,61 @@ def digest_of(source: Path) -> str:
     return sha.hexdigest()
 
 
+def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, bytes]]:
+    """(group, source, file) of photographs, drawings and photographs coded before."""
+    for k, (_, data) in enumerate(pictures([validation])):
+        whole = opened(data)
+        picture = _middle(whole)
+        if (
+            k % 2 == 0 and min(whole.size) > _SIDE
+        ):  # as training sees them too: scaled, mostly grainy
+            again = _middle(augment(whole, np.random.default_rng(k), _SIDE))
+            for q in _QUALITIES:
+                yield f"photographs {q:03}", again, saved(again, name, quality=q)
+        for q in _QUALITIES:
+            yield f"photographs {q:03}", picture, saved(picture, name, quality=q)
+        box = (4, 4, *picture.size)
+        before = opened(saved(picture, "JPEG", quality=30)).crop(box)
+        yield "JPEG 30 before 90", picture.crop(box), saved(before, name, quality=90)
+        again = opened(saved(picture, "AVIF", quality=30, speed=9))
+        yield "AVIF 30 before 90", picture, saved(again, name, quality=90)
+    for kind in KINDS:
+        picture = draw(kind, 30_000).crop((96, 96, 416, 416))
+        for q in _DRAWN:
+            chroma = {"subsampling": "4:4:4" if q == 80 else "4:2:0"} if name != "WEBP" else {}
+            yield f"drawings {q:03}", picture, saved(picture, name, quality=q, **chroma)
+
+
+def _middle(picture: Image.Image) -> Image.Image:
+    x, y = (max(0, n // 2 - 160) for n in picture.size)
+    return picture.crop((x, y, min(picture.width, x + 320), min(picture.height, y + 320)))
+
+
 def _measure(
     model: RestorationModel,
-    chosen: ConventionalFormat,
+    form: ConventionalFormat,
     validation: Path,
-    side: int,
-    run: Path,
+    log: Path,
     progress: Progress,
 ) -> list[dict]:
-    """Errors and transport costs of every validation picture, resumable."""
-    log = run / "calibration.jsonl"
-    qualities = _QUALITIES.get(chosen.name, _QUALITIES_OF_OTHERS)
+    """Errors and transport costs of every file that is not lossless, resumable."""
     digest = model.estimator.digest + model.generator.digest
-    found = list(pictures([validation]))
-    names = {name for name, _ in found}
-    rows = [r for r in _rows(log) if r["weights"] == digest and r["name"] in names]
-    seen = {(r["name"], r["quality"]) for r in rows}
-    if not found:
+    rows = [r for r in _rows(log) if r["weights"] == digest]
+    known = {r["number"]: r for r in rows}
+    files = list(_files(validation, form.pillow_names[0]))
+    if not any(group.startswith("photographs") for group, _, _ in files):
         raise TrainingData(f"{validation} holds no pictures for the price list")
-    jobs = [(k, *one, q) for k, one in enumerate(found) for q in qualities]
     with log.open("a", encoding="utf-8", newline="\n") as out:
-        for done, (k, name, data, quality) in enumerate(jobs, 1):
-            if (name, quality) in seen:
+        for number, (group, source, data) in enumerate(files):
+            progress("measuring prices", number + 1, len(files))
+            if number in known or form.condition(data, *source.size) is None:
                 continue
-            picture = Image.open(io.BytesIO(data)).convert("RGB")
-            row = _measure_one(model, chosen, picture, quality, side, k)
-            row |= {"name": name, "quality": quality, "weights": digest}
+            row = measure_file(model, form, source, data, _SIDE, number)
+            row |= {"number": number, "quality": group, "weights": digest}
             rows.append(row)
             out.write(json.dumps(row) + "\n")
             out.flush()
-            progress("calibrating", done, len(jobs))
-    return rows
+    return sorted(rows, key=lambda r: r["number"])
 
 
 def _rows(log: Path) -> list[dict]:
@@ -203,18 +197,6 @@ def _rows(log: Path) -> list[dict]:
     if rest:
         write_text(log, whole + "\n" if whole else "")
     return [json.loads(line) for line in whole.splitlines()]
-
-
-def _measure_one(
-    model: RestorationModel,
-    chosen: ConventionalFormat,
-    picture: Image.Image,
-    quality: int,
-    side: int,
-    seed: int,
-) -> dict:
-    data = chosen.encode(picture, Target(quality=quality))
-    return measure_file(model, chosen, picture, data, side, seed)
 
 
 def measure_file(
@@ -253,20 +235,14 @@ def measure_file(
     decoder = RestorationDecoder(model, condition)
     estimate = decoder.estimate(window)
     x_mmse = np.clip(estimate.x_mmse, 0, 1)
-    cost, error = [], []
-    for steps in STEPS:
-        timed = replace(model, options=replace(model.options, steps=steps))
-        real = RestorationDecoder(timed, condition).generate(estimate, NoiseField(seed))
-        x_real = np.clip(real, 0, 1)
-        cost.append(float(np.mean(np.square(x_real - x_mmse))))
-        error.append(float(np.mean(np.square(x_real - x))))
+    x_real = np.clip(decoder.generate(estimate, NoiseField(seed)), 0, 1)
     return {
         "condition": asdict(condition),
         "decoded": float(np.mean(np.square(y[cut].transpose(2, 0, 1) / 255 - x))),
         "expected": expected_error(decoder, y[cut]),
         "mmse": float(np.mean(np.square(x_mmse - x))),
-        "cost": cost,
-        "error_real": error,
+        "cost": float(np.mean(np.square(x_real - x_mmse))),
+        "error_real": float(np.mean(np.square(x_real - x))),
     }
 
 
@@ -279,12 +255,10 @@ def figures_of(rows: list[dict], prices: PriceList) -> list[dict]:
     for quality in sorted({r["quality"] for r in rows}):
         mine = [r for r in rows if r["quality"] == quality]
         gain = np.mean([10 * np.log10((r["decoded"] + 1e-6) / (r["mmse"] + 1e-6)) for r in mine])
-        predicted = [
-            prices.calibration(Condition(**r["condition"]), r["expected"], STEPS[-1]) for r in mine
-        ]
+        predicted = [prices.calibration(Condition(**r["condition"]), r["expected"]) for r in mine]
         bpp = np.mean([r["condition"]["bits_per_pixel"] for r in mine])
-        d, d1 = np.mean([r["mmse"] for r in mine]), np.mean([r["error_real"][-1] for r in mine])
-        formula = d + np.mean([r["cost"][-1] for r in mine])
+        d, d1 = np.mean([r["mmse"] for r in mine]), np.mean([r["error_real"] for r in mine])
+        formula = d + np.mean([r["cost"] for r in mine])
         out.append(
             {
                 "quality": quality,

@@ -7,16 +7,18 @@ The estimator works in units of the residual scale ``s`` of a file; the flow car
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from veridical.training.networks import RestorationNetwork
 
 __all__ = [
+    "along_colours",
     "detail",
     "estimate",
+    "from_colours",
     "linear_estimate",
     "local_size",
-    "predict_residual",
     "unwhiten",
     "whiten",
 ]
@@ -40,7 +42,7 @@ def _sums_of_nine(x: Tensor, axis: int) -> Tensor:
     n = x.shape[axis]
     ends = [0] * (2 * (x.dim() - axis))
     ends[-2:] = 4, 4
-    one = nn.functional.pad(x, ends)
+    one = functional.pad(x, ends)
     two = one.narrow(axis, 0, n + 7) + one.narrow(axis, 1, n + 7)
     four = two.narrow(axis, 0, n + 5) + two.narrow(axis, 2, n + 5)
     eight = four.narrow(axis, 0, n) + four.narrow(axis, 4, n)
@@ -82,54 +84,30 @@ def local_size(log_size: Tensor) -> Tensor:
     Args:
         log_size: Their logarithms for lightness and colour differences, (n, 2, height, width).
     """
-    size = nn.functional.interpolate(
+    size = functional.interpolate(
         log_size.float().clamp(-4, 2), scale_factor=4, mode="bilinear", align_corners=False
     ).exp()
     return size[:, [0, 1, 1]]
 
 
+def along_colours(x: Tensor) -> Tensor:
+    """RGB along the axes of lightness and two colour differences, (n, 3, height, width)."""
+    return functional.conv2d(x, _COLOURS.to(x)[:, :, None, None])
+
+
+def from_colours(x: Tensor) -> Tensor:
+    """Inverse of :func:`along_colours`."""
+    return functional.conv2d(x, _COLOURS.T.to(x)[:, :, None, None])
+
+
 def whiten(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
     """A residual in the flow's coordinates: along the axes of colour, in units of its size."""
-    axes = _COLOURS.to(residual)
-    return torch.einsum("ij,njhw->nihw", axes, residual / scale) / size
+    return along_colours(residual / scale) / size
 
 
 def unwhiten(u: Tensor, size: Tensor, scale: Tensor) -> Tensor:
     """Inverse of :func:`whiten`."""
-    return scale * torch.einsum("ij,nihw->njhw", _COLOURS.to(u), u * size)
-
-
-def predict_residual(
-    network: RestorationNetwork,
-    u: Tensor,
-    time: Tensor,
-    x_mmse: Tensor,
-    size: Tensor,
-    y: Tensor,
-    features: Tensor,
-    scale: Tensor,
-) -> Tensor:
-    """End of the flow of the whitened residual, as predicted from a state on the way.
-
-    Predicting the end instead of the velocity frees the network from carrying the start noise
-    through its narrow middle. With a bypass, the network predicts what is left after the linear
-    estimate ``t u / (t^2 + (1-t)^2)``, which is exact for a white Gaussian residual.
-
-    Args:
-        network: Flow network.
-        u: State, the whitened residual against ``x_mmse``, shape (n, 3, height, width).
-        time: Shape (n,).
-        x_mmse: From :func:`estimate`.
-        size: From :func:`estimate`.
-        y: As for :func:`estimate`, like the rest.
-        features: Conditions.
-        scale: Residual scale.
-    """
-    parts = [2 * x_mmse - 1, detail(x_mmse, scale), u, (y - x_mmse) / scale, size.log()]
-    seen = torch.cat(parts, 1)
-    if not network.config.bypass:
-        return network(seen, features, time)
-    return linear_estimate(u, time) + network(seen, features, time, u)
+    return scale * from_colours(u * size)
 
 
 def linear_estimate(u: Tensor, time: Tensor) -> Tensor:

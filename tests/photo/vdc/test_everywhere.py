@@ -70,7 +70,7 @@ def data_of(page):
 
 
 def picture_of(url):
-    return Image.open(io.BytesIO(b64decode(url.removeprefix("data:image/png;base64,"))))
+    return Image.open(io.BytesIO(b64decode(url.removeprefix("data:image/webp;base64,"))))
 
 
 def test_compare_measures_what_decode_gives(folder, lively):
@@ -124,7 +124,7 @@ def test_view_shows_both_kinds(folder, shipped):
     run("view", folder / "a.vdc", folder / "a.avif", "--out", page, "--steps", 1, "--seed", 5)
     vdc, conventional = data_of(page)["files"]
     assert vdc["ordinary"] is None
-    assert conventional["ordinary"].startswith("data:image/png")
+    assert conventional["ordinary"].startswith("data:image/webp")
     for name, a in (("x_mmse", 0.0), ("x_real", 1.0)):
         x = veridical.decode(folder / "a.vdc", realism=a, seed=5, steps=1)
         assert picture_of(vdc[name]).tobytes() == x.tobytes()

@@ -12,7 +12,7 @@ from veridical.photo.formats.conventional import ConventionalFormat, on_white
 from veridical.photo.formats.jpeg_cells import JpegCells
 from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.image import Notice
-from veridical.photo.jpeg_header import conditioning, parse_jpeg_header
+from veridical.photo.jpeg_header import CONDITIONS, conditioning, parse_jpeg_header
 
 __all__ = ["JPEG", "read_jpeg"]
 
@@ -40,7 +40,7 @@ def read_jpeg(data: bytes) -> CodedPayload:
 JPEG = ConventionalFormat(
     name="JPEG",
     suffixes=(".jpg", ".jpeg"),
-    features=BASIC_FEATURES,
+    features=CONDITIONS,
     pillow_names=("JPEG",),
     signature=is_jpeg,
     read_payload=read_jpeg,

@@ -33,6 +33,7 @@ from veridical.photo.weights import (
     Network,
     damaged_weights,
     default_weights,
+    file_state,
     load_network,
     read_card,
 )
@@ -178,10 +179,8 @@ def load_model(
             "name them with --weights FILE, or write AVIF, WebP or JPEG"
         )
     with damaged_weights(path):
-        stats = [p.stat() for p in (path, path.with_suffix(".json"))]
-        state = tuple(n for s in stats for n in (s.st_mtime_ns, s.st_size))
         try:
-            return _load(path, state, device, threads)
+            return _load(path, file_state(path), device, threads)
         except InvalidSetting as cause:  # nothing is set here: these are the file's own numbers
             raise ValueError(str(cause)) from cause
 

@@ -1,9 +1,9 @@
-"""Training pairs for JPEG files: coded anew for every batch, at every setting that files are found at.
+"""Training pairs for conventional formats: coded anew for every batch, at every setting that files are found at.
 
-A piece of a picture is cut, perhaps scaled, grained or darkened, perhaps coded once before, coded as
-a JPEG and decoded; patches are cut from it on the 16x16 grid. The source is always the piece before
-*any* compression. Qualities over :data:`FINE` never take a training photograph at its own size: those
-have been JPEG files of quality 93, whose traces would be learned.
+A piece of a picture is cut, perhaps scaled, grained or darkened, perhaps coded once before, coded and
+decoded; patches are cut from it on the 16x16 grid. The source is always the piece before *any*
+compression. Qualities over :data:`FINE` never take a training photograph at its own size: those have been
+JPEG files of quality 93, whose traces would be learned.
 """
 
 from __future__ import annotations
@@ -11,30 +11,28 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, JpegPresets
 
+from veridical.errors import TrainingData
 from veridical.photo.condition import Condition, ResidualScale
-from veridical.photo.jpeg_header import (
-    CONDITIONS,
-    JpegHeader,
-    conditioning,
-    parse_jpeg_header,
-)
+from veridical.photo.formats.conventional import ConventionalFormat
+from veridical.photo.jpeg_header import parse_jpeg_header
 from veridical.training.augment import augment
 from veridical.training.drawings import KINDS, draw
-from veridical.training.photo_data import dihedral, pictures
+from veridical.training.pictures import dihedral, pictures
 from veridical.writing import write_text
 
 FINE = 80
 _SIDE = 512
-_DRAWINGS = 60  # of each kind
+_SMALLEST, _MOST = 160, 12
 SHARES = {"photograph": 0.42, "drawing": 0.43, "recompressed": 0.15}
-_SETTINGS = ("jpeg-1", FINE, _SIDE, _DRAWINGS, sorted(SHARES.items()))
+_SETTINGS = ("jpeg-1", FINE, _SIDE, sorted(SHARES.items()))
 _QUICK = (
     "pattern",
     "pattern",
@@ -76,9 +74,22 @@ def prepare_sources(
     camera: Sequence[Path],
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    n_drawings: int = 60,
 ) -> Sources:
-    """Decode photographs, cut camera pictures and render drawings; reused if they are there."""
-    sha = hashlib.sha256(str(_SETTINGS).encode())
+    """Decode photographs, cut camera pictures and render drawings; reused if they are there.
+
+    Args:
+        photographs: Folders or tar files; pictures of less than 160 pixels a side are left out.
+        camera: The same of camera pictures, taken at half their size.
+        folder: For what is made; needs 768 KiB for each piece of 512 x 512 pixels.
+        progress: Called with (pieces made, 0).
+        n_drawings: Of each kind.
+
+    Raises:
+        TrainingData: No usable photograph, or a path is neither a folder nor a tar file.
+    """
+    sha = hashlib.sha256(str((*_SETTINGS[:3], n_drawings, *_SETTINGS[3:])).encode())
     found = [list(pictures(p)) for p in (photographs, camera)]
     for name, data in (*found[0], *found[1]):
         sha.update(name.encode() + hashlib.sha256(data).digest())
@@ -89,44 +100,46 @@ def prepare_sources(
         index.unlink(missing_ok=True)
         counts = {}
         for name, made in (
-            ("photographs", (_tile(_open(d)) for _, d in found[0])),
-            ("camera", (t for _, d in found[1] for t in _cut(_open(d)))),
-            ("drawings", (np.asarray(draw(k, s, _SIDE)) for s in range(_DRAWINGS) for k in KINDS)),
+            ("photographs", (t for _, d in found[0] for t in _tiles(d))),
+            ("camera", (t for _, d in found[1] for t in _tiles(d, 2) if t.std() > 4)),
+            ("drawings", (np.asarray(draw(k, s, _SIDE)) for s in range(n_drawings) for k in KINDS)),
         ):
             counts[name] = 0
             with (folder / f"{name}.u8").open("wb") as out:
                 for tile in made:
-                    if tile is not None:
-                        out.write(tile.tobytes())
-                        counts[name] += 1
-                        progress(counts[name], 0)
+                    out.write(tile.tobytes())
+                    counts[name] += 1
+                    progress(counts[name], 0)
+        if not counts["photographs"]:
+            raise TrainingData(
+                f"no picture of at least {_SMALLEST} pixels a side in {', '.join(map(str, photographs))}"
+            )
         write_text(index, json.dumps({"digest": digest, "counts": counts}))
     counts = json.loads(index.read_text(encoding="utf-8"))["counts"]
-    photo, camera_pieces, drawings = (
+    made = [
         np.memmap(folder / f"{name}.u8", np.uint8, "r", shape=(n, _SIDE, _SIDE, 3))
+        if n
+        else np.empty((0, _SIDE, _SIDE, 3), np.uint8)
         for name, n in counts.items()
-    )
-    return Sources(photo, camera_pieces, drawings, digest)
+    ]
+    return Sources(made[0], made[1], made[2], digest)
 
 
-def _open(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data)).convert("RGB")
+def _tiles(data: bytes, factor: int = 1) -> list[np.ndarray]:
+    """Pieces of a picture at a fraction of its size; none if it is too small or cannot be read."""
+    try:
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+    except Exception:  # noqa: BLE001 (Pillow's readers raise almost anything; the picture is skipped)
+        return []
+    x = np.asarray(picture.reduce(factor) if factor > 1 else picture)
+    if min(x.shape[:2]) < _SMALLEST:
+        return []
+    x = np.pad(x, [*((0, max(0, _SIDE - n)) for n in x.shape[:2]), (0, 0)], mode="reflect")
+    tops, lefts = (range(0, n - _SIDE + 1, _SIDE) for n in x.shape[:2])
+    return [x[t : t + _SIDE, le : le + _SIDE] for t in tops for le in lefts][:_MOST]
 
 
-def _tile(picture: Image.Image) -> np.ndarray | None:
-    if min(picture.size) < _SIDE:
-        return None
-    return np.asarray(picture)[:_SIDE, :_SIDE]
-
-
-def _cut(picture: Image.Image) -> list[np.ndarray]:
-    half = np.asarray(picture.reduce(2))
-    tops, lefts = (range(0, n - _SIDE + 1, _SIDE) for n in half.shape[:2])
-    tiles = [half[t : t + _SIDE, x : x + _SIDE] for t in tops for x in lefts]
-    return [t for t in tiles if t.std() > 4][:12]
-
-
-def _tables(rng: np.random.Generator, quality: int) -> dict[str, object]:
+def _tables(rng: np.random.Generator, quality: int) -> dict[str, Any]:
     """Pillow's options for the quantization tables: the standard ones, or others that encoders use."""
     kind = rng.random()
     if kind < 0.75:
@@ -157,16 +170,38 @@ def _standard_tables() -> list[list[int]]:
 _STANDARD = _standard_tables()
 
 
-def code(picture: Image.Image, **options: object) -> tuple[np.ndarray, JpegHeader]:
-    """A picture coded as JPEG: decoded pixels, (height, width, 3), and the header."""
+def _settings(rng: np.random.Generator, name: str, quality: int, mode: str) -> dict[str, Any]:
+    """Pillow's options for a file, as encoders in the field would choose them."""
+    if name == "WEBP":
+        return {
+            "quality": quality,
+            "method": int(rng.integers(2, 5)),
+            "use_sharp_yuv": bool(rng.random() < 0.1),
+        }
+    if name == "AVIF":
+        tune = {"advanced": {"tune": "ssim"}} if rng.random() < 0.2 else {}
+        chroma = {} if mode == "grey" else {"subsampling": mode}
+        return {"quality": quality, "speed": int(rng.integers(7, 11))} | tune | chroma
+    if name != "JPEG":
+        return {"quality": quality}
+    options = _tables(rng, quality)
+    if mode != "grey":
+        options["subsampling"] = mode
+    elif "qtables" in options:
+        options["qtables"] = [list(options["qtables"][0])]
+    return options | ({"progressive": True} if rng.random() < 0.4 else {})
+
+
+def code(picture: Image.Image, name: str, **options: Any) -> tuple[np.ndarray, bytes]:
+    """A picture coded in a format: decoded pixels, (height, width, 3), and the file."""
     buffer = io.BytesIO()
     try:
-        picture.save(buffer, "JPEG", **options)
+        picture.save(buffer, name, **options)
     except OSError:  # for progressive files Pillow reserves one byte a pixel, and noise needs more
         buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", **options | {"progressive": False})
+        picture.save(buffer, name, **options | {"progressive": False})
     with Image.open(buffer) as im:
-        return np.asarray(im.convert("RGB")), parse_jpeg_header(buffer.getvalue())
+        return np.asarray(im.convert("RGB")), buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -175,67 +210,69 @@ class Piece:
 
     source: np.ndarray
     decoded: np.ndarray
-    header: JpegHeader
+    condition: Condition
 
 
-def scale_condition(header: JpegHeader, width: int, height: int) -> Condition:
-    """The condition from which the residual scale is computed."""
-    c = conditioning(header, width, height)
-    return Condition(
-        2 ** (2 * c["half_log2_bpp"]), (c["quantizer"] + 1) / 2, chroma_full=bool(c["chroma_full"])
-    )
-
-
-def fit_scale(sources: Sources, known: ResidualScale, n: int = 700, seed: int = 9) -> ResidualScale:
-    """A residual scale fitted to photographs at all settings, but for coarse ones to what a network knows.
+def fit_scale(
+    sources: Sources, form: ConventionalFormat, n: int = 700, seed: int = 9
+) -> ResidualScale:
+    """A residual scale fitted to photographs at all settings.
 
     Args:
         sources: Pictures.
-        known: The scale that the U-Net was trained with: the target from a quantizer of 0.9, half of it
-            (of the logarithm) at 0.8 and without a quantizer, nothing of it under 0.7.
+        form: The format.
         n: Number of coded pieces.
         seed: Of the pieces.
     """
-    sampler = JpegSampler(sources, None, patch=128, batch_size=1, seed=seed)
-    conditions, errors = [], []
-    for k in range(n):
-        p = sampler.piece(np.random.default_rng([seed, k]), "photograph")
-        conditions.append(scale_condition(p.header, *p.source.shape[1::-1]))
-        errors.append(np.mean((p.source / 255.0 - p.decoded / 255.0) ** 2))
-    fitted = ResidualScale.fit(conditions, np.array(errors))
-    hidden = [replace(c, quantizer=None) for c in conditions]
-
-    def target(c: Condition, share: float) -> float:
-        return fitted(c) ** (2 - 2 * share) * known(c) ** (2 * share)
-
-    shares = np.clip([((c.quantizer or 0) - 0.7) / 0.2 for c in conditions], 0, 1)
-    mixed = [target(c, float(a)) for c, a in zip(conditions, shares, strict=True)]
-    return ResidualScale(
-        ResidualScale.fit(conditions, np.array(mixed)).with_quantizer,
-        ResidualScale.fit(hidden, np.array([target(c, 0.5) for c in hidden])).without_quantizer,
-    )
+    sampler = PieceSampler(sources, form, form.features, None, patch=128, batch_size=1, seed=seed)
+    pieces = [sampler.piece(np.random.default_rng([seed, k]), "photograph") for k in range(n)]
+    errors = [np.mean((p.source / 255.0 - p.decoded / 255.0) ** 2) for p in pieces]
+    both = [p.condition for p in pieces], [replace(p.condition, quantizer=None) for p in pieces]
+    told, hidden = (ResidualScale.fit(c, np.array(errors)) for c in both)
+    return ResidualScale(told.with_quantizer, hidden.without_quantizer)
 
 
-class JpegSampler:
-    """Random patches; ``batch(step)`` depends only on the seed and the step."""
+class PieceSampler:
+    """Random patches of coded pieces; ``batch(step)`` depends only on the seed and the step.
+
+    Args:
+        sources: Pictures.
+        form: The format that the pieces are coded in.
+        names: Of the features that the networks are told.
+        scale: Residual scale; None for ones.
+        patch: Side of the patches in pixels.
+        batch_size: Patches of a batch.
+        seed: Of everything random.
+        patches_per_piece: Patches cut from each piece at most.
+        shares: Of the kinds of pieces.
+        finest: No piece has a higher quality.
+        largest: Side in pixels of the largest pieces.
+    """
 
     def __init__(
         self,
         sources: Sources,
+        form: ConventionalFormat,
+        names: Sequence[str],
         scale: ResidualScale | None,
         *,
         patch: int,
         batch_size: int,
         seed: int,
         patches_per_piece: int = 2,
+        shares: Mapping[str, float] = SHARES,
+        finest: int = 100,
+        largest: int = 400,
     ) -> None:
-        self.sources, self.scale, self.patch = sources, scale, patch
-        self.batch_size, self.seed, self.per_piece = batch_size, seed, patches_per_piece
+        self.sources, self.format, self.names, self.scale = sources, form, names, scale
+        self.patch, self.batch_size, self.seed = patch, batch_size, seed
+        self.per_piece, self.shares = patches_per_piece, shares
+        self.finest, self.largest = finest, largest
 
     def _picture(self, rng: np.random.Generator, kind: str, quality: int) -> Image.Image:
         """A piece of a source before any coding, at least a patch and 16 pixels high and wide."""
         least = self.patch + 16
-        height, width = (int(v) for v in rng.integers(least, max(least + 1, 400), 2))
+        height, width = (int(v) for v in rng.integers(least, max(least + 1, self.largest), 2))
         s = self.sources
         which = rng.random()
         if kind == "drawing" or (kind == "recompressed" and which < 0.1):
@@ -247,7 +284,7 @@ class JpegSampler:
             if rng.random() < 0.3:
                 x = x[..., rng.permutation(3)]
             return Image.fromarray(np.ascontiguousarray(255 - x if rng.random() < 0.2 else x))
-        camera = which > 0.85
+        camera = which > 0.85 and len(s.camera) > 0
         small = rng.random() < (0.15 if camera else 0.35) or (quality > FINE and not camera)
         factor = rng.uniform(0.5, 0.75) if small else 1.0
         factor = max(factor, (least + 1) / _SIDE)
@@ -275,27 +312,33 @@ class JpegSampler:
 
     def piece(self, rng: np.random.Generator, kind: str | None = None) -> Piece:
         """A coded piece of a picture of one of :data:`SHARES`."""
+        while True:
+            p = self._piece(rng, kind)
+            if p is not None:
+                return p
+
+    def _piece(self, rng: np.random.Generator, kind: str | None) -> Piece | None:
+        """The same, or None if the file was lossless or is too small for a patch."""
         if kind is None:
-            kind = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+            kind = str(rng.choice(list(self.shares), p=list(self.shares.values())))
         low = kind == "photograph" and rng.random() < 0.55
-        quality = int(rng.integers(4, 51)) if low else int(rng.integers(1, 101))
+        quality = int(rng.integers(4, 51)) if low else int(rng.integers(1, self.finest + 1))
         if kind == "recompressed":
-            quality = int(rng.integers(40, 101))
+            quality = int(rng.integers(min(40, self.finest), self.finest + 1))
         mode = str(rng.choice([m for m, _ in _MODES], p=[p for _, p in _MODES]))
         picture = self._picture(rng, kind, 100 if kind == "recompressed" else quality)
         picture = picture.convert("L") if mode == "grey" else picture
         coded = picture
         if kind == "recompressed":
             coded, picture = self._coded_before(rng, picture)
-        options = _tables(rng, quality)
-        if mode != "grey":
-            options["subsampling"] = mode
-        elif "qtables" in options:
-            options["qtables"] = [list(options["qtables"][0])]  # type: ignore[index]
-        if rng.random() < 0.4:
-            options["progressive"] = True
-        decoded, header = code(coded, **options)
-        return Piece(np.asarray(picture.convert("RGB")), decoded, header)
+        if min(picture.size) < self.patch:
+            return None
+        settings = _settings(rng, self.format.name, quality, mode)
+        decoded, data = code(coded, self.format.pillow_names[0], **settings)
+        condition = self.format.condition(data, *picture.size)
+        if condition is None:
+            return None
+        return Piece(np.asarray(picture.convert("RGB")), decoded, condition)
 
     @staticmethod
     def _coded_before(
@@ -323,23 +366,18 @@ class JpegSampler:
         source, decoded, features, scales = [], [], [], []
         while len(source) < self.batch_size:
             p = self.piece(rng)
-            height, width = p.source.shape[:2]
-            if min(height, width) < self.patch:
-                continue
-            c = conditioning(p.header, width, height)
-            s = 1.0 if self.scale is None else self.scale(scale_condition(p.header, width, height))
             for _ in range(min(self.per_piece, self.batch_size - len(source))):
                 top, left = (
-                    16 * int(rng.integers((n - self.patch) // 16 + 1)) for n in (height, width)
+                    16 * int(rng.integers((n - self.patch) // 16 + 1)) for n in p.source.shape[:2]
                 )
                 cut = np.s_[top : top + self.patch, left : left + self.patch]
                 source.append(p.source[cut])
                 decoded.append(p.decoded[cut])
-                features.append([c[name] for name in CONDITIONS])
-                scales.append(s)
+                features.append(p.condition.features(self.names))
+                scales.append(1.0 if self.scale is None else self.scale(p.condition))
         return {
             "source": np.stack(source),
             "decoded": np.stack(decoded),
-            "features": np.array(features, dtype=np.float32),
+            "features": np.stack(features),
             "scale": np.array(scales, dtype=np.float32),
         }

@@ -1,14 +1,14 @@
-"""The estimator for JPEG files: a U-Net for photographs, and a head that knows the file's own quantizer.
+"""The estimator of a conventional format: a U-Net for photographs, and a head that works on 8x8 blocks.
 
 ```
  decoded y ─ U-Net (as for every format) ─┬─ change ── DCT / steps ─┬──────── times gates ─ plus ─ times steps ─ inverse DCT ─ + y
              │                            └─ features at 1/8 ─┐     │           │            │
              └──── DCT / steps ──────────────────────────── sum ────┴─ blocks ──┴────────────┘
 ```
-The head works on the file's 8x8 grid and in units of its quantization steps, in which a correction lies
-within half a unit whatever the quality (but for files coded before). For each coefficient it keeps,
-weakens or strengthens what the U-Net wants to change, and adds something of its own. It begins as if it
-were not there.
+The steps are a JPEG file's own quantization steps, in which a correction lies within half a unit whatever
+the quality (but for files coded before), and a multiple of the residual scale where a format has no such
+tables. For each coefficient the head keeps, weakens or strengthens what the U-Net wants to change, and adds
+something of its own. It begins as if it were not there.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from veridical.photo.jpeg_header import CONDITIONS
 from veridical.training.networks import NetworkConfig, RestorationNetwork, _Block
 from veridical.training.residual import detail, local_size
 
-_LUMA = CONDITIONS.index("luma_q_00")
-_CHROMA = CONDITIONS.index("chroma_q_00")
-_GREY = CONDITIONS.index("grey")
+_STEP = 2.0
+"""Of a format without tables, in units of the residual scale."""
 
 _TO_YCC = torch.tensor(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
@@ -53,24 +51,36 @@ def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
-class JpegEstimator(nn.Module):
+class BlockEstimator(nn.Module):
     """``forward(y, features, scale)`` gives the estimate and the local size of its error.
 
-    Shapes are those of ``residual.estimate``; ``features`` are (n, len(CONDITIONS)).
+    Shapes are those of ``residual.estimate``; ``features`` are (n, len(names)).
+
+    Args:
+        config: Of the U-Net, which is told the first of the features alone.
+        names: Of the features; with ``luma_q_00`` among them, the file's tables are the steps.
+        width: Channels of the head at 1/8 of the resolution.
+        blocks: Its residual blocks.
 
     Attributes:
-        network: The U-Net; it is told the first of the conditions alone.
+        network: The U-Net.
     """
 
     INPUTS = ("y", "features", "scale")
     OUTPUTS = ("x_mmse", "size")
 
-    def __init__(self, config: NetworkConfig, *, width: int = 96, blocks: int = 2) -> None:
+    def __init__(
+        self, config: NetworkConfig, names: Sequence[str], *, width: int = 96, blocks: int = 2
+    ) -> None:
         super().__init__()
         hidden = 64
+        self.sizes = {"width": width, "blocks": blocks}
+        place = {name: k for k, name in enumerate(names)}
+        self._luma, self._chroma = place.get("luma_q_00"), place.get("chroma_q_00")
+        self._grey = place.get("grey")
         self.network = RestorationNetwork(config)
         self.embed = nn.Sequential(
-            nn.Linear(len(CONDITIONS), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+            nn.Linear(len(names), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
         )
         self.from_trunk = nn.Conv2d(config.widths[0], width, 2, stride=2)
         self.from_coefficients = nn.Conv2d(192, width, 1)
@@ -117,37 +127,44 @@ class JpegEstimator(nn.Module):
         ycc = nn.functional.conv2d(x, self.to_ycc)
         return self._blockwise(nn.functional.pixel_unshuffle(ycc, 8), self.dct)
 
+    def _steps(self, features: Tensor, scale: Tensor) -> Tensor:
+        """Units of the coefficients on the [0, 1] scale, (n, 192 or 1, 1, 1)."""
+        if self._luma is None or self._chroma is None:
+            return _STEP * scale
+        luma, chroma = (features[:, k : k + 64] for k in (self._luma, self._chroma))
+        tables = torch.cat([luma, chroma, chroma], 1)
+        return (torch.exp(8 * math.log(2) * tables) / 255)[:, :, None, None]
+
     def trunk(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """What the U-Net alone gives: its change of the picture, and its last features at 1/4."""
         seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
-        trunk = self.network._trunk(seen, features[:, : self.network.config.features], None, None)  # noqa: SLF001
+        trunk = self.network.trunk(seen, features[:, : self.network.config.features], None, None)
         return scale * nn.functional.pixel_shuffle(self.network.tail(trunk), 4), trunk
 
     def head(
-        self, y: Tensor, features: Tensor, change: Tensor, trunk: Tensor
+        self, y: Tensor, features: Tensor, scale: Tensor, change: Tensor, trunk: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The estimate, and the logarithms of two local sizes at 1/4 of the resolution."""
-        f = features
-        tables: Sequence[Tensor] = [f[:, _LUMA : _LUMA + 64], *[f[:, _CHROMA : _CHROMA + 64]] * 2]
-        steps = (torch.exp(8 * math.log(2) * torch.cat(list(tables), 1)) / 255)[:, :, None, None]
+        steps = self._steps(features, scale)
         wanted = self._coefficients(change) / steps
         a = self.from_trunk(nn.functional.silu(trunk))
         a = a + self.from_coefficients(_asinh(self._coefficients(y - 128 / 255) / steps))
         a = a + self.from_change(_asinh(4 * wanted))
         a = a + self.place.repeat(1, 1, a.shape[2] // 2, a.shape[3] // 2)
-        h = self.embed(f)
+        h = self.embed(features)
         for block in self.blocks:
             a = block(a, h)
         a = nn.functional.silu(a)
         better = 2 * torch.sigmoid(self.to_gates(a)) * wanted + self.to_change(a)
         pixels = nn.functional.pixel_shuffle(self._blockwise(better * steps, self.idct), 8)
         change = nn.functional.conv2d(pixels, self.to_rgb)
-        luma = nn.functional.conv2d(change, self.to_ycc[:1])
-        change = change + f[:, _GREY, None, None, None] * (luma - change)
+        if self._grey is not None:
+            luma = nn.functional.conv2d(change, self.to_ycc[:1])
+            change = change + features[:, self._grey, None, None, None] * (luma - change)
         more = nn.functional.pixel_shuffle(self.to_size(a), 2)
         return y + change, self.network.spread(trunk) + more
 
     def forward(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        x_mmse, log_size = self.head(y, features, *self.trunk(y, features, scale))
+        x_mmse, log_size = self.head(y, features, scale, *self.trunk(y, features, scale))
         return x_mmse, local_size(log_size)

@@ -1,0 +1,202 @@
+"""Training of an estimator: its U-Net by least squares, then the head on a U-Net that stays as it is.
+
+The loss of the head for a patch is ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error
+that the network itself expects of the patch (its spread head, learned beside it by Gaussian likelihood, without
+gradient into the rest), completed by the residual scale to the power 0.4. The weight depends on what the
+decoder sees alone, so the minimiser stays ``E[x | file]``; and as the gradient of the logarithm of an error is
+its inverse, every patch counts nearly by its decibels, fine qualities and flat areas as much as coarse ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from veridical.training.estimator import BlockEstimator
+from veridical.training.loop import Schedule, train
+from veridical.training.networks import RestorationNetwork, to_channels_last
+from veridical.training.residual import estimate, local_size, whiten
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+_FLOOR = 3e-6
+"""Added to the squared error to expect, (0.44 of 255 levels)^2: rounding leaves 0.29."""
+
+_POWER = 0.8
+
+Report = Callable[[int, float, float], None]
+"""Told (step, loss, seconds)."""
+
+Tensors = Callable[[int], tuple[Tensor, Tensor, Tensor, Tensor]]
+"""Source, decoded, features and scale of a step."""
+
+
+@dataclass(frozen=True)
+class Plateau(Schedule):
+    """A constant rate after the warm-up, then a straight line to zero.
+
+    Attributes:
+        decay: Steps of the line at the end. Until they begin, ``steps`` may be changed.
+    """
+
+    decay: int = 700
+
+    def rate(self, step: int, peak: float | None = None) -> float:
+        """Learning rate at a step."""
+        peak = self.learning_rate if peak is None else peak
+        return peak * min(1.0, (step + 1) / 50, (self.steps - step) / self.decay)
+
+
+@dataclass(frozen=True)
+class HeadPreset:
+    """Sizes of the head.
+
+    Attributes:
+        schedule: Of its training.
+        width: Channels at 1/8 of the resolution.
+        blocks: Residual blocks.
+    """
+
+    schedule: Schedule = field(default_factory=lambda: Plateau(2400, 1e-3, hidden_rate=2e-3))
+    width: int = 96
+    blocks: int = 2
+
+
+def spread_loss(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
+    """Gaussian log-likelihood of the local size of the error.
+
+    Args:
+        residual: ``x - x_mmse``, (n, 3, height, width).
+        size: Predicted standard deviation in units of ``scale``, of its shape.
+        scale: Shape (n, 1, 1, 1).
+    """
+    u = whiten(residual, torch.ones_like(size), scale)
+    energy = nn.functional.avg_pool2d(u.square(), 4)
+    expected = nn.functional.avg_pool2d(size.square(), 4)
+    return (expected.log() + energy / expected).mean()
+
+
+def in_threads(
+    accelerator: Accelerator,
+    parameters: list[nn.Parameter],
+    part: Callable[..., tuple[Tensor, ...]],
+) -> Callable[..., Tensor]:
+    """A loss whose gradients are computed by two threads on a processor, for half of the rows each.
+
+    Threads that share every convolution wait for each other hundreds of times a step, which on a machine
+    that does other work costs threefold.
+
+    Args:
+        accelerator: Of ``accelerate``.
+        parameters: What is trained.
+        part: Of rows of every tensor, and of what else the loss is called with: their mean loss, and
+            its gradients for all parameters.
+
+    Returns:
+        Called with tensors of equally many rows and ``more=``; gives a scalar with those gradients.
+    """
+    workers = 2 if accelerator.device.type == "cpu" else 1
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+
+    def loss(*rows: Tensor, more: Any = None) -> Tensor:
+        n = min(workers, len(rows[0]))
+        if workers == 1:
+            found = [part(*rows, more=more)]
+        else:
+            found = list(pool.map(lambda k: part(*(v[k::n] for v in rows), more=more), range(n)))
+        shares = [len(rows[0][k::n]) / len(rows[0]) for k in range(n)]
+        value, *gradients = (
+            sum((s * g for s, g in zip(shares, p, strict=True)), torch.zeros_like(p[0]))
+            for p in zip(*found, strict=True)
+        )
+        linear = torch.stack([(p * g).sum() for p, g in zip(parameters, gradients, strict=True)])
+        return value + linear.sum() - linear.sum().detach()
+
+    return loss
+
+
+def train_unet(
+    network: RestorationNetwork,
+    batches: Tensors,
+    schedule: Schedule,
+    checkpoint: Path,
+    accelerator: Accelerator,
+    *,
+    seconds: float | None = None,
+    report: Report = lambda step, loss, seconds: None,
+) -> tuple[nn.Module, dict[str, float]] | None:
+    """Least squares, all but the spread head; ``None`` if ``seconds`` ran out, with a checkpoint."""
+    network.requires_grad_(True).spread.requires_grad_(False)
+    to_channels_last(network)
+
+    def loss(model: RestorationNetwork, step: int) -> Tensor:
+        x, y, features, scale = batches(step)
+        with accelerator.autocast():
+            out, _ = estimate(model, y, features[:, : model.config.features], scale)
+        return ((out.float() - x) ** 2 * _weight(y, scale)).mean()
+
+    return train(
+        network, loss, schedule, checkpoint, accelerator=accelerator, hidden=network.hidden_weights(),
+        report=report, stop_after_seconds=seconds,
+    )  # fmt: skip
+
+
+def _weight(y: Tensor, scale: Tensor) -> Tensor:
+    """Inverse of the squared error to expect of a patch, from what the decoder sees of it.
+
+    Busy patches have larger errors; measured on the training files, in proportion to the 0.27th
+    power of the gradient energy. Without this a few of them would drown all others.
+    """
+    grey = y.mean(1, keepdim=True)
+    energy = grey.diff(dim=2).square().mean((1, 2, 3)) + grey.diff(dim=3).square().mean((1, 2, 3))
+    return 1 / (scale**2 * (energy[:, None, None, None] / scale**2 + 0.01) ** 0.27)
+
+
+def _head_loss(
+    network: BlockEstimator, x: Tensor, y: Tensor, features: Tensor, scale: Tensor
+) -> Tensor:
+    """See the module; ``x`` and ``y`` are (n, 3, height, width)."""
+    with torch.no_grad():
+        change, trunk = network.trunk(y, features, scale)
+    out, log_size = network.head(y, features, scale, change, trunk)
+    size = local_size(log_size)
+    expected = (size.detach() * scale).square().mean((1, 2, 3), keepdim=True)
+    weight = (expected + _FLOOR) ** _POWER * scale ** (2 - 2 * _POWER)
+    error = ((out.float() - x).square() / weight).mean()
+    return error + 0.1 * spread_loss(x - out.detach().float(), size.float(), scale)
+
+
+def train_head(
+    network: BlockEstimator,
+    batches: Tensors,
+    schedule: Schedule,
+    checkpoint: Path,
+    accelerator: Accelerator,
+    *,
+    seconds: float | None = None,
+    report: Report = lambda step, loss, seconds: None,
+) -> tuple[nn.Module, dict[str, float]] | None:
+    """Train all but the U-Net, its spread head included; ``None`` if ``seconds`` ran out, with a checkpoint."""
+    for name, parameter in network.named_parameters():
+        own = not name.startswith("network.")
+        parameter.requires_grad_(own or name.startswith("network.spread"))
+    to_channels_last(network)
+    trained = [p for p in network.parameters() if p.requires_grad]
+
+    def part(*rows: Tensor, more: BlockEstimator) -> tuple[Tensor, ...]:
+        with accelerator.autocast():
+            value = _head_loss(more, *rows)
+        return value.detach(), *torch.autograd.grad(value, trained)
+
+    split = in_threads(accelerator, trained, part)
+    return train(
+        network, lambda model, step: split(*batches(step), more=model), schedule, checkpoint,
+        accelerator=accelerator, hidden=network.hidden_weights(), report=report, stop_after_seconds=seconds,
+    )  # fmt: skip

@@ -1,0 +1,297 @@
+"""The one-step generator of a conventional format: filters whose strengths a network sets from place to place.
+
+```
+ x_mmse, y, size, features ─ U-Net ─ gates g_k at 1/4, enlarged ─┐
+ x_mmse ──────── band-pass filters f_k ───────────────────────── sum g_k (f_k * x_mmse) ─ + x_mmse ─ x_real
+```
+The estimate has lost energy where the file left it open; the generator gives every band and orientation back
+what the source has there on average. It is a deterministic map of ``x_mmse``, as optimal transport between two
+laws with densities is (Brenier, 1991), so that its transport cost stays small. A free network of this size
+leaves a pattern of its own instead (the grid of its shuffled pixels), which fixed filters cannot.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from veridical.training.estimator_train import Report, Tensors, in_threads
+from veridical.training.loop import Schedule, train
+from veridical.training.networks import NetworkConfig, RestorationNetwork
+from veridical.training.residual import along_colours, detail, from_colours
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+_REACH = 8
+_SIZES = (0.6, 0.85, 1.2, 1.7, 2.4)
+_MOST = 3.0
+"""Largest strength of a filter."""
+
+_ALONE = 50
+"""Steps that the critic learns before the generator listens to it."""
+
+SHARES = {"photograph": 0.85, "drawing": 0.15}
+"""Kinds of pieces."""
+
+
+def _gaussian(size: float) -> Tensor:
+    t = torch.arange(-_REACH, _REACH + 1.0)
+    g = torch.exp(-(t**2) / (2 * size**2))
+    return g / g.sum()
+
+
+def filters() -> tuple[Tensor, Tensor]:
+    """Filters of lightness and of each colour difference, (n, 1, 17, 17).
+
+    Differences of Gaussians of 0 to 2.4 pixels, and second derivatives of Gaussians of 1 and 2 pixels
+    along rows, columns and diagonals, which steer to every direction (Freeman and Adelson, 1991).
+    """
+    one = torch.zeros(2 * _REACH + 1)
+    one[_REACH] = 1
+    blurs = [torch.outer(g, g) for g in (one, *map(_gaussian, _SIZES))]
+    bands = [a - b for a, b in itertools.pairwise(blurs)]
+    t = torch.arange(-_REACH, _REACH + 1.0)
+    steered = []
+    for size in (1.0, 2.0):
+        g = _gaussian(size)
+        slope, curve = -t / size**2 * g, (t**2 / size**4 - 1 / size**2) * g
+        steered += [
+            -(size**2) / 2 * torch.outer(curve, g),
+            -(size**2) / 2 * torch.outer(g, curve),
+            -(size**2) * torch.outer(slope, slope),
+        ]
+    return torch.stack(bands + steered)[:, None], torch.stack(bands[1:4])[:, None]
+
+
+class FilterGenerator(nn.Module):
+    """``forward(x_mmse, size, y, features, scale)`` gives ``x_real``; shapes as in ``residual.estimate``.
+
+    Args:
+        config: Of the U-Net: four pictures, no tail, and the first features of the format.
+    """
+
+    INPUTS = ("x_mmse", "size", "y", "features", "scale")
+    OUTPUTS = ("x_real",)
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.network = RestorationNetwork(config)
+        luma, chroma = filters()
+        self.register_buffer("luma", luma, persistent=False)
+        self.register_buffer("chroma", chroma, persistent=False)
+        self.gates = nn.Conv2d(config.widths[0], len(luma) + 2 * len(chroma), 1)
+        nn.init.zeros_(self.gates.weight)
+        nn.init.zeros_(self.gates.bias)  # type: ignore[arg-type]
+
+    def forward(
+        self, x_mmse: Tensor, size: Tensor, y: Tensor, features: Tensor, scale: Tensor
+    ) -> Tensor:
+        """See the class."""
+        parts = [2 * x_mmse - 1, detail(x_mmse, scale), (y - x_mmse) / scale, size.log()]
+        told = features[:, : self.network.config.features]  # an estimator may be told more
+        trunk = functional.silu(self.network.trunk(torch.cat(parts, 1), told, None, None))
+        gates = _MOST * torch.tanh(10 / _MOST * self.gates(trunk))
+        gates = functional.interpolate(
+            gates, scale_factor=4.0, mode="bilinear", align_corners=False
+        )
+        padded = functional.pad(along_colours(x_mmse), (_REACH,) * 4, mode="replicate")
+        n = len(self.luma)
+        own = gates.split([n, len(self.chroma), len(self.chroma)], 1)
+        change = [
+            (functional.conv2d(padded[:, k : k + 1], self.chroma if k else self.luma) * g).sum(1, keepdim=True)
+            for k, g in enumerate(own)
+        ]  # fmt: skip
+        return x_mmse + from_colours(torch.cat(change, 1))
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """Weights of the U-Net's convolutions between the first and the last."""
+        return self.network.hidden_weights()
+
+    def n_parameters(self) -> int:
+        """Number of trained numbers."""
+        return sum(p.numel() for p in self.parameters())
+
+    def kmac_per_pixel(self) -> float:
+        """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
+        fixed = self.luma.numel() + 2 * self.chroma.numel()
+        return self.network.kmac_per_pixel() + (fixed + self.gates.weight.numel() / 16) / 1000
+
+
+@dataclass(frozen=True)
+class GeneratorPreset:
+    """Sizes and weights of the training of a generator.
+
+    Attributes:
+        schedule: Of the training.
+        widths: Channels of the U-Net at 1/4, 1/8, 1/16.
+        finest: Highest quality of the files.
+        energy, critic, error: Weights of the terms of the loss.
+        gradient_penalty: Of the critic, on real patches (Mescheder et al., 2018).
+    """
+
+    schedule: Schedule = field(default_factory=lambda: Schedule(1000, 5e-4, average=0.995))
+    widths: tuple[int, int, int] = (32, 64, 96)
+    finest: int = 70
+    energy: float = 4.0
+    critic: float = 0.3
+    error: float = 0.15
+    gradient_penalty: float = 0.3
+
+    def network(self) -> FilterGenerator:
+        """A new generator."""
+        return FilterGenerator(
+            NetworkConfig(
+                4, self.widths, blocks=(1, 1, 1), blocks_up=(1, 1), features=4, tail=False
+            )
+        )
+
+
+def band_energy_loss(x_real: Tensor, x: Tensor, scale: Tensor, seed: int) -> Tensor:
+    """Squared relative difference of local energies behind random filters of three octaves.
+
+    A Wasserstein distortion (Qiu et al., 2024, [T 46]) with linear features: of the local laws of the
+    filtered pictures their standard deviations are compared, over windows of 16 pixels. The filters are drawn
+    anew for every step, so that no fixed set can be satisfied alone.
+
+    Args:
+        x_real: Generated, (n, 3, height, width).
+        x: Source.
+        scale: Residual scale, (n, 1, 1, 1), the unit of length.
+        seed: Of the filters.
+    """
+    random = torch.Generator(x.device).manual_seed(seed)
+    a, b = (along_colours(v / scale) for v in (x_real, x))
+    t = torch.arange(-2.0, 3.0, device=x.device)
+    window = torch.exp(-(t**2) / 2.88)
+    total = torch.zeros((), device=x.device)
+    for octave in range(3):
+        f = torch.randn(12, 3, 5, 5, generator=random, device=x.device) * torch.outer(
+            window, window
+        )
+        if octave < 2:
+            f[:8, 1:] = 0  # lightness counts most where it is fine
+        f = f - f.mean((2, 3), keepdim=True)
+        f = f / f.flatten(1).norm(dim=1)[:, None, None, None]
+        side = 16 >> octave
+        ea, eb = (
+            functional.avg_pool2d(functional.conv2d(v, f).square(), side, side // 2) + 0.09
+            for v in (a, b)
+        )
+        total = total + ((ea.sqrt() - eb.sqrt()).square() / eb).mean()
+        a, b = (functional.avg_pool2d(v, 2) for v in (a, b))
+    return total
+
+
+class Critic(nn.Module):
+    """Tells patches of sources from generated ones, from the picture alone, in units of the scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (6, 40, 80, 128)
+        layers: list[nn.Module] = []
+        for a, b in itertools.pairwise(widths):
+            layers += [nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(128, 128, 3, 1, 1), nn.LeakyReLU(0.2), nn.Conv2d(128, 1, 3, 1, 1)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        """Scores of places, (n, 1, height / 8, width / 8)."""
+        return self.layers(torch.cat([along_colours(detail(x, scale)), 2 * x - 1], 1))
+
+
+class _Game(nn.Module):
+    def __init__(self, generator: FilterGenerator) -> None:
+        super().__init__()
+        self.generator, self.critic = generator, Critic()
+
+
+def _gradients(
+    game: _Game,
+    preset: GeneratorPreset,
+    x: Tensor,
+    x_mmse: Tensor,
+    size: Tensor,
+    y: Tensor,
+    features: Tensor,
+    scale: Tensor,
+    *,
+    step: int,
+) -> tuple[Tensor, ...]:
+    """Loss of the generator, and the gradients of all parameters, each by its own loss."""
+    x_real = game.generator(x_mmse, size, y, features, scale)
+    penalized = step % 8 == 0
+    real = x.clone().requires_grad_(penalized)
+    score = game.critic(real, scale)
+    told = functional.softplus(-score).mean()
+    told = told + functional.softplus(game.critic(x_real.detach(), scale)).mean()
+    if penalized:
+        (slope,) = torch.autograd.grad(score.sum(), real, create_graph=True)
+        slope = slope * scale  # in the unit of length of the residual
+        told = (
+            told
+            + 4 * preset.gradient_penalty * slope.square().sum((1, 2, 3)).mean() / score[0].numel()
+        )
+    error = (along_colours(x_real - x) / (size * scale)).square().mean()
+    loss = preset.energy * band_energy_loss(x_real, x, scale, step) + preset.error * error
+    if step >= _ALONE:
+        loss = loss + preset.critic * functional.softplus(-game.critic(x_real, scale)).mean()
+    mine, its = list(game.generator.parameters()), list(game.critic.parameters())
+    return (
+        loss.detach(),
+        *torch.autograd.grad(loss, mine, retain_graph=True),
+        *torch.autograd.grad(told, its),
+    )
+
+
+def train_generator(
+    network: FilterGenerator,
+    estimator: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+    batches: Tensors,
+    preset: GeneratorPreset,
+    checkpoint: Path,
+    accelerator: Accelerator,
+    *,
+    seconds: float | None = None,
+    report: Report = lambda step, loss, seconds: None,
+) -> tuple[nn.Module, dict[str, float]] | None:
+    """Train to the end of the schedule; ``None`` if ``seconds`` ran out, with a checkpoint.
+
+    Args:
+        network: New, or to go on from.
+        estimator: ``y, features, scale -> x_mmse, size``; it stays as it is.
+        batches: Patches of a step.
+        preset: Sizes.
+        checkpoint: File of the checkpoint.
+        accelerator: Of ``accelerate``.
+        seconds: Save a checkpoint and stop after so many.
+        report: Called with (step, loss, seconds).
+
+    """
+    game = _Game(network).requires_grad_(True)
+    parameters = [*game.generator.parameters(), *game.critic.parameters()]
+
+    def part(*rows: Tensor, more: tuple[_Game, int]) -> tuple[Tensor, ...]:
+        model, step = more
+        x, y, features, scale = rows
+        with torch.no_grad():
+            x_mmse, size = estimator(y, features, scale)
+        return _gradients(model, preset, x, x_mmse, size, y, features, scale, step=step)
+
+    split = in_threads(accelerator, parameters, part)
+    result = train(
+        game, lambda model, step: split(*batches(step), more=(model, step)), preset.schedule, checkpoint,
+        accelerator=accelerator, report=report, stop_after_seconds=seconds,
+    )  # fmt: skip
+    if result is None:
+        return None
+    trained, figures = result
+    assert isinstance(trained, _Game)
+    return trained.generator, figures

@@ -1,0 +1,41 @@
+// What the networks are told about a picture, and what its decoding costs: the rules of photo/condition.py
+// and photo/price.py.
+
+const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+const dot = (x, w) => x.reduce((sum, v, k) => sum + v * w[k], 0);
+
+/** @param payload what a format's `read` gave; width and height in pixels. */
+export function conditionOf(payload, width, height) {
+  const log2bpp = clamp(Math.log2(8 * payload.bytes / (width * height)), -5, 3);
+  const q = payload.quantizer, chroma = Number(payload.chromaFull);
+  const named = {
+    half_log2_bpp: log2bpp / 2, quantizer: q === null ? 0 : 2 * q - 1, quantizer_known: Number(q !== null),
+    chroma_full: chroma, ...payload.more,
+  };
+  return { log2bpp, quantizer: q, chroma, named };
+}
+
+export function features(condition, names) {
+  const missing = names.filter(name => !(name in condition.named));
+  if (missing.length) throw new Error(`These weights want to know ${missing.join(", ")}, which this page does not read.`);
+  return Float32Array.from(names, name => condition.named[name]);
+}
+
+/** Expected root-mean-square error of the ordinary decoder on the [0, 1] scale: the unit of the networks. */
+export function residualScale(tables, { log2bpp: b, quantizer, chroma }) {
+  const q = quantizer ?? 0;
+  const terms = [1, b, b * b, q, q * q, b * q, chroma];
+  return clamp(2 ** (dot(terms, tables[quantizer === null ? 1 : 0]) / 2), 0.001, 0.3);
+}
+
+const BENDS = [0.4, 0.6, 0.75, 0.88, 0.96], PLAIN = 4;
+
+/** Error d and transport cost C of one file; expected: mean squared error that the estimator expects. */
+export function priceOf(prices, { log2bpp, quantizer, chroma }, expected) {
+  if (!prices) return null;
+  const row = quantizer === null ? 1 : 0, q = quantizer ?? 0;
+  const x = [1, log2bpp, chroma, Math.log(expected), q, ...BENDS.map(bend => Math.max(q - bend, 0))];
+  if (row) x.fill(0, PLAIN);
+  const bounded = w => Math.exp(clamp(dot(x, w), Math.log(1e-7), Math.log(0.25)));
+  return { mmse: bounded(prices.mmse[row]), transportCost: bounded(prices.cost[row]) };
+}

@@ -1,0 +1,177 @@
+// From a coded file to its pictures at realism 0 and 1, window by window: photo/decode.py in the browser.
+import { conditionOf, features, priceOf, residualScale } from "./condition.js";
+import { formatOf } from "./formats/index.js";
+import { readCoefficients } from "./formats/jpeg_scan.js";
+import { project } from "./jpeg_cells.js";
+import { loadNetwork } from "./network.js";
+import { grown, priceWindows, tiles } from "./tiles.js";
+
+/** What a person can do something about; every other error is a defect. */
+export class Refused extends Error {}
+
+const MOST_BYTES = 256 * 2 ** 20, MOST_PIXELS = 64e6, TILE = 640;
+
+export function openFile(data) {
+  if (data.length > MOST_BYTES) throw new Refused("The file is larger than 256 MB; use the command: veridical decode.");
+  const format = formatOf(data);
+  if (!format) {
+    const vdc = String.fromCharCode(...data.subarray(1, 4)) === "VDC";
+    throw new Refused(vdc
+      ? "A .vdc file is decoded by the package: run veridical decode."
+      : "This is no AVIF, WebP or JPEG file: only these hold something to restore.");
+  }
+  return { data, format, payload: format.read(data), ...format.split(data) };
+}
+
+/** Pixels as the browser decodes them: {rgba, width, height}; colours under transparent parts are the file's. */
+export async function decodePixels(file) {
+  const out = await rgbaOf(file.plain, file.format.type);
+  if (!file.alpha) return out;
+  const { rgba } = await rgbaOf(file.data, file.format.type);
+  for (let i = 3; i < rgba.length; i += 4) out.rgba[i] = rgba[i];
+  return out;
+}
+
+async function rgbaOf(data, type) {
+  const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
+  const bitmap = await createImageBitmap(new Blob([data], { type }), options).catch(() => {
+    throw new Refused("The browser cannot decode this file: is it complete? Old browsers do not know AVIF.");
+  });
+  const { width, height } = bitmap;
+  if (width * height > MOST_PIXELS) throw new Refused("The picture has more than 64 million pixels; use the command: veridical decode.");
+  const rgba = new Uint8ClampedArray(4 * width * height), rows = Math.max(1, Math.min(height, Math.floor(2 ** 22 / width)));
+  const canvas = new OffscreenCanvas(width, rows), context = canvas.getContext("2d", { willReadFrequently: true });
+  for (let top = 0; top < height; top += rows) {
+    const high = Math.min(rows, height - top);
+    context.clearRect(0, 0, width, rows);
+    context.drawImage(bitmap, 0, -top);
+    rgba.set(context.getImageData(0, 0, width, high).data, 4 * width * top);
+  }
+  bitmap.close();
+  return { rgba, width, height };
+}
+
+/** What is known before any network runs. */
+export function describe(file, { rgba, width, height }) {
+  const { payload, format } = file;
+  let alpha = false, neutral = true;
+  for (let i = 0; i < rgba.length; i += 4) {
+    alpha ||= rgba[i + 3] < 255;
+    neutral &&= Math.abs(rgba[i] - rgba[i + 1]) <= 1 && Math.abs(rgba[i] - rgba[i + 2]) <= 1;
+  }
+  const grey = neutral && (payload.grey || !format.tellsGrey) || (format.name === "JPEG" && payload.grey);
+  return {
+    format: format.name, width, height, bytes: file.data.length, bitsPerPixel: 8 * file.data.length / (width * height),
+    quantizer: payload.quantizer, lossless: Boolean(payload.lossless), grey, alpha,
+  };
+}
+
+/**
+ * @param pixels {rgba, width, height}; info of `describe`.
+ * @returns {mmse, real, price}: pixels without alpha, 1 or 3 channels.
+ */
+export async function restore(file, pixels, info, { tile = TILE, progress = () => {} } = {}) {
+  const { width, height } = pixels, name = info.format.toLowerCase(), channels = info.grey ? 1 : 3;
+  if (info.lossless) {
+    const same = colours(pixels, info);
+    return { mmse: same, real: same, price: null };
+  }
+  const loading = title => (done, total) => progress(title, done, total);
+  const estimator = await loadNetwork(name, loading("Loading the estimator"));
+  const generator = await loadNetwork(`${name}-generator`, loading("Loading the generator"));
+  const { header } = estimator;
+  if (estimator.digest && generator.header.estimator !== estimator.digest)
+    throw new Refused("The weights of estimator and generator do not belong together; install the package again.");
+  const condition = conditionOf(file.payload, width, height), told = features(condition, header.features);
+  const unit = residualScale(header.scale, condition);
+  const cells = file.payload.header ? readCoefficients(file.data, file.payload.header) : null;
+  const mmse = new Uint8Array(channels * width * height), real = new Uint8Array(channels * width * height);
+  const priced = priceWindows(height, width), places = tiles(height, width, tile);
+  let squares = 0, counted = 0, done = 0;
+  const step = () => progress("Restoring", done++, 2 * places.length);
+  for (const { window: box, core } of places) {
+    step();
+    const y = planes(pixels, info, box), n = y.dims[2] * y.dims[3];
+    const state = { y, features: { data: told, dims: [1, told.length] }, scale: { data: Float32Array.of(unit), dims: [1, 1, 1, 1] } };
+    Object.assign(state, await estimator.run(state));
+    const seen = { // the core with what the picture was grown by
+      ...core, bottom: core.bottom === height ? grown(height) : core.bottom, right: core.right === width ? grown(width) : core.right,
+    };
+    for (const part of priced.map(w => common(w, seen)))
+      for (let c = 0; c < 3; c++)
+        for (let r = part.top; r < part.bottom; r++)
+          for (let x = part.left; x < part.right; x++) {
+            squares += (state.size.data[c * n + (r - box.top) * y.dims[3] + x - box.left] * unit) ** 2;
+            counted++;
+          }
+    keep(mmse, state.x_mmse.data, y.dims, box, core, width, channels, cells);
+    step();
+    keep(real, (await generator.run(state)).x_real.data, y.dims, box, core, width, channels, cells);
+  }
+  return { mmse, real, price: priceOf(header.prices, condition, squares / counted) };
+}
+
+const common = (a, b) => ({
+  top: Math.max(a.top, b.top), bottom: Math.min(a.bottom, b.bottom),
+  left: Math.max(a.left, b.left), right: Math.min(a.right, b.right),
+});
+
+/** The decoded picture without alpha. */
+export function colours({ rgba }, { grey }) {
+  const channels = grey ? 1 : 3, out = new Uint8Array(rgba.length / 4 * channels);
+  for (let i = 0, o = 0; i < rgba.length; i += 4)
+    for (let c = 0; c < channels; c++) out[o++] = rgba[i + (grey ? 1 : c)];
+  return out;
+}
+
+/** A window as the networks take it: planes in [0, 1], its sides grown to multiples of 16 by their last pixels. */
+function planes({ rgba, width }, { grey }, { top, left, height, width: wide }) {
+  const rows = grown(height), columns = grown(wide);
+  const data = new Float32Array(3 * rows * columns);
+  for (let c = 0, o = 0; c < 3; c++)
+    for (let y = 0; y < rows; y++)
+      for (let x = 0; x < columns; x++)
+        data[o++] = Math.fround(rgba[4 * ((top + Math.min(y, height - 1)) * width + left + Math.min(x, wide - 1)) + (grey ? 1 : c)]) / 255;
+  return { data, dims: [1, 3, rows, columns] };
+}
+
+/** Write the core of a window to a picture, projected onto the file's cells, rounded to 8 bits. */
+function keep(out, data, [, , rows, columns], box, core, width, channels, cells) {
+  const n = box.height * box.width, x = new Float32Array(3 * n);
+  for (let c = 0; c < 3; c++)
+    for (let r = 0; r < box.height; r++)
+      x.set(data.subarray((c * rows + r) * columns, (c * rows + r) * columns + box.width), c * n + r * box.width);
+  if (cells) project(x, box, cells);
+  const level = (c, at) => Math.min(255, Math.max(0, evenRound(Math.fround(x[c * n + at] * 255))));
+  for (let r = core.top; r < core.bottom; r++)
+    for (let z = core.left; z < core.right; z++) {
+      const at = (r - box.top) * box.width + z - box.left, o = channels * (r * width + z);
+      if (channels === 3) for (let c = 0; c < 3; c++) out[o + c] = level(c, at);
+      else out[o] = Math.floor((level(0, at) + level(1, at) + level(2, at) + 1) / 3);
+    }
+}
+
+/** To the nearest whole number, halves to even, as numpy rounds. */
+function evenRound(v) {
+  const r = Math.round(v);
+  return r - v === 0.5 && r % 2 ? r - 1 : r;
+}
+
+/** The picture at a realism, ends exact; both from 8 bits, so that it is within one level of the blend of floats. */
+export function blend(mmse, real, realism) {
+  if (realism === 0) return mmse;
+  if (realism === 1) return real;
+  return mmse.map((m, i) => evenRound(m + realism * (real[i] - m)));
+}
+
+/** Pixels with the alpha of the file, for a PNG: [pixels, channels]. */
+export function withAlpha(pixels, info, rgba) {
+  const channels = info.grey ? 1 : 3;
+  if (!info.alpha) return [pixels, channels];
+  const n = rgba.length / 4, out = new Uint8Array(n * (channels + 1));
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < channels; c++) out[i * (channels + 1) + c] = pixels[i * channels + c];
+    out[i * (channels + 1) + channels] = rgba[4 * i + 3];
+  }
+  return [out, channels + 1];
+}

@@ -1,0 +1,109 @@
+"""A small web server for the page, on this machine alone.
+
+It listens on the loopback address, answers only requests that name it as their host (another site whose name
+was made to point here is refused), and tells the browser to load nothing from elsewhere. The headers for
+cross-origin isolation let ONNX Runtime Web use several threads.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from veridical.errors import InvalidSetting, SystemFault
+from veridical.web.site import content_type, site_files
+
+HOST = "127.0.0.1"
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
+    "img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class PageServer(ThreadingHTTPServer):
+    """Listens on the loopback address from the moment it is made; ``serve_forever`` answers.
+
+    Args:
+        port: 0 takes a free one.
+
+    Raises:
+        InvalidSetting: No such port.
+        SystemFault: The port is taken.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, port: int = 0, *, local: bool = True) -> None:
+        if not 0 <= port <= 65_535:
+            raise InvalidSetting(f"a port is a number from 0 (any free one) to 65535, got {port}")
+        self.files = site_files()
+        self.local = local
+        try:
+            super().__init__((HOST, port), _Handler)
+        except OSError as cause:
+            raise SystemFault(
+                f"cannot listen on {HOST}:{port} ({cause.strerror or cause}); name another port (--port N)"
+            ) from cause
+        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        return f"http://{HOST}:{self.server_port}/"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: PageServer  # type: ignore[assignment]
+    protocol_version = "HTTP/1.1"
+    server_version = "veridical"
+    sys_version = ""
+    timeout = 60
+
+    def do_GET(self) -> None:
+        """A file of the page."""
+        if not self._is_for_us():
+            return
+        name = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
+        path = self.server.files.get(name)
+        if path is None:
+            self._answer(HTTPStatus.NOT_FOUND, b"no such file\n", "text/plain")
+            return
+        body = path.read_bytes()
+        if name == "index.html":  # the page need not keep itself for offline use
+            served = b'data-served="' + (b"local" if self.server.local else b"browser") + b'"'
+            body = body.replace(b"<html ", b"<html " + served + b" ", 1)
+        self._answer(HTTPStatus.OK, body, content_type(name))
+
+    do_HEAD = do_GET  # noqa: N815 (the base class names it)
+
+    def _is_for_us(self) -> bool:
+        if self.headers.get("Host") in self.server.hosts:
+            return True
+        self._answer(
+            HTTPStatus.MISDIRECTED_REQUEST, b"this server has another name\n", "text/plain"
+        )
+        return False
+
+    def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class names it)
+        """Nothing: what is opened here is nobody's business."""
