@@ -113,7 +113,7 @@ def main() -> None:
     realisms = REALISMS if model.has_generator else REALISMS[:1]
     others: list[Row] = []
     if chosen.other is not None:
-        file = chosen.other / f"records-{chosen.steps}.jsonl"
+        file = chosen.other / "records.jsonl"
         if not file.exists():
             parser.error(f"{file} is missing; benchmarks/photo.py writes it")
         others = Records(file).rows

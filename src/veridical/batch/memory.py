@@ -28,10 +28,8 @@ def _system_bytes() -> int | None:
         return int(facts[facts.index("MemAvailable:") + 1]) << 10
     except (OSError, ValueError):  # not Linux
         pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):  # not POSIX
-        return None
+    sysconf = getattr(os, "sysconf", None)  # POSIX has it
+    return sysconf("SC_PHYS_PAGES") * sysconf("SC_PAGE_SIZE") if sysconf else None
 
 
 def _container_bytes() -> int | None:
