@@ -144,7 +144,9 @@ def _map(knots: Array, values: Array, *, by_coordinate: bool) -> OddMap:
     for k, (a, b) in enumerate(zip(knots, values, strict=True)):
         keep[k] = a > last[0] * (1 + 1e-3) and b > last[1]
         last = (a, b) if keep[k] else last
-    end = int(np.flatnonzero(keep)[-1])  # the last piece goes on beyond it: it spans a tenth of the way
+    end = int(
+        np.flatnonzero(keep)[-1]
+    )  # the last piece goes on beyond it: it spans a tenth of the way
     keep[:end] &= knots[:end] < 0.9 * knots[end]
     return OddMap(
         np.concatenate([[0.0], knots[keep]]), np.concatenate([[0.0], values[keep]]), by_coordinate

@@ -29,6 +29,14 @@ from veridical.errors import DamagedFile, InvalidSetting
 from veridical.interpolate import Calibration
 from veridical.kept import Kept
 
+__all__ = [
+    "Front",
+    "TransformCodec",
+    "TransformEncoder",
+    "TransformEstimator",
+    "TransformGenerator",
+]
+
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 

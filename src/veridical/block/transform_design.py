@@ -25,6 +25,8 @@ from veridical.quantize.lattice import Family
 from veridical.quantize.trellis import Trellis
 from veridical.transport import weighted_points
 
+__all__ = ["transform_codec", "water_filling"]
+
 Array = NDArray[np.float64]
 
 _LEAST_RATE, _MOST_RATE = 0.1, 8.0
