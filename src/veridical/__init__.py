@@ -39,13 +39,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from veridical.block.design import design
     from veridical.codec import Codec
     from veridical.errors import VeridicalError
     from veridical.interpolate import Calibration
     from veridical.kept import load_codec
     from veridical.measure.photo import ComparisonRow, compare
     from veridical.oneshot.coder import SampleCoder  # noqa: F401 (needs an extra: not in __all__)
-    from veridical.oneshot.samples import SampleCodec, design
+    from veridical.oneshot.sample_codec import SampleCodec
     from veridical.photo.decode import decode, info
     from veridical.photo.encode import encode
     from veridical.photo.formats import open_image as open  # noqa: A004 (the word for it)
@@ -67,7 +68,7 @@ _HOME = {
     "VeridicalError": "veridical.errors:VeridicalError",
     "compare": "veridical.measure.photo:compare",
     "decode": "veridical.photo.decode:decode",
-    "design": "veridical.oneshot.samples:design",
+    "design": "veridical.block.design:design",
     "encode": "veridical.photo.encode:encode",
     "info": "veridical.photo.decode:info",
     "load_codec": "veridical.kept:load_codec",

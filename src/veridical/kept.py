@@ -53,6 +53,9 @@ _CLASSES = {
     "veridical.block.group_encoder": ("GroupEncoder", "GroupWords"),
     "veridical.block.lattice": ("LatticeCodec",),
     "veridical.block.random_coding": ("RandomCode", "ScaledWords"),
+    "veridical.block.transform": (
+        "Front", "TransformCodec", "TransformEncoder", "TransformEstimator", "TransformGenerator",
+    ),
     "veridical.block.trellis": ("TrellisCodec", "TrellisEncoder", "TrellisEstimator"),
     "veridical.estimate.centroids": ("CentroidEstimator",),
     "veridical.estimate.circle": ("ArcCentroids",),
@@ -74,7 +77,7 @@ _CLASSES = {
     "veridical.quantize.lattice.nested": ("NestedChain",),
     "veridical.quantize.trellis": ("Shifts", "Trellis"),
     "veridical.sources.alphabet": ("Alphabet",),
-}
+}  # fmt: skip
 # The last but one part of the module tells classes of one name apart; modules may move, names stay.
 _HOMES = {f"{m.split('.')[-2]}.{n}": (m, n) for m, names in _CLASSES.items() for n in names}
 _NAMES = {home: name for name, home in _HOMES.items()}

@@ -97,6 +97,7 @@ def lattice_codec(
     variance: float = 1.0,
     fixed_length: bool = False,
     samples: int = 120_000,
+    source: Array | None = None,
     rng: np.random.Generator,
 ) -> LatticeCodec:
     """A lattice code at a rate and an amount of common randomness.
@@ -109,7 +110,9 @@ def lattice_codec(
         cosets: other cosets, for example of Construction A over another modulus, instead of ``common_bits``.
         variance: ``s2`` of the source.
         fixed_length: shape the code by ``L1 = 2^R L2`` instead of entropy coding.
-        samples: source samples for the fits and the price list.
+        samples: normal samples for the fits, and as many for the price list.
+        source: numbers to use instead in blocks, three quarters for the fits, shape ``(n,)``; tables and cells stay those of
+            the normal law of ``variance``, their mean square.
         rng: source of the samples.
 
     Raises:
@@ -118,7 +121,11 @@ def lattice_codec(
     fine = _cosets(family, common_bits, cosets)
     s = math.sqrt(_positive(variance))
     blocks = max(2000, samples // family.dimension)
-    x = typical(rng.standard_normal((blocks, family.dimension)), s)
+    x, held = rng.standard_normal((blocks, family.dimension)), None
+    if source is not None:
+        whole = source[: source.size - source.size % family.dimension].reshape(-1, family.dimension)
+        x, held = np.split(whole, [3 * len(whole) // 4])
+    x = typical(x, s)
     shaping = _shaping(rate_bits) if fixed_length else 0
     if not fixed_length:
         _check_rate(rate_bits)
@@ -132,12 +139,11 @@ def lattice_codec(
     coder = FixedLengthCoder(chain) if fixed_length else LatticeCoder.from_law(chain, s, cell)
     draft = LatticeCodec(chain, estimator, generator, Calibration(s * s, s * s), chain,
                          coder, rate_bits, s * s)  # fmt: skip
-    return _priced(draft, rng, blocks)
+    return _priced(draft, s * rng.standard_normal(x.shape) if held is None else held, rng)
 
 
-def _priced(draft: LatticeCodec, rng: np.random.Generator, blocks: int) -> LatticeCodec:
+def _priced(draft: LatticeCodec, x: Array, rng: np.random.Generator) -> LatticeCodec:
     """The code with the price list and the rate measured on samples that made no part of it."""
-    x = math.sqrt(draft.variance) * rng.standard_normal((blocks, draft.chain.dimension))
     seed = int(rng.integers(1 << 62))
     index = draft.encode(x, seed=seed)
     x_mmse = draft.decode(index, rng, realism=0.0, seed=seed)

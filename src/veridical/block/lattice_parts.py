@@ -130,11 +130,24 @@ def norms_to_normal(p: Array, x: Array, *, shaped: bool) -> OddMap:
     return _map(knots, knots * fit(np.minimum(knots, most)), by_coordinate=False)
 
 
+def sizes_to_samples(p: Array, x: Array) -> OddMap:
+    """The monotone map from the sizes of numbers to those of samples of any even law, by their quantiles."""
+    tail = 1 - np.geomspace(0.01, min(0.005, 8 / x.size), 40)
+    level = np.concatenate([np.linspace(0.0, 0.99, 200)[1:], tail[1:]])
+    return _map(np.quantile(np.abs(p), level), np.quantile(np.abs(x), level), by_coordinate=True)
+
+
 def _map(knots: Array, values: Array, *, by_coordinate: bool) -> OddMap:
-    """Through 0; repeated knots (a law with atoms) and repeated values are left out."""
+    """Through 0; of knots that nearly coincide (a law with atoms) the first stays, so that no piece is steep by rounding."""
     knots, values = np.maximum.accumulate(knots), np.maximum.accumulate(values)
-    keep = np.concatenate([[False], (np.diff(knots) > 0) & (np.diff(values) > 0)])
-    keep[0] = knots[0] > 0 and values[0] > 0
+    keep, last = np.zeros(len(knots), bool), (0.0, 0.0)
+    for k, (a, b) in enumerate(zip(knots, values, strict=True)):
+        keep[k] = a > last[0] * (1 + 1e-3) and b > last[1]
+        last = (a, b) if keep[k] else last
+    end = int(
+        np.flatnonzero(keep)[-1]
+    )  # the last piece goes on beyond it: it spans a tenth of the way
+    keep[:end] &= knots[:end] < 0.9 * knots[end]
     return OddMap(
         np.concatenate([[0.0], knots[keep]]), np.concatenate([[0.0], values[keep]]), by_coordinate
     )

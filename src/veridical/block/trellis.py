@@ -192,6 +192,7 @@ def trellis_codec(
     common_bits: float = 0.0,
     variance: float = 1.0,
     samples: int = 120_000,
+    source: Array | None = None,
     rng: np.random.Generator,
 ) -> TrellisCodec:
     """A trellis code at a rate and an amount of common randomness.
@@ -201,7 +202,9 @@ def trellis_codec(
         rate_bits: ``R`` a sample, 0.1 to 8, of the entropy coder.
         common_bits: ``Rc`` a sample: ``k/m`` with ``m`` to 16 up to 1, ``1 + log2 q``, or ``math.inf``.
         variance: ``s2`` of the source.
-        samples: source samples for the fits and the price list.
+        samples: normal samples for the fits, and as many for the price list.
+        source: numbers to use instead, three quarters for the fits, shape ``(n,)``; their law is taken for even, and
+            their mean square is ``variance``.
         rng: source of the samples.
 
     Raises:
@@ -214,23 +217,24 @@ def trellis_codec(
     if isinstance(variance, bool) or not 0 < variance < math.inf:
         raise InvalidSetting(f"variance must be a positive number, got {variance!r}")
     trellis, shifts, s = Trellis(states), Shifts.of_bits(common_bits), math.sqrt(variance)
-    x = rng.standard_normal(max(samples, 4000))
-    x *= s / math.sqrt(float(np.mean(np.square(x))))
+    x, held = np.split(source, [3 * len(source) // 4]) if source is not None else (
+        rng.standard_normal(max(samples, 4000)), None
+    )  # fmt: skip
+    x = x * (s / math.sqrt(float(np.mean(np.square(x)))))
     seed = int(rng.integers(1 << 62))
     encoder = scaled_to_rate(TrellisEncoder, trellis, shifts, x, seed, rate_bits)
     p = encoder.points(encoder.encode(x, seed), seed)
     means = fitted_means(x[:, None], p[:, None], by_coordinate=True)
-    generator = fitted_generator(encoder, means, x, p, s, rng)
+    generator = fitted_generator(encoder, means, x, p, s, rng, normal=source is None)
     draft = TrellisCodec(
         encoder, TrellisEstimator(encoder, means), generator, Calibration(variance, variance),
         rate_bits, float(variance),
     )  # fmt: skip
-    return _priced(draft, len(x), rng)
+    return _priced(draft, s * rng.standard_normal(len(x)) if held is None else held, rng)
 
 
-def _priced(draft: TrellisCodec, n: int, rng: np.random.Generator) -> TrellisCodec:
+def _priced(draft: TrellisCodec, x: Array, rng: np.random.Generator) -> TrellisCodec:
     """The code with prices and rate measured on samples that made no part of it."""
-    x = math.sqrt(draft.variance) * rng.standard_normal(n)
     seed = int(rng.integers(1 << 62))
     index = draft.encode(x, seed=seed)
     x_mmse = draft.decode(index, rng, realism=0.0, seed=seed)
@@ -238,5 +242,5 @@ def _priced(draft: TrellisCodec, n: int, rng: np.random.Generator) -> TrellisCod
     price = Calibration(
         float(np.mean(np.square(x - x_mmse))), float(np.mean(np.square(x_real - x_mmse)))
     )
-    rate = draft.encoder.coder.ideal_bits(index, seed) / n
+    rate = draft.encoder.coder.ideal_bits(index, seed) / len(x)
     return replace(draft, calibration=price, rate_bits=rate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -34,6 +34,15 @@ def design(
     variable_length: Annotated[
         bool, typer.Option(help="Entropy-constrained cells; the rate is that of the real coder.")
     ] = False,
+    method: Annotated[
+        Literal["codebook", "trellis", "lattice"],
+        typer.Option(
+            help="codebook (few dimensions and bits), or trellis or lattice (8 to 1,000)."
+        ),
+    ] = "codebook",
+    common_bits: Annotated[
+        float, typer.Option(help="Common randomness of trellis and lattice, a component; inf.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of split, design and measurement.")] = 0,
     out: Annotated[
         Path | None,
@@ -50,9 +59,19 @@ def design(
     """Design codecs for every rate, number of seeds and perception; half of the samples measure them."""
     from veridical.studies.sweep import DesignJob, design_row, designed
 
+    if method != "codebook" and (seeds or variable_length):
+        raise InvalidSetting(
+            "--seeds and --variable-length are of codebooks; trellis and lattice take --common-bits "
+            "and are of variable length"
+        )
+    if method == "codebook" and common_bits:
+        raise InvalidSetting("--common-bits is of trellis and lattice; a codebook takes --seeds")
     samples = read_samples(file, max_numbers)
     tasks = [
-        Task(f"{R:g} bits, K = {K}, P = {P:g}", DesignJob(samples, R, K, P, variable_length, seed))
+        Task(
+            f"{R:g} bits, K = {K}, P = {P:g}",
+            DesignJob(samples, R, K, P, variable_length, seed, method, common_bits),
+        )
         for R, K, P in product(
             numbers(rate, "rate"), seeds or [1], numbers(perception, "perception", "0")
         )

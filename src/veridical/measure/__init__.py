@@ -10,6 +10,8 @@ Which one should I use?
   :func:`exact_w2_squared`, or :func:`sliced_w2_squared` when there are too many; for their features
   :func:`frechet_distance`, or :func:`kernel_distance` (KID), which has no bias; total variation,
   Kullback-Leibler, W1 and energy distance are in :mod:`~veridical.measure.perception_measures`.
+* **Both in one number?** :func:`wasserstein_distortion`: squared error where its window is narrow, a
+  distance of laws where it is wide.
 * **How much realism does another measure ask for?** :func:`realism_for_measure`.
 * **Is one codec better than another?** :func:`bd_rate_percent`, :func:`bd_psnr_db`.
 
@@ -25,6 +27,7 @@ from veridical.measure.frechet import (
     frechet_with_error,
 )
 from veridical.measure.kernel import kernel_distance
+from veridical.measure.local_moments import TrunkFeatures, wasserstein_distortion
 from veridical.measure.perception import PatchFeatures, Stage, patch_frechet
 from veridical.measure.rate import bits_per_pixel
 from veridical.measure.realism import realism_for_measure
@@ -38,6 +41,7 @@ __all__ = [
     "PatchFeatures",
     "Stage",
     "Trunk",
+    "TrunkFeatures",
     "bd_psnr_db",
     "bd_rate_percent",
     "bits_per_pixel",
@@ -54,4 +58,5 @@ __all__ = [
     "realism_for_measure",
     "sliced_w2_squared",
     "st_lpips",
+    "wasserstein_distortion",
 ]

@@ -19,6 +19,7 @@ to float32 rounding (``tests/measure/test_stlpips.py`` holds its numbers).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -135,23 +136,51 @@ def st_lpips(
         BadWeights: the installed weights are not the recorded ones.
     """
     _check_pictures(a, b)
-    state = _state(trunk, device)
 
     import torch
 
     with torch.inference_mode():
-        pair = torch.from_numpy(np.stack([a, b])).to(device).permute(0, 3, 1, 2)
-        activations = pair.float() / 127.5 - 1.0
-        activations = (activations - state["scaling_layer.shift"]) / state["scaling_layer.scale"]
-        total = 0.0
-        for number, stage in enumerate(_STAGES[trunk]):
-            for layer in stage:
-                activations = _apply(layer, activations, state)
+        state, total = _state(trunk, device), 0.0
+        for number, activations in enumerate(_activations(np.stack([a, b]), trunk, 5, device)):
             directions = activations / (activations.norm(dim=1, keepdim=True) + 1e-10)
             difference = (directions[:1] - directions[1:]).square()
             weighted = torch.nn.functional.conv2d(difference, state[f"lin{number}.model.1.weight"])
             total += float(weighted.mean())
     return total
+
+
+def trunk_activations(
+    image: NDArray[np.uint8], trunk: Trunk, stage: int, device: str = "cpu"
+) -> NDArray[np.float64]:
+    """Activations after a stage, 1 to 5, shape ``(h, w, channels)``.
+
+    Raises:
+        InvalidSetting: not a ``uint8`` RGB picture, or below 32 pixels.
+        MissingDependency: the extra ``metrics`` is not installed.
+        BadWeights: the installed weights are not the recorded ones.
+    """
+    _check_pictures(image, image)
+
+    import torch
+
+    with torch.inference_mode():
+        *_, last = _activations(image[None], trunk, stage, device)
+        return last[0].permute(1, 2, 0).cpu().numpy().astype(np.float64)
+
+
+def _activations(
+    images: NDArray[np.uint8], trunk: Trunk, stages: int, device: str
+) -> Iterator[torch.Tensor]:
+    """Of the first stages, shape ``(n, channels, h, w)`` each."""
+    import torch
+
+    state = _state(trunk, device)
+    x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    x = (x - state["scaling_layer.shift"]) / state["scaling_layer.scale"]
+    for stage in _STAGES[trunk][:stages]:
+        for layer in stage:
+            x = _apply(layer, x, state)
+        yield x
 
 
 def _apply(layer: _Layer, x: torch.Tensor, state: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -7,14 +7,16 @@ that it has not seen. The same split for every design, so that rows of one table
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.block.design import design
+from veridical.block.transform import TransformCodec
 from veridical.errors import InvalidSetting
 from veridical.measure import mean_with_error
-from veridical.oneshot.samples import SampleCodec, design
+from veridical.oneshot.sample_codec import SampleCodec
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class DesignJob:
         perception: ``P``, squared units; infinity for the MMSE-first design at realism 0.
         variable_length: entropy-constrained.
         seed: of the split, of the design and of the measurement.
+        method: ``codebook``, ``trellis`` or ``lattice``; the last two know neither seeds, design perception nor
+            fixed length.
+        common_bits: of the last two, per component that is sent.
     """
 
     samples: NDArray[np.float64] = field(repr=False)
@@ -36,6 +41,8 @@ class DesignJob:
     perception: float
     variable_length: bool = False
     seed: int = 0
+    method: Literal["codebook", "trellis", "lattice"] = "codebook"
+    common_bits: float = 0.0
 
 
 def design_row(job: DesignJob) -> dict[str, Any]:
@@ -43,7 +50,7 @@ def design_row(job: DesignJob) -> dict[str, Any]:
     return designed(job)[1]
 
 
-def designed(job: DesignJob) -> tuple[SampleCodec, dict[str, Any]]:
+def designed(job: DesignJob) -> tuple[SampleCodec | TransformCodec, dict[str, Any]]:
     """Design and measure.
 
     Returns:
@@ -61,13 +68,23 @@ def designed(job: DesignJob) -> tuple[SampleCodec, dict[str, Any]]:
     order = np.random.default_rng(job.seed).permutation(len(x))
     train, other = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
     rng = np.random.default_rng([job.seed, 1])
-    codec = design(
-        train,
-        rate_bits=job.rate_bits,
-        seeds=job.seeds,
-        perception=None if np.isinf(job.perception) else job.perception,
-        variable_length=job.variable_length,
-        rng=rng,
+    codec = (
+        design(
+            train,
+            rate_bits=job.rate_bits,
+            seeds=job.seeds,
+            perception=None if np.isinf(job.perception) else job.perception,
+            variable_length=job.variable_length,
+            rng=rng,
+        )
+        if job.method == "codebook"
+        else design(
+            train,
+            method=job.method,
+            rate_bits=job.rate_bits,
+            common_bits=job.common_bits,
+            rng=rng,
+        )
     )
     index = codec.encode(other, seed=job.seed)
     x_hat = codec.decode(index, rng, perception=job.perception, seed=job.seed)
