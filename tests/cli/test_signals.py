@@ -12,6 +12,15 @@ from veridical.batch import Journal
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
+
+@pytest.fixture(autouse=True)
+def _heard():
+    """Interrupts reach the children also where this process was started in the background, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 START = """
 import os, signal, sys
 class Finder:
