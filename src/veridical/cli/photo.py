@@ -206,7 +206,7 @@ def decode(
         float | None,
         typer.Option(
             help="0 least error (default, unless a .vdc file says otherwise) ... "
-            "1 follows the statistics of photographs."
+            "1 is nearest to the statistics of photographs."
         ),
     ] = None,
     perception: Annotated[

@@ -69,7 +69,7 @@ class DecodeOptions:
     """How a coded file is decoded.
 
     Attributes:
-        realism: 0 gives the least error, 1 follows the statistics of photographs, values between the
+        realism: 0 gives the least error, 1 is nearest to the statistics of photographs, values between the
             optimal tradeoff; None is 0, or what a ``.vdc`` file says.
         perception: Instead of a realism: bound on the squared Wasserstein-2 distance to the generator's
             law, per channel sample on the [0, 1] scale; 0 is realism 1.
