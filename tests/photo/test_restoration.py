@@ -87,14 +87,19 @@ def test_windows_lie_inside_and_are_few(height, width):
     assert max(w[0, -1, 1] for w in found) >= width - 16
 
 
-@pytest.mark.parametrize(
-    ("name", "qualities", "most"),
-    [("AVIF", (25, 50), 2.0), ("WEBP", (5, 45), 0.9), ("JPEG", (8, 35), 0.9)],
+TOO_LOW = pytest.mark.xfail(
+    strict=True,
+    reason="AVIF's estimator expects too much of clean pictures (docs/measured.md): 1.6 dB",
 )
-def test_prices_of_photographs_of_no_set(name, qualities, most):
+
+
+@pytest.mark.parametrize(
+    ("name", "qualities"),
+    [pytest.param("AVIF", (25, 50), marks=TOO_LOW), ("WEBP", (5, 45)), ("JPEG", (8, 35))],
+)
+def test_prices_of_photographs_of_no_set(name, qualities):
     # Oracle: measured errors of realism 0 and 1 of three photographs at two rates; the predicted PSNR is off by
-    # at most so many dB, rms (found: 1.6, 0.7, 0.6; AVIF's estimator expects too much of clean pictures, which
-    # its price list then takes for the rule: docs/measured.md).
+    # less than 1 dB, rms (found: WebP 0.7, JPEG 0.6).
     off = []
     for picture in (data.astronaut(), data.coffee(), data.chelsea()):
         truth = picture[16:208, 96:352]
@@ -103,4 +108,4 @@ def test_prices_of_photographs_of_no_set(name, qualities, most):
             for a, x in zip((0.0, 1.0), decode_at(file, (0.0, 1.0)), strict=True):
                 measured = np.mean((np.asarray(x, np.float64) - truth) ** 2) / 255**2
                 off.append(10 * np.log10(file.price().distortion_at(a) / measured))
-    assert np.sqrt(np.mean(np.square(off))) < most
+    assert np.sqrt(np.mean(np.square(off))) < 1.0

@@ -273,7 +273,6 @@ def train_generator(
         accelerator: Of ``accelerate``.
         seconds: Save a checkpoint and stop after so many.
         report: Called with (step, loss, seconds).
-
     """
     game = _Game(network).requires_grad_(True)
     parameters = [*game.generator.parameters(), *game.critic.parameters()]

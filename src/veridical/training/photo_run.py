@@ -91,7 +91,7 @@ PRESETS = {
         (8, 8, 8), (1, 1, 1), (1, 1), patch=48, batch_size=2, drawings=1, mixed_precision="no",
     ),
 }  # fmt: skip
-"""``cpu``: some hours of two cores; ``gpu``: about an hour of a large GPU; ``tiny``: tests."""
+"""``cpu``: some hours of two cores; ``gpu``: for a large GPU, not yet run; ``tiny``: tests."""
 
 
 def run_all(
