@@ -58,7 +58,7 @@ def quality_for(encoder: VdcEncoder, picture: LatentPicture, target: float) -> i
 
 
 def measured(
-    model: VdcModel, original: Image.Image, name: str, bpp: float, seeds: int, steps: int
+    model: VdcModel, original: Image.Image, name: str, bpp: float, seeds: int
 ) -> Row | None:
     """One picture, one quantizer, one rate: means over seeds; None where no quality has the rate."""
     pixels = original.width * original.height
@@ -77,7 +77,7 @@ def measured(
         row = {"quality": quality / 100, "bytes": len(data), "bpp": 8 * len(data) / pixels}
         row["d"] = mse_unit(truth, mmse)
         if model.has_generator:
-            real = veridical.decode(data, realism=1.0, seed=seed, steps=steps, weights=model.path)
+            real = veridical.decode(data, realism=1.0, seed=seed, weights=model.path)
             row["C"] = mse_unit(np.asarray(real), mmse)
             row["D1"] = mse_unit(truth, np.asarray(real))
         sums.append(row)
@@ -175,7 +175,6 @@ def main() -> None:
     parser.add_argument("--bpp", type=float, nargs="+", default=[0.1, 0.2, 0.4, 0.8])
     parser.add_argument("--weights", type=Path, help="own weights instead of the shipped ones")
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--steps", type=int, default=4, help="of the generator")
     parser.add_argument("--seeds", type=int, default=1, help="seeds to average over")
     parser.add_argument("--limit", type=int, help="pictures at most")
     arguments = parser.parse_args()
@@ -183,7 +182,7 @@ def main() -> None:
     rates = sorted(arguments.bpp)
     settings = {
         "model": model.digest, "generator": generator_digest(arguments.weights), "bpp": rates,
-        "steps": arguments.steps, "seeds": arguments.seeds,
+        "seeds": arguments.seeds,
     }  # fmt: skip
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "records.json"
@@ -201,9 +200,7 @@ def main() -> None:
                 original = opened.convert("RGB")
             rows: Rows = {name: [] for name in QUANTIZERS}
             for name, bpp in each:
-                rows[name].append(
-                    measured(model, original, name, bpp, arguments.seeds, arguments.steps) or {}
-                )
+                rows[name].append(measured(model, original, name, bpp, arguments.seeds) or {})
                 progress.advance(task)
             records[picture.name] = rows
             temporary = path.with_suffix(".tmp")

@@ -22,7 +22,7 @@ from veridical.photo.vdc.coding import EntropyModel, TileKey, encode_tile
 from veridical.photo.vdc.prior import LARGEST_HYPER, STRIDE
 from veridical.photo.vdc.quantizers import Scalar
 from veridical.training.photo_codec import CODEC_PRESETS, load_networks
-from veridical.training.photo_pixels import centre_crops
+from veridical.training.pictures import centre_crops
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.export import entropy_model
 

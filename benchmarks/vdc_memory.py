@@ -1,7 +1,7 @@
 """Peak memory of whole processes that encode and decode, beside AVIF and mbt2018-mean's network.
 
     python benchmarks/vdc_memory.py ../shared/data/kodak
-    python benchmarks/vdc_memory.py ../shared/data/kodak --mosaic 16 --quality 30 --steps 1   # 100 megapixels
+    python benchmarks/vdc_memory.py ../shared/data/kodak --mosaic 16 --quality 30   # 100 megapixels
 
 The picture and the rivals are those of ``vdc_speed.py``; mbt2018-mean, which sees a picture whole,
 is left out above 4 megapixels. Rows without a picture say what a process has before it begins.
@@ -23,9 +23,7 @@ import veridical
 from veridical.bitstream.container import read
 
 
-def memory(
-    weights: Path | None, picture: Image.Image, bpp: float, quality: float | None, steps: int
-) -> None:
+def memory(weights: Path | None, picture: Image.Image, bpp: float, quality: float | None) -> None:
     """Print peak memory and seconds of whole processes."""
     with tempfile.TemporaryDirectory() as name:
         paths = {suffix: str(Path(name) / f"x.{suffix}") for suffix in ("png", "vdc", "avif")}
@@ -48,7 +46,7 @@ def memory(
             ".vdc decode, realism 0": f"{ours}{read_it}=0)",
         }
         if veridical.open(data).has_generator:
-            works[f".vdc decode, realism 1, steps {steps}"] = f"{ours}{read_it}=1, steps={steps})"
+            works[".vdc decode, realism 1"] = f"{ours}{read_it}=1)"
         if picture.width * picture.height < 4e6:
             for size in mean_scale.SIZES:
                 works[f"mbt2018-mean, {size}, decode"] = (
@@ -74,13 +72,12 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="instead of the shipped ones")
     parser.add_argument("--bpp", type=float, default=0.4)
     parser.add_argument("--quality", type=float, help="instead of the search for --bpp")
-    parser.add_argument("--steps", type=int, default=4, help="of the generator at realism 1")
     parser.add_argument("--mosaic", type=int, default=2, help="pictures a side")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     picture = mosaic(chosen.originals, chosen.mosaic)
-    memory(chosen.weights, picture, chosen.bpp, chosen.quality, chosen.steps)
+    memory(chosen.weights, picture, chosen.bpp, chosen.quality)
 
 
 if __name__ == "__main__":

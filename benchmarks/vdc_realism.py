@@ -52,7 +52,7 @@ def coded(picture: Image.Image, most: int, weights: Path | None) -> bytes:
 def measure(
     *, picture: str, format: str, target_bits_per_pixel: float, weights: str,  # noqa: A002
     folder: Path, out: Path, path: Path | None, sizes: dict[tuple[str, float], int],
-    realisms: tuple[float, ...], steps: int, stlpips: bool,
+    realisms: tuple[float, ...], stlpips: bool,
 ) -> Row:  # fmt: skip
     """One picture at one rate."""
     truth = pixels_of(folder / picture)
@@ -60,10 +60,9 @@ def measure(
         (picture, target_bits_per_pixel), int(target_bits_per_pixel * truth[:, :, 0].size / 8)
     )
     data = coded(Image.fromarray(truth), most, path)
-    facts = info(data, steps=steps, weights=path)
+    facts = info(data, weights=path)
     versions = {
-        f"{a:g}": np.asarray(decode(data, realism=a, steps=steps, weights=path).convert("RGB"))
-        for a in realisms
+        f"{a:g}": np.asarray(decode(data, realism=a, weights=path).convert("RGB")) for a in realisms
     }
     row: Row = {
         "picture": picture,
@@ -100,7 +99,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the records")
     parser.add_argument("--bpp", type=float, nargs="+", default=[0.1, 0.2, 0.4, 0.8])
     parser.add_argument("--weights", type=Path, help="instead of the shipped ones")
-    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--with", dest="other", type=Path, help="records of photo.py to set beside")
     parser.add_argument("--bytes-of", choices=["AVIF", "WEBP", "JPEG"], help="see above")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
@@ -133,10 +131,10 @@ def main() -> None:
         parser.error(
             f"--bytes-of {chosen.bytes_of} needs --with records of these pictures and rates"
         )
-    records = Records(chosen.out / f"records-{chosen.steps}.jsonl")
+    records = Records(chosen.out / "records.jsonl")
     records.measure(
         measure, tasks, chosen.jobs, folder=chosen.originals.resolve(), out=chosen.out.resolve(),
-        path=chosen.weights, sizes=sizes, realisms=realisms, steps=chosen.steps, stlpips=chosen.stlpips,
+        path=chosen.weights, sizes=sizes, realisms=realisms, stlpips=chosen.stlpips,
     )  # fmt: skip
     names = {p.name for p in paths}
 
@@ -147,7 +145,7 @@ def main() -> None:
     sources: list[tuple[Path, list[Row]]] = [(chosen.out, mine)]
     sources.append((chosen.other, [r for r in others if shown(r)]))
     text = tables(sources, by_rate=True)
-    (chosen.out / f"table-{chosen.steps}.md").write_text(text + "\n")
+    (chosen.out / "table.md").write_text(text + "\n")
     print(text)
 
 

@@ -60,8 +60,7 @@ def vdc_works(weights: Path | None, picture: Image.Image, data: bytes, threads: 
     quality = read(data, max_pixels=1 << 40).header.quality / 100
     settings: dict[str, dict[str, Any]] = {"realism 0": {"realism": 0.0}}
     if veridical.open(data, DecodeOptions(weights=weights)).has_generator:
-        for steps in (1, 4):
-            settings[f"realism 1, steps {steps}"] = {"realism": 1.0, "steps": steps}
+        settings["realism 1"] = {"realism": 1.0}
     works: Works = {
         ".vdc encode": lambda: veridical.encode(
             picture, format="VDC", quality=quality, weights=weights

@@ -60,15 +60,18 @@ class Calibration:
     Attributes:
         mmse: ``d``, the error of the estimate.
         transport_cost: ``C``, the mean squared distance from the estimate to the generated sample.
+        uncertainty_db: Standard deviation to expect of ``10 log10(d)`` where both numbers are a prediction
+            for one input; None where they are means.
     """
 
     mmse: float
     transport_cost: float
+    uncertainty_db: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("mmse", "transport_cost"):
+        for name in ("mmse", "transport_cost", "uncertainty_db"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if value is not None and not (math.isfinite(value) and value >= 0):
                 raise InvalidSetting(f"{name} must be finite and not negative, got {value!r}")
 
     def __call__(self, index: object = None) -> Calibration:

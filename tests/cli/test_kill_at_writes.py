@@ -23,12 +23,12 @@ QUICK = {
     },
     "decode": {"words": ["decode", "photo.jpg", "back.png", "--realism", "0", "--force"]},
     "compare": {
-        "words": ["compare", "originals", "coded", "--out-dir", "t", "--jobs", "1", "--steps", "1"],
+        "words": ["compare", "originals", "coded", "--out-dir", "t", "--jobs", "1"],
         "own_business": [JOURNAL],
     },
-    "view": {"words": ["view", "photo.jpg", "--steps", "1", "--force"]},
+    "view": {"words": ["view", "photo.jpg", "--force"]},
     "study": {"words": ["study", "bm5", "--out", "st"]},
-    "demo": {"action": "demo", "words": ["demo", "--steps", "1", "--bpp", "2"], "stride": 3},
+    "demo": {"action": "demo", "words": ["demo", "--bpp", "2"], "stride": 3},
 }
 QUIET = {
     "design": ["design", "circle.npy", "--rate", "1", "--csv"],
@@ -36,7 +36,7 @@ QUIET = {
     "info": ["info", "photo.jpg"],
 }
 TRAIN = ["train", "--validation", "val", "--run", "run", "--preset", "tiny"]
-WORKING = ["run/reflow.f16", "run/reflow.done-*", "run/calibration.jsonl", "run/*/pixels.u8"]
+WORKING = ["run/prices.jsonl", "run/sources/*.u8"]
 SLOW = {
     "train photo": {
         "words": ["train", "photo", *TRAIN],

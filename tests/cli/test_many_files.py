@@ -41,7 +41,7 @@ def results(out):
 def test_output_does_not_depend_on_the_workers_and_one_broken_file_stops_nothing(run, many):
     # Oracle: contract: exit code 3, the summary names the broken file, subfolders stand below the
     # output again; one worker and two write the same bytes.
-    words = ("decode", many / "in", "--realism", 1, "--steps", 1)
+    words = ("decode", many / "in", "--realism", 1)
     found = []
     for jobs in (1, 2):
         out = many / f"out{jobs}"
@@ -116,7 +116,7 @@ def test_a_comparison_and_a_decoding_know_all_that_they_read(run, many, tmp_path
     for name in ("jpeg.onnx", "jpeg.json", "jpeg-generator.onnx", "jpeg-generator.json"):
         (weights / name).write_bytes((SHIPPED / name).read_bytes())
     table = many / "table"
-    words = ("compare", originals, many / "in", "--out-dir", table, "--jobs", 1, "--steps", 1)
+    words = ("compare", originals, many / "in", "--out-dir", table, "--jobs", 1)
     words += ("--weights", weights)
     assert run(*words)[0] == 0
     first = (table / "comparison.csv").read_text().splitlines()
@@ -178,7 +178,7 @@ def test_folders_are_compared_file_by_file(run, many):
     for place in ("0", "1", "deep/2"):
         (originals / f"{place}.png").write_bytes((many / "photo.png").read_bytes())
     code, out, err = run(
-        "compare", originals, many / "in", "--out-dir", many / "table", "--jobs", 1, "--steps", 1
+        "compare", originals, many / "in", "--out-dir", many / "table", "--jobs", 1
     )
     assert code == 0, err
     assert "means of 3 files" in out

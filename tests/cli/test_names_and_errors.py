@@ -45,7 +45,7 @@ def test_odd_names_work_in_every_command(run, odd):
         ("decode", odd, "--out-dir", out, "--realism", 0, "--jobs", 1),
         ("encode", odd, "--out-dir", out / "coded", "--quality", 5, "--jobs", 1),
         ("info", odd),
-        ("compare", odd, odd, "--out-dir", out / "table", "--jobs", 1, "--steps", 1),
+        ("compare", odd, odd, "--out-dir", out / "table", "--jobs", 1),
     ):
         code, *texts = run(*words)
         assert code == 0, texts
@@ -69,7 +69,7 @@ def test_odd_names_in_errors(run, odd):
 def test_a_page_holds_no_markup_of_a_name(run, odd):
     # Oracle: HTML: a script ends at "</script", and "<!--<script>" would change how it ends.
     page = odd.parent / "view.html"
-    code, _, err = run("view", odd / "<!--<script>.jpg", "--out", page, "--steps", 1)
+    code, _, err = run("view", odd / "<!--<script>.jpg", "--out", page)
     assert code == 0, err
     data = page.read_text(encoding="utf-8").partition("const DATA = ")[2].partition(";\n")[0]
     assert "<" not in data
@@ -178,9 +178,9 @@ def test_public_functions_raise_typed_errors(folder, monkeypatch):
 
 def test_numbers_of_numpy_are_numbers(folder):
     # Oracle: the same settings with Python's own numbers; equal objects and equal pictures.
-    own = veridical.DecodeOptions(realism=0.0, seed=3, steps=1, tile=256, max_pixels=10_000)
+    own = veridical.DecodeOptions(realism=0.0, seed=3, tile=256, max_pixels=10_000)
     same = veridical.DecodeOptions(
-        realism=np.float32(0), seed=np.uint64(3), steps=np.int8(1), tile=np.int64(256),
+        realism=np.float32(0), seed=np.uint64(3), tile=np.int64(256),
         max_pixels=np.int32(10_000),
     )  # fmt: skip
     assert repr(own) == repr(same)
@@ -207,7 +207,7 @@ def test_a_full_disk_behind_standard_output_is_said(folder):
 
 @pytest.mark.parametrize(
     "words",
-    [("encode", "--qual\x1b[2Jity", "a"), ("\u202e[/x]\n",), ("decode", "--steps", "\x9b\x07x", "a"),
+    [("encode", "--qual\x1b[2Jity", "a"), ("\u202e[/x]\n",), ("decode", "--seed", "\x9b\x07x", "a"),
      ("view", "a", "--original"), ("encode", "--jobs", "\x1b[31m1"), ("models", "\x7f", "\x1bc"),
      ("train", "photo", "--preset", "a\nb", "c\nd")],
 )  # fmt: skip

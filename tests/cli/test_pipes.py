@@ -62,10 +62,10 @@ def test_files_on_one_side_of_the_pipe(piped, folder):
     code, out, _ = piped(coded, "info", "-", "--json")
     assert code == 0
     assert json.loads(out)["n_bytes"] == len(coded)
-    code, out, _ = piped(coded, "compare", folder / "photo.png", "-", "--json", "--steps", 1)
+    code, out, _ = piped(coded, "compare", folder / "photo.png", "-", "--json")
     assert code == 0
     assert len(json.loads(out)["rows"]) == 4
-    code, out, _ = piped(coded, "view", "-", "-o", "-", "--steps", 1)
+    code, out, _ = piped(coded, "view", "-", "-o", "-")
     assert code == 0
     assert out.startswith(b"<!doctype html>")
     assert piped(coded, "decode", "-", folder / "x.png", "--realism", 0)[0] == 0
@@ -111,11 +111,11 @@ def test_json_is_what_the_functions_say(run, folder):
     info = veridical.info(files[0])
     assert first["price"]["mmse"] == info.price.mmse
     assert first["predictions"][1]["psnr_db"] == info.predicted_psnr_db(0.5)
-    code, out, _ = run("compare", folder / "photo.png", files[0], "--json", "--steps", 1)
+    code, out, _ = run("compare", folder / "photo.png", files[0], "--json")
     rows = json.loads(out)["rows"]
     assert rows[0]["name"] == "ordinary decoder"
     assert rows[0]["predicted_psnr_db"] is None
-    found = veridical.compare(folder / "photo.png", files[0], steps=1)
+    found = veridical.compare(folder / "photo.png", files[0])
     assert [r["psnr_db"] for r in rows] == [r.psnr_db for r in found]
     code, out, _ = run("encode", folder / "photo.png", folder / "c.jpg", "--json")
     said = json.loads(out)
@@ -178,7 +178,7 @@ def test_weights_by_the_environment(run, folder, monkeypatch):
 def test_the_curve(run, folder):
     # Oracle: the files' own signatures; a picture of any other kind is refused before anything is done.
     png, svg, photo = folder / "curve.png", folder / "curve.svg", folder / "photo.jpg"
-    assert run("compare", folder / "photo.png", photo, "--steps", 1, "--plot", png)[0] == 0
+    assert run("compare", folder / "photo.png", photo, "--plot", png)[0] == 0
     assert png.read_bytes().startswith(b"\x89PNG")
     assert run("info", photo, "--plot", svg)[0] == 0
     assert svg.read_bytes().startswith(b"<?xml")

@@ -14,7 +14,7 @@ def test_a_page_of_two_files(run, folder):
     second = folder / "second.jpg"
     second.write_bytes((folder / "photo.jpg").read_bytes())
     page = folder / "view.html"
-    words = ("view", folder / "photo.jpg", second, "--out", page, "--steps", 1)
+    words = ("view", folder / "photo.jpg", second, "--out", page)
     code, out, err = run(*words)
     assert code == 0, err
     assert "view.html" in out

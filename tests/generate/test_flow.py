@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from veridical.errors import InvalidSetting
-from veridical.generate.flow import integrate, integrate_on_arcs
+from veridical.generate.flow import integrate
 
 
 def test_straight_lines_need_one_step():
@@ -37,34 +37,3 @@ def test_gaussian_flow_carries_its_law():
 def test_no_steps(steps):
     with pytest.raises(InvalidSetting):
         integrate(lambda u, t: u, 1.0, steps)
-
-
-@pytest.mark.parametrize("steps", [1, 2, 4, 9])
-def test_arcs_keep_the_variance_of_a_gaussian(steps):
-    # Oracle: for N(0,1) to N(0,1) the predicted end is t u / (t^2 + (1-t)^2); by hand, the state
-    # stays where it is on the arc and the last step returns sin(theta) of it. 1e-12.
-    def predict(u, t):
-        return t * u / (t**2 + (1 - t) ** 2)
-
-    end = integrate_on_arcs(predict, 1.0, steps)
-    assert end == pytest.approx(math.sin((steps - 0.5) * math.pi / 2 / steps), abs=1e-12)
-
-
-def test_arcs_land_on_a_known_end():
-    # Oracle: a law of one point; exact.
-    assert integrate_on_arcs(lambda u, t: 2.5, -7.0, 4) == 2.5
-
-
-def test_both_integrators_follow_the_same_flow():
-    # Oracle: each other, on a flow to N(0, 1/4) in closed form, u -> u/2; 2 % with 400 steps.
-    s = 0.5
-
-    def predict(u, t):
-        return t * s**2 / (t**2 * s**2 + (1 - t) ** 2) * u
-
-    def velocity(u, t):
-        return (predict(u, t) - u) / (1 - t)
-
-    a = integrate(velocity, 1.0, 400)
-    b = integrate_on_arcs(predict, 1.0, 400)
-    assert a == pytest.approx(b, rel=0.02)

@@ -111,22 +111,20 @@ def test_all_sizes(width, height):
     # Oracle: the input's size; exact.
     rng = np.random.default_rng(width + 100 * height)
     picture = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
-    out = veridical.decode(encode(picture, format="JPEG", quality=30), realism=1, steps=1)
+    out = veridical.decode(encode(picture, format="JPEG", quality=30), realism=1)
     assert out.size == (width, height)
     assert out.mode == "RGB"
 
 
 @pytest.mark.parametrize("name", ["AVIF", "WEBP", "JPEG"])
 def test_greyscale_and_alpha(photograph, name):
-    grey = veridical.decode(
-        encode(photograph.convert("L"), format=name, quality=30), realism=1, steps=1
-    )
+    grey = veridical.decode(encode(photograph.convert("L"), format=name, quality=30), realism=1)
     assert grey.mode == "L"
     if name != "JPEG":
         rgba = photograph.copy()
         rgba.putalpha(128)
         data = encode(rgba, format=name, quality=30)
-        out = veridical.decode(data, realism=1, steps=1)
+        out = veridical.decode(data, realism=1)
         assert out.mode == "RGBA"
         # Oracle: the alpha of the ordinary decoder; bit-exact.
         ordinary = Image.open(io.BytesIO(data)).getchannel("A")
@@ -160,7 +158,6 @@ def test_perception_finds_its_realism(coded):
         {"perception": -1.0},
         {"realism": 0.5, "perception": 0.1},
         {"seed": -1},
-        {"steps": 0},
         {"device": "abacus"},
         {"tile": 100},
         {"tile": 128},

@@ -122,7 +122,7 @@ def test_an_open_file_decodes_itself(pixels):
 def test_view_gives_a_page(pixels, tmp_path):
     # Oracle: HTML; a notebook shows the page inside a frame, where its quotes are escaped.
     data = veridical.encode(pixels, format="JPEG", quality=30)
-    page = veridical.view([data, io.BytesIO(data)], pixels, steps=1)
+    page = veridical.view([data, io.BytesIO(data)], pixels)
     assert page.html.startswith("<!doctype html>")
     assert page.save(tmp_path / "x.html").read_text(encoding="utf-8") == page.html
     frame = page._repr_html_()

@@ -28,7 +28,7 @@ def vdc_pictures(tmp_path_factory):
     out = tmp_path_factory.mktemp("pictures")
     coffee = data.coffee()
     for k in range(4):
-        Image.fromarray(coffee[60 * k : 60 * k + 120, 90 * k : 90 * k + 150]).save(out / f"{k}.png")
+        Image.fromarray(coffee[60 * k : 60 * k + 176, 90 * k : 90 * k + 200]).save(out / f"{k}.png")
     Image.fromarray(coffee[:40, :40]).save(out / "small.png")
     (out / "text.png").write_text("no picture")
     return out
@@ -40,10 +40,14 @@ def vdc_run(vdc_pictures, tmp_path_factory):
     import torch
 
     from veridical.cli.main import app
+    from veridical.training import sources
 
     torch.set_num_threads(1)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(sources, "KINDS", ["flat"])  # others take long to draw
     run = tmp_path_factory.mktemp("run")
     words = ["train", "photo-codec", vdc_pictures, "--validation", vdc_pictures, "--run", run]
     result = CliRunner().invoke(app, [*map(str, words), "--preset", "tiny"])
+    patch.undo()
     assert result.exit_code == 0, result.output
     return run, run / "vdc.npz"

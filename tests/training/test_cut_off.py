@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from veridical.errors import TrainingData
-from veridical.training import photo_pixels
-from veridical.training.photo_pixels import Pixels, prepare_pixels
+from veridical.training import sources
 from veridical.training.photo_prices import _rows
+from veridical.training.sources import prepare_sources
 
 
 class Cut(BaseException):
@@ -22,35 +21,33 @@ def sets(tmp_path):
     for k, name in enumerate(("a", "b")):
         (tmp_path / name).mkdir()
         for n in range(3):
-            noise = np.random.default_rng([k, n]).integers(0, 256, (70, 80, 3)).astype(np.uint8)
+            noise = np.random.default_rng([k, n]).integers(0, 256, (170, 180, 3)).astype(np.uint8)
             Image.fromarray(noise).save(tmp_path / name / f"{n}.png")
     return tmp_path
 
 
 def test_a_preparation_that_was_cut_off_vouches_for_nothing(sets, monkeypatch):
-    # Oracle: the pixels of the first set, byte by byte. A second set is cut off at each of its
-    # pictures; the index of the first must not stand beside pixels of the second.
+    # Oracle: the pieces of the first set, byte by byte. A second set is cut off at each of its
+    # pictures; the index of the first must not stand beside pieces of the second.
+    monkeypatch.setattr(sources, "KINDS", ["flat"])  # others take long to draw
     run = sets / "run"
-    prepare_pixels([sets / "a"], run, smallest_side=64)
-    first = (run / "pixels.u8").read_bytes()
-    opened = photo_pixels._opened
+    first = prepare_sources([sets / "a"], [], run, n_drawings=1).photographs.tobytes()
+    tiles = sources._tiles
     for stop in range(3):
         left = iter([True] * stop)
 
-        def open_some(data, left=left):
+        def some_tiles(data, left=left):
             if next(left, None) is None:
                 raise Cut
-            return opened(data)
+            return tiles(data)
 
-        monkeypatch.setattr(photo_pixels, "_opened", open_some)
+        monkeypatch.setattr(sources, "_tiles", some_tiles)
         with pytest.raises(Cut):
-            prepare_pixels([sets / "b"], run, smallest_side=64)
-        with pytest.raises(TrainingData):
-            Pixels.load(run)
-        monkeypatch.setattr(photo_pixels, "_opened", opened)
-        prepare_pixels([sets / "a"], run, smallest_side=64)
-        assert (run / "pixels.u8").read_bytes() == first
-    assert not (run / "pixels.u8.tmp").exists()
+            prepare_sources([sets / "b"], [], run, n_drawings=1)
+        assert not (run / "sources.json").exists()
+        monkeypatch.setattr(sources, "_tiles", tiles)
+        again = prepare_sources([sets / "a"], [], run, n_drawings=1)
+        assert again.photographs.tobytes() == first
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, -2, -1])

@@ -12,8 +12,9 @@ from veridical.training.drawings import HELD_OUT, KINDS, draw
 from veridical.training.estimator import BlockEstimator
 from veridical.training.networks import NetworkConfig
 from veridical.training.pictures import conventional
-from veridical.training.pieces import PieceSampler, fit_scale, prepare_sources
+from veridical.training.pieces import PieceSampler, fit_scale
 from veridical.training.residual import estimate
+from veridical.training.sources import prepare_sources
 
 SMALL = NetworkConfig(2, (8, 8, 8), spread=True, features=4)
 

@@ -53,9 +53,7 @@ def test_weights_without_a_gradient_stay():
 
 def test_hidden_weights_are_matrices_and_leave_out_the_ends():
     # Oracle: contract; each matrix shares its memory with the weights.
-    network = to_channels_last(
-        RestorationNetwork(NetworkConfig(5, (8, 8, 8), timed=True, bypass=8))
-    )
+    network = to_channels_last(RestorationNetwork(NetworkConfig(5, (8, 8, 8), side=8)))
     hidden = network.hidden_weights()
     ends = {id(network.head.weight), id(network.tail.weight)}
     assert len(hidden) == sum(p.dim() == 4 for p in network.parameters()) - 2

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.vdc.coding import TileKey, encode_tile
@@ -18,15 +17,21 @@ from veridical.training.photo_codec import (
     CODEC_PRESETS,
     CodecPreset,
     codec_loss,
-    load_networks,
     new_networks,
 )
 from veridical.training.photo_codec_prices import rate_and_error
 from veridical.training.photo_codec_run import run_codec
-from veridical.training.photo_pixels import CropSampler, Pixels, centre_crops, prepare_pixels
+from veridical.training.pictures import centre_crops
+from veridical.training.stages import restore_stage
 from veridical.training.vdc.export import codec_tensors, entropy_model
 
 TINY = CODEC_PRESETS["tiny"]
+
+
+def load_networks(run):
+    networks = new_networks(TINY)
+    assert restore_stage("codec", networks, run)
+    return networks.eval().requires_grad_(False)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +47,7 @@ def test_a_run_ends_in_weights_that_code(vdc_run):
     _, path = vdc_run
     card = json.loads(path.with_suffix(".json").read_text())
     assert card["name"] == "photo-tiny-1"
-    assert card["training_data"]["pictures"] == 4
+    assert card["training_data"]["photographs"] == 4
     assert [f["quality"] for f in card["figures"]] == [0, 50, 100]
     model = load_model(path)
     assert model.entropy.prior.config == TINY.prior
@@ -66,7 +71,7 @@ def test_figures_are_measured_on_files(vdc_run, vdc_pictures):
 def test_the_frozen_prior_of_a_trained_model_is_the_trained_one(vdc_run):
     # Oracle: the trained real weights, rounded as in training; equal to the last bit.
     run, path = vdc_run
-    trained = codec_tensors(load_networks(TINY, run))
+    trained = codec_tensors(load_networks(run))
     with np.load(path) as shipped:
         assert {*trained, "header"} == {*shipped.files}
         assert all(np.array_equal(trained[k], shipped[k]) for k in trained)
@@ -157,13 +162,13 @@ def test_a_cut_run_ends_in_the_same_weights(vdc_run, vdc_pictures, tmp_path, mon
         return whole(*args, **(kwargs | {"stop_after_seconds": 0.0 if len(calls) < 4 else None}))
 
     monkeypatch.setattr(photo_codec, "train", cut)
-    for name in ("export", "export_generator"):  # what follows is not compared here
-        monkeypatch.setattr(photo_codec_run, name, lambda *args, **options: None)
+    monkeypatch.setattr(photo_codec_run, "export_generator", lambda *args, **options: None)
+    (tmp_path / "sources").symlink_to(run / "sources")
     for _ in range(3):
         assert run_codec([vdc_pictures], vdc_pictures, tmp_path, preset="tiny") is None
     assert torch.load(tmp_path / "codec.ckpt", weights_only=True)["step"] == 3
     assert run_codec([vdc_pictures], vdc_pictures, tmp_path, preset="tiny") is not None
-    a, b = (load_networks(TINY, r).state_dict() for r in (run, tmp_path))
+    a, b = (load_networks(r).state_dict() for r in (run, tmp_path))
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
@@ -175,42 +180,17 @@ def test_a_finished_run_has_nothing_to_do(vdc_run, vdc_pictures):
     assert path.stat().st_mtime_ns == before
 
 
-def test_no_time_is_no_training(vdc_pictures, tmp_path):
+def test_no_time_is_no_training(vdc_run, vdc_pictures, tmp_path):
+    (tmp_path / "sources").symlink_to(vdc_run[0] / "sources")
     assert run_codec([vdc_pictures], vdc_pictures, tmp_path, preset="tiny", minutes=0) is None
-
-
-def test_crops_are_those_of_the_pictures(vdc_pictures, tmp_path):
-    # Oracle: every crop is found in a picture, in one of eight positions; grey ones apart.
-    pixels = prepare_pixels([vdc_pictures], tmp_path, smallest_side=64)
-    assert len(pixels.records) == 4
-    assert prepare_pixels([vdc_pictures], tmp_path, smallest_side=64).digest == pixels.digest
-    sampler = CropSampler(pixels, patch=64, batch_size=5, seed=3)
-    batch = sampler.batch(7)
-    assert np.array_equal(batch, CropSampler(pixels, patch=64, batch_size=5, seed=3).batch(7))
-    assert not np.array_equal(batch, sampler.batch(8))
-    sources = [np.asarray(Image.open(vdc_pictures / f"{k}.png").convert("RGB")) for k in range(4)]
-    for crop in batch:
-        if np.all(crop[:, :, 0] == crop[:, :, 1]):
-            continue
-        turned = [np.rot90(c, k) for c in (crop, crop[:, ::-1]) for k in range(4)]
-        assert any(_inside(s, t) for s in sources for t in turned)
-
-
-def _inside(source, crop):
-    first = np.argwhere(np.all(source[: 120 - 63, : 150 - 63] == crop[0, 0], axis=2))
-    return any(np.array_equal(source[i : i + 64, j : j + 64], crop) for i, j in first)
 
 
 def test_bad_input(vdc_pictures, tmp_path):
     with pytest.raises(InvalidSetting, match="preset"):
         run_codec([vdc_pictures], vdc_pictures, tmp_path, preset="huge")
     with pytest.raises(TrainingData, match="no picture"):
-        prepare_pixels([vdc_pictures], tmp_path, smallest_side=500)
-    with pytest.raises(TrainingData):
-        Pixels.load(tmp_path / "none")
-    with pytest.raises(TrainingData, match="train it first"):
-        load_networks(TINY, tmp_path)
+        run_codec([tmp_path], vdc_pictures, tmp_path / "run", preset="tiny")
     with pytest.raises(InvalidSetting):
         dataclasses.replace(TINY, patch=100)
     with pytest.raises(InvalidSetting):
-        CodecPreset("x", TINY.schedule, TINY.generator, lambdas=(1.0, 0.1))
+        CodecPreset("x", TINY.schedule, lambdas=(1.0, 0.1))

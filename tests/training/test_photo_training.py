@@ -11,7 +11,7 @@ import veridical
 from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.formats import open_image
 from veridical.photo.weights import SHIPPED
-from veridical.training import loop, photo_prices, photo_run, pieces
+from veridical.training import loop, photo_prices, photo_run, sources
 from veridical.training.augment import augment
 from veridical.training.export import load_estimator
 from veridical.training.loop import Schedule, train
@@ -121,10 +121,10 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
 @pytest.mark.parametrize("name", ["JPEG", "WEBP"])
 def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypatch):
     # Oracle: contract: the result opens a file, knows its price, and its recipe says what was trained; a
-    # second call does no stage again; a start keeps the U-Net, --keep-estimator the whole estimator.
-    for module in (pieces, photo_prices):
+    # second call does no stage again; a start trains the whole estimator on, --keep-estimator none of it.
+    for module in (sources, photo_prices):
         monkeypatch.setattr(module, "KINDS", ["flat"])  # others take long to draw
-    monkeypatch.setattr(photo_prices, "_QUALITIES", (20, 90))
+    monkeypatch.setattr(photo_prices, "_QUALITIES", (10, 40, 90))
     monkeypatch.setattr(photo_run, "fit_scale", lambda *given: fit_scale(*given, n=30))
     monkeypatch.setattr(photo_run, "validate", lambda *given: {"quality 10": [0.0]})
     arguments = [pictures / "train"], pictures / "val"
@@ -135,8 +135,8 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypa
     assert open_image(data, veridical.DecodeOptions(weights=path)).info.price.mmse > 0
     card = json.loads(path.with_suffix(".json").read_text())
     assert card["training_data"]["photographs"] == 3
-    assert list(card["stages"]) == ["unet", "head", "generator"]
-    assert sum("stage" in s for s in said) == 3
+    assert list(card["stages"]) == ["unet", "head", "whole", "generator"]
+    assert sum("stage" in s for s in said) == 4
     assert not list((tmp_path / "a").glob("*unpriced*"))
     said.clear()
     run_all(*arguments, tmp_path / "a", format=name, preset="tiny", say=said.append)
@@ -144,15 +144,14 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypa
     if name == "JPEG":
         return
     first = load_estimator(path)[1].state_dict()
-    for kept, keep in ((".", True), ("network.", False)):
+    for keep in (True, False):
         again = run_all(
-            *arguments, tmp_path / kept, format=name, preset="tiny", start=path, keep_estimator=keep, seed=1
+            *arguments, tmp_path / str(keep), format=name, preset="tiny", start=path, keep_estimator=keep, seed=1
         )  # fmt: skip
         second = load_estimator(again)[1].state_dict()
         same = {k for k in first if torch.equal(first[k], second[k])}
-        unet = {k for k in first if k.startswith("network.") and "spread" not in k}
-        assert same >= (set(first) if keep else unet)
-        assert keep or len(same) < len(first)
+        assert (same == set(first)) == keep
+        assert keep or not any(k.endswith("conv1.weight") for k in same)
 
 
 def test_settings_outside_their_domain(tmp_path):

@@ -10,7 +10,6 @@ import typer
 
 from veridical.cli import terminal
 from veridical.errors import TargetUnreachable, UnwritableOutput
-from veridical.photo.options import DEFAULT_STEPS
 from veridical.writing import write_whole
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ def demo(
         "demo"
     ),
     bpp: Annotated[float, typer.Option(help="Bits per pixel to aim for.")] = 0.2,
-    steps: Annotated[int, typer.Option(help="Steps of the generator.")] = DEFAULT_STEPS,
     seed: Annotated[int, typer.Option(help="Same seed, same picture.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
@@ -42,7 +40,7 @@ def demo(
     from veridical.photo.reader import open_source
 
     original = open_source(files("veridical.photo").joinpath("demo.webp").read_bytes())
-    options = DecodeOptions(seed=seed, steps=steps, device=device)
+    options = DecodeOptions(seed=seed, device=device)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as cause:

@@ -14,17 +14,18 @@ from veridical.batch import Engine
 from veridical.cli import terminal
 from veridical.cli.comparison import coded, compare_folders, comparison_table
 from veridical.cli.many import EngineName, Jobs
-from veridical.cli.photo import Device, Force, MaxPixels, Seed, Steps, Weights
+from veridical.cli.photo import Device, Force, MaxPixels, Seed, Weights
 from veridical.cli.photo_jobs import PhotoJob, compare_job
 from veridical.cli.pipes import STANDARD, AsJson, as_source, say_json
 from veridical.errors import InvalidSetting
 from veridical.notices import silent
-from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_STEPS, DecodeOptions
+from veridical.photo.options import DEFAULT_MAX_PIXELS, DecodeOptions
 
 if TYPE_CHECKING:
     from veridical.photo.image import FileInfo
 
 REALISMS = (0.0, 0.5, 1.0)
+UNSURE_DB = 2.0
 Plot = Annotated[
     Path | None,
     typer.Option("--plot", help="Draw the price curve (PNG, PDF or SVG; extra research)."),
@@ -38,7 +39,6 @@ def info(
             help="AVIF, WebP, JPEG or .vdc files, folders or patterns; - is standard input."
         ),
     ],
-    steps: Steps = DEFAULT_STEPS,
     weights: Weights = None,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     plot: Plot = None,
@@ -51,7 +51,7 @@ def info(
     from veridical.photo.decode import info as photo_info
 
     check_plot(plot, force)
-    options = DecodeOptions(steps=steps, weights=weights, max_pixels=max_pixels)
+    options = DecodeOptions(weights=weights, max_pixels=max_pixels)
     drawn = []
     for path in expand(files, coded()):
         i = photo_info(as_source(path), options, notice=partial(_tell, path))
@@ -100,6 +100,10 @@ def _table(title: str, i: FileInfo) -> Table:
                 f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, distance at most "
                 f"{i.price.perception_at(a):.3g}",
             )
+        sigma = i.price.uncertainty_db
+        if sigma is not None:
+            unlike = " (the networks know few pictures like this one)" if sigma > UNSURE_DB else ""
+            table.add_row("uncertainty", f"one standard deviation: {sigma:.1f} dB{unlike}")
         table.add_row("distance", "squared W2 to this generator's own law, not to photographs")
     return table
 
@@ -115,7 +119,6 @@ def compare(
         ),
     ],
     seed: Seed = 0,
-    steps: Steps = DEFAULT_STEPS,
     device: Device = "auto",
     weights: Weights = None,
     out_dir: Annotated[
@@ -137,9 +140,7 @@ def compare(
     from veridical.measure.photo import has_metrics
     from veridical.photo.decode import info as photo_info
 
-    options = DecodeOptions(
-        seed=seed, steps=steps, device=device, weights=weights, max_pixels=max_pixels
-    )
+    options = DecodeOptions(seed=seed, device=device, weights=weights, max_pixels=max_pixels)
     if original.is_dir() or file.is_dir():
         if plot is not None:
             raise InvalidSetting("--plot draws one file, not folders; compare two files")

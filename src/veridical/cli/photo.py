@@ -23,7 +23,7 @@ from veridical.cli.pipes import (
     say_json,
 )
 from veridical.errors import UnsupportedFormat, UnwritableOutput
-from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_STEPS, DEFAULT_TILE, DecodeOptions
+from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_TILE, DecodeOptions
 
 Paths = Annotated[
     list[Path] | None,
@@ -46,7 +46,6 @@ OutDir = Annotated[
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing outputs.")]
 MaxPixels = Annotated[int, typer.Option(help="Largest picture accepted, in pixels.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same picture.")]
-Steps = Annotated[int, typer.Option(help="Steps of the generator: more is slower and finer.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[
     int | None,
@@ -214,7 +213,6 @@ def decode(
         typer.Option(help="Instead: squared W2 distance to the generator's law to be met."),
     ] = None,
     seed: Seed = 0,
-    steps: Steps = DEFAULT_STEPS,
     device: Device = "auto",
     threads: Threads = None,
     tile: Annotated[
@@ -242,7 +240,7 @@ def decode(
     """Decode AVIF, WebP, JPEG or .vdc files at any realism, into any picture format."""
     suffix = "." + format.lower().lstrip(".")
     options = DecodeOptions(
-        realism=realism, perception=perception, seed=seed, steps=steps, device=device, threads=threads,
+        realism=realism, perception=perception, seed=seed, device=device, threads=threads,
         tile=tile, weights=weights, max_pixels=max_pixels, allow_partial=allow_partial,
     )  # fmt: skip
     _all(

@@ -14,6 +14,10 @@ __all__ = ["train_app"]
 
 Data = Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")]
 Validation = Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")]
+Camera = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder or tar file of camera pictures, taken at half their size."),
+]
 PresetName = Annotated[str, typer.Option(help="cpu, gpu or tiny.")]
 Minutes = Annotated[
     float | None, typer.Option(help="Save a checkpoint and stop after so many minutes.")
@@ -31,10 +35,7 @@ def _group() -> None:
 def photo(
     data: Data,
     validation: Validation,
-    camera: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder or tar file of camera pictures, taken at half their size."),
-    ] = None,
+    camera: Camera = None,
     run: Annotated[
         Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
     ] = Path("runs/photo"),
@@ -83,8 +84,13 @@ def photo_codec(
     run: Annotated[
         Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
     ] = Path("runs/photo-codec"),
+    camera: Camera = None,
     preset: PresetName = "cpu",
     minutes: Minutes = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="vdc.npz of a codec to keep; its decoder alone is trained on."),
+    ] = None,
 ) -> None:
     """Train the learned codec on pictures of your own; a killed run goes on where it was.
 
@@ -95,7 +101,7 @@ def photo_codec(
 
     with terminal.progress("preparing") as update:
         path = run_codec(
-            data, validation, run, preset=preset, minutes=minutes,
+            data, validation, run, camera=camera or [], preset=preset, minutes=minutes, start=start,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     if path is None:

@@ -11,10 +11,10 @@ import typer
 from veridical.cli import terminal
 from veridical.cli.comparison import coded as coded_suffixes
 from veridical.cli.files import check_output, expand
-from veridical.cli.photo import Device, Force, MaxPixels, Seed, Steps, Weights
+from veridical.cli.photo import Device, Force, MaxPixels, Seed, Weights
 from veridical.cli.pipes import STANDARD, as_source, check_standard_output, write_standard
 from veridical.errors import InvalidSetting
-from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_STEPS
+from veridical.photo.options import DEFAULT_MAX_PIXELS
 
 
 def view(
@@ -30,7 +30,6 @@ def view(
     original: Annotated[
         Path | None, typer.Option(help="The picture before coding, to hold beside.")
     ] = None,
-    steps: Steps = DEFAULT_STEPS,
     seed: Seed = 0,
     device: Device = "auto",
     weights: Weights = None,
@@ -48,9 +47,7 @@ def view(
             raise InvalidSetting("a page on standard output cannot be opened; name a file")
     else:
         check_output(out, None, force)
-    options = DecodeOptions(
-        seed=seed, steps=steps, device=device, weights=weights, max_pixels=max_pixels
-    )
+    options = DecodeOptions(seed=seed, device=device, weights=weights, max_pixels=max_pixels)
     sources = [as_source(path) for path in expand(files, coded_suffixes())]
     with terminal.progress("decoding") as update:
         page = make_page(sources, original, options, notice=terminal.notice, progress=update)

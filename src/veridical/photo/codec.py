@@ -130,7 +130,7 @@ def photo_codec(
         format_name: Name or suffix of a format.
         target: Quality or size.
         options: Of ``.vdc``.
-        decoding: Weights, device, steps and tile of the decoder.
+        decoding: Weights, device and tile of the decoder.
 
     Raises:
         InvalidSetting, UnsupportedFormat: See ``errors``.

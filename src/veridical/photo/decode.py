@@ -95,7 +95,7 @@ def info(
 
     Args:
         source: An AVIF, WebP, JPEG or ``.vdc`` file as for :func:`veridical.decode`.
-        options: How it would be decoded; the transport cost depends on ``steps``.
+        options: How it would be decoded.
         notice: Called with a sentence for what of the file does not reach the picture; ``notices`` of the
             result has them, too.
         **settings: Instead of options, single ones by name.

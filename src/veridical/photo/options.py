@@ -12,9 +12,6 @@ from typing import Any
 from veridical.errors import InvalidSetting
 from veridical.interpolate import check_perception, check_realism
 
-DEFAULT_STEPS = 4
-"""Steps of the generator."""
-
 DEFAULT_TILE = 1152
 """Side of a window of the decoder in pixels, margins included."""
 
@@ -40,7 +37,7 @@ def check_seed(seed: Any) -> int:
 
 
 def check_count(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """A whole number, such as of steps.
+    """A whole number, such as of threads.
 
     Raises:
         InvalidSetting: None, or outside its domain.
@@ -74,7 +71,6 @@ class DecodeOptions:
         perception: Instead of a realism: bound on the squared Wasserstein-2 distance to the generator's
             law, per channel sample on the [0, 1] scale; 0 is realism 1.
         seed: Private randomness of the generator, 0 to 2^64 - 1; the same seed gives the same picture.
-        steps: Steps of the generator's flow, 1 to 1,000.
         device: "auto", "cpu", "cuda" or "cuda:N".
         threads: Threads of the networks; None takes ``OMP_NUM_THREADS`` or the cores of this process.
         tile: Side of the windows in pixels, a multiple of 16 above 128; bounds the memory.
@@ -90,7 +86,6 @@ class DecodeOptions:
     realism: float | None = None
     perception: float | None = None
     seed: int = 0
-    steps: int = DEFAULT_STEPS
     device: str = "auto"
     threads: int | None = None
     tile: int = DEFAULT_TILE
@@ -107,7 +102,6 @@ class DecodeOptions:
         if self.realism is not None and self.perception is not None:
             raise InvalidSetting("give either realism or perception, not both")
         put("seed", check_seed(self.seed))
-        put("steps", check_count("steps", self.steps, 1, 1000))
         put("max_pixels", check_count("max_pixels", self.max_pixels, 1))
         if self.threads is not None:
             put("threads", check_count("threads", self.threads, 1, 1024))

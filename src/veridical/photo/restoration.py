@@ -32,11 +32,6 @@ WINDOW = 128
 MOST_WINDOWS = 32
 """Pictures of at most this many windows' area are read as a whole."""
 
-_COLOURS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
-    np.array([[3], [2], [6]], np.float32)
-)
-"""Orthonormal axes of colour: lightness and two differences."""
-
 
 @dataclass(frozen=True, eq=False)
 class RestorationModel:
@@ -223,11 +218,6 @@ class RestorationDecoder:
             return None
         expected = expected_error(self, index.pixels)
         return model.prices.calibration(self.condition, expected)
-
-
-def unwhiten(u: np.ndarray, size: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """A residual in the pictures' units, from the flow's coordinates; (n, 3, height, width)."""
-    return scale * np.einsum("ij,nihw->njhw", _COLOURS, u * size)
 
 
 def expected_error(decoder: RestorationDecoder, pixels: np.ndarray) -> float:

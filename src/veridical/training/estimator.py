@@ -97,8 +97,9 @@ class BlockEstimator(nn.Module):
         self.register_buffer("idct", transform.T[:, :, None, None].contiguous(), persistent=False)
 
     def hidden_weights(self) -> list[nn.Parameter]:
-        """Weights of the head's convolutions between the first and the last."""
-        return [p for p in self.blocks.parameters() if p.dim() == 4]
+        """Weights of the trained convolutions between the first and the last."""
+        own = [p for p in self.blocks.parameters() if p.dim() == 4]
+        return own + self.network.hidden_weights()
 
     def n_parameters(self) -> int:
         """Number of trained numbers."""
@@ -138,7 +139,7 @@ class BlockEstimator(nn.Module):
     def trunk(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """What the U-Net alone gives: its change of the picture, and its last features at 1/4."""
         seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
-        trunk = self.network.trunk(seen, features[:, : self.network.config.features], None, None)
+        trunk = self.network.trunk(seen, features[:, : self.network.config.features])
         return scale * nn.functional.pixel_shuffle(self.network.tail(trunk), 4), trunk
 
     def head(

@@ -1,6 +1,6 @@
-"""Training of an estimator: its U-Net by least squares, then the head on a U-Net that stays as it is.
+"""Training of an estimator: its U-Net by least squares, the head on a U-Net that stays as it is, then all of it.
 
-The loss of the head for a patch is ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error
+The loss of the last two for a patch is ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error
 that the network itself expects of the patch (its spread head, learned beside it by Gaussian likelihood, without
 gradient into the rest), completed by the residual scale to the power 0.4. The weight depends on what the
 decoder sees alone, so the minimiser stays ``E[x | file]``; and as the gradient of the logarithm of an error is
@@ -34,8 +34,8 @@ _POWER = 0.8
 Report = Callable[[int, float, float], None]
 """Told (step, loss, seconds)."""
 
-Tensors = Callable[[int], tuple[Tensor, Tensor, Tensor, Tensor]]
-"""Source, decoded, features and scale of a step."""
+Tensors = Callable[[int], tuple[Tensor, ...]]
+"""What a step learns from: for an estimator source, decoded, features and scale."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class HeadPreset:
         blocks: Residual blocks.
     """
 
-    schedule: Schedule = field(default_factory=lambda: Plateau(2400, 1e-3, hidden_rate=2e-3))
+    schedule: Schedule = field(
+        default_factory=lambda: Plateau(1500, 1e-3, hidden_rate=2e-3, decay=500)
+    )
     width: int = 96
     blocks: int = 2
 
@@ -140,7 +142,7 @@ def train_unet(
         x, y, features, scale = batches(step)
         with accelerator.autocast():
             out, _ = estimate(model, y, features[:, : model.config.features], scale)
-        return ((out.float() - x) ** 2 * _weight(y, scale)).mean()
+        return ((out.float() - x) ** 2 * expected_weight(y, scale)).mean()
 
     return train(
         network, loss, schedule, checkpoint, accelerator=accelerator, hidden=network.hidden_weights(),
@@ -148,7 +150,7 @@ def train_unet(
     )  # fmt: skip
 
 
-def _weight(y: Tensor, scale: Tensor) -> Tensor:
+def expected_weight(y: Tensor, scale: Tensor) -> Tensor:
     """Inverse of the squared error to expect of a patch, from what the decoder sees of it.
 
     Busy patches have larger errors; measured on the training files, in proportion to the 0.27th
@@ -159,11 +161,11 @@ def _weight(y: Tensor, scale: Tensor) -> Tensor:
     return 1 / (scale**2 * (energy[:, None, None, None] / scale**2 + 0.01) ** 0.27)
 
 
-def _head_loss(
-    network: BlockEstimator, x: Tensor, y: Tensor, features: Tensor, scale: Tensor
+def _estimator_loss(
+    network: BlockEstimator, x: Tensor, y: Tensor, features: Tensor, scale: Tensor, *, whole: bool
 ) -> Tensor:
     """See the module; ``x`` and ``y`` are (n, 3, height, width)."""
-    with torch.no_grad():
+    with torch.set_grad_enabled(whole):
         change, trunk = network.trunk(y, features, scale)
     out, log_size = network.head(y, features, scale, change, trunk)
     size = local_size(log_size)
@@ -173,26 +175,27 @@ def _head_loss(
     return error + 0.1 * spread_loss(x - out.detach().float(), size.float(), scale)
 
 
-def train_head(
+def train_estimator(
     network: BlockEstimator,
     batches: Tensors,
     schedule: Schedule,
     checkpoint: Path,
     accelerator: Accelerator,
     *,
+    whole: bool,
     seconds: float | None = None,
     report: Report = lambda step, loss, seconds: None,
 ) -> tuple[nn.Module, dict[str, float]] | None:
-    """Train all but the U-Net, its spread head included; ``None`` if ``seconds`` ran out, with a checkpoint."""
+    """Train the head and the spread head, or the ``whole``; ``None`` if ``seconds`` ran out, with a checkpoint."""
     for name, parameter in network.named_parameters():
         own = not name.startswith("network.")
-        parameter.requires_grad_(own or name.startswith("network.spread"))
+        parameter.requires_grad_(whole or own or name.startswith("network.spread"))
     to_channels_last(network)
     trained = [p for p in network.parameters() if p.requires_grad]
 
     def part(*rows: Tensor, more: BlockEstimator) -> tuple[Tensor, ...]:
         with accelerator.autocast():
-            value = _head_loss(more, *rows)
+            value = _estimator_loss(more, *rows, whole=whole)
         return value.detach(), *torch.autograd.grad(value, trained)
 
     split = in_threads(accelerator, trained, part)

@@ -30,10 +30,10 @@ _LARGE = 256
 """Tensors of at least so many numbers are stored in half precision."""
 
 
-def example(graph: Any, n_features: int) -> dict[str, Tensor]:
+def example(graph: Any, n_features: int, side: int = 0) -> dict[str, Tensor]:
     """Inputs of the right shapes by name; ``graph`` names them in ``INPUTS``."""
     shapes: dict[str, tuple[int, ...]] = {
-        "features": (2, n_features), "scale": (2, 1, 1, 1),
+        "features": (2, n_features), "scale": (2, 1, 1, 1), "side": (2, side, 40, 48),
     }  # fmt: skip
     picture = (2, 3, 10 * GRID, 12 * GRID)
     generator = torch.Generator().manual_seed(0)
@@ -153,7 +153,7 @@ def load_estimator(path: Path) -> tuple[dict[str, Any], BlockEstimator]:
     with damaged_weights(path):
         config = NetworkConfig.of(header["network"])
         network = BlockEstimator(config, header["features"], **header["head"])
-    return header, _filled(network, tensors, path)
+    return header, filled(network, tensors, path)
 
 
 def load_generator(path: Path) -> tuple[dict[str, Any], FilterGenerator]:
@@ -165,10 +165,11 @@ def load_generator(path: Path) -> tuple[dict[str, Any], FilterGenerator]:
     header, tensors = read_tensors(path)
     with damaged_weights(path):
         network = FilterGenerator(NetworkConfig.of(header["network"]))
-    return header, _filled(network, tensors, path)
+    return header, filled(network, tensors, path)
 
 
-def _filled(network: N, tensors: dict[str, Tensor], path: Path) -> N:
+def filled(network: N, tensors: dict[str, Tensor], path: Path) -> N:
+    """The network with the tensors of a file, in evaluation mode."""
     with damaged_weights(path):
         known = network.state_dict()
         network.load_state_dict({k: v for k, v in tensors.items() if k in known})

@@ -1,13 +1,15 @@
-"""The one-step generator of a conventional format: filters whose strengths a network sets from place to place.
+"""The one-step generator of photographs: filters whose strengths a network sets from place to place.
 
 ```
- x_mmse, y, size, features ─ U-Net ─ gates g_k at 1/4, enlarged ─┐
+ x_mmse, seen, size, features ─ U-Net ─ gates g_k at 1/4, enlarged ─┐
  x_mmse ──────── band-pass filters f_k ───────────────────────── sum g_k (f_k * x_mmse) ─ + x_mmse ─ x_real
 ```
 The estimate has lost energy where the file left it open; the generator gives every band and orientation back
 what the source has there on average. It is a deterministic map of ``x_mmse``, as optimal transport between two
 laws with densities is (Brenier, 1991), so that its transport cost stays small. A free network of this size
-leaves a pattern of its own instead (the grid of its shuffled pixels), which fixed filters cannot.
+leaves a pattern of its own instead (the grid of its shuffled pixels), which fixed filters cannot. ``seen`` is what
+the decoder had beside the estimate: the ordinary decoder's picture ``y``, or for ``.vdc`` files the features of the
+synthesis at a quarter of the resolution.
 """
 
 from __future__ import annotations
@@ -72,17 +74,21 @@ def filters() -> tuple[Tensor, Tensor]:
 
 
 class FilterGenerator(nn.Module):
-    """``forward(x_mmse, size, y, features, scale)`` gives ``x_real``; shapes as in ``residual.estimate``.
+    """``forward(x_mmse, size, seen, features, scale)`` gives ``x_real``; shapes as in ``residual.estimate``.
 
     Args:
-        config: Of the U-Net: four pictures, no tail, and the first features of the format.
+        config: Of the U-Net, without a tail: four pictures and the first features of the format; or three pictures
+            and a second input, which is what it has ``seen`` then.
+
+    Attributes:
+        INPUTS: Names in an exported file.
     """
 
-    INPUTS = ("x_mmse", "size", "y", "features", "scale")
     OUTPUTS = ("x_real",)
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
+        self.INPUTS = ("x_mmse", "size", "side" if config.side else "y", "features", "scale")
         self.network = RestorationNetwork(config)
         luma, chroma = filters()
         self.register_buffer("luma", luma, persistent=False)
@@ -92,12 +98,16 @@ class FilterGenerator(nn.Module):
         nn.init.zeros_(self.gates.bias)  # type: ignore[arg-type]
 
     def forward(
-        self, x_mmse: Tensor, size: Tensor, y: Tensor, features: Tensor, scale: Tensor
+        self, x_mmse: Tensor, size: Tensor, seen: Tensor, features: Tensor, scale: Tensor
     ) -> Tensor:
         """See the class."""
-        parts = [2 * x_mmse - 1, detail(x_mmse, scale), (y - x_mmse) / scale, size.log()]
+        side = bool(self.network.config.side)
+        parts = [2 * x_mmse - 1, detail(x_mmse, scale)]
+        parts += [size.log()] if side else [(seen - x_mmse) / scale, size.log()]
         told = features[:, : self.network.config.features]  # an estimator may be told more
-        trunk = functional.silu(self.network.trunk(torch.cat(parts, 1), told, None, None))
+        trunk = functional.silu(
+            self.network.trunk(torch.cat(parts, 1), told, seen if side else None)
+        )
         gates = _MOST * torch.tanh(10 / _MOST * self.gates(trunk))
         gates = functional.interpolate(
             gates, scale_factor=4.0, mode="bilinear", align_corners=False
@@ -137,7 +147,7 @@ class GeneratorPreset:
         gradient_penalty: Of the critic, on real patches (Mescheder et al., 2018).
     """
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(1000, 5e-4, average=0.995))
+    schedule: Schedule = field(default_factory=lambda: Schedule(600, 5e-4, average=0.995))
     widths: tuple[int, int, int] = (32, 64, 96)
     finest: int = 70
     energy: float = 4.0
@@ -145,13 +155,14 @@ class GeneratorPreset:
     error: float = 0.15
     gradient_penalty: float = 0.3
 
-    def network(self) -> FilterGenerator:
-        """A new generator."""
+    def network(self, side: int = 0) -> FilterGenerator:
+        """A new generator; ``side`` is the number of features of a synthesis, if that is what it sees."""
         return FilterGenerator(
             NetworkConfig(
-                4, self.widths, blocks=(1, 1, 1), blocks_up=(1, 1), features=4, tail=False
+                3 if side else 4, self.widths, blocks=(1, 1, 1), blocks_up=(1, 1), side=side,
+                features=1 if side else 4, tail=False,
             )
-        )
+        )  # fmt: skip
 
 
 def band_energy_loss(x_real: Tensor, x: Tensor, scale: Tensor, seed: int) -> Tensor:
@@ -219,14 +230,14 @@ def _gradients(
     x: Tensor,
     x_mmse: Tensor,
     size: Tensor,
-    y: Tensor,
+    seen: Tensor,
     features: Tensor,
     scale: Tensor,
     *,
     step: int,
 ) -> tuple[Tensor, ...]:
     """Loss of the generator, and the gradients of all parameters, each by its own loss."""
-    x_real = game.generator(x_mmse, size, y, features, scale)
+    x_real = game.generator(x_mmse, size, seen, features, scale)
     penalized = step % 8 == 0
     real = x.clone().requires_grad_(penalized)
     score = game.critic(real, scale)
@@ -253,7 +264,7 @@ def _gradients(
 
 def train_generator(
     network: FilterGenerator,
-    estimator: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+    estimated: Callable[..., tuple[Tensor, ...]],
     batches: Tensors,
     preset: GeneratorPreset,
     checkpoint: Path,
@@ -266,8 +277,9 @@ def train_generator(
 
     Args:
         network: New, or to go on from.
-        estimator: ``y, features, scale -> x_mmse, size``; it stays as it is.
-        batches: Patches of a step.
+        estimated: Of rows of a batch, the source and what the generator is given: ``x, x_mmse, size, seen, features,
+            scale``; it stays as it is.
+        batches: Of a step.
         preset: Sizes.
         checkpoint: File of the checkpoint.
         accelerator: Of ``accelerate``.
@@ -279,10 +291,9 @@ def train_generator(
 
     def part(*rows: Tensor, more: tuple[_Game, int]) -> tuple[Tensor, ...]:
         model, step = more
-        x, y, features, scale = rows
         with torch.no_grad():
-            x_mmse, size = estimator(y, features, scale)
-        return _gradients(model, preset, x, x_mmse, size, y, features, scale, step=step)
+            given = estimated(*rows)
+        return _gradients(model, preset, *given, step=step)
 
     split = in_threads(accelerator, parameters, part)
     result = train(

@@ -1,21 +1,17 @@
-"""The network of estimator and flow: a light U-Net.
+"""The network of estimator and generator: a light U-Net.
 
 ```
  picture(s) ─ unshuffle 4 ─ conv ─ blocks @1/4 ─ down ─ blocks @1/8 ─ down ─ blocks @1/16
                                         │                   │                    │
              shuffle 4 ─ conv ─ blocks @1/4 ──── up ─ blocks @1/8 ────── up ─────┘
- condition (and time) ─ MLP ─ scale and shift in every block
- state of a flow ─ unshuffle 4 ─ conv ─ times gates made by the last blocks ─ conv ─ added at the end
+ condition ─ MLP ─ scale and shift in every block
 ```
-The last line is the way of the flow's own state past the narrow middle: a filter whose strength is
-set from place to place by what the U-Net has seen.
 Dense 3x3 convolutions at a quarter of the resolution and below run at full speed on ordinary
 processors. Sizes of the input must be multiples of 16.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -27,7 +23,6 @@ from veridical.photo.options import GRID
 
 __all__ = ["GRID", "NetworkConfig", "RestorationNetwork", "to_channels_last"]
 
-_TIME_FREQUENCIES = 4
 N = TypeVar("N", bound=nn.Module)
 
 
@@ -40,10 +35,8 @@ class NetworkConfig:
         widths: Channels at 1/4, 1/8 and 1/16 of the resolution.
         blocks: Residual blocks at each of the three levels, on the way down.
         blocks_up: Residual blocks at 1/8 and 1/4 on the way up.
-        timed: Whether the network takes a time in [0, 1].
         spread: Whether it also predicts the local size of the error (see :func:`estimate`).
         tail: Whether it ends in a picture; if not, :meth:`RestorationNetwork.trunk` is all it has.
-        bypass: Channels of the gated way of a flow's state around the U-Net; 0 for none.
         side: Channels of a second input at 1/4 of the resolution; 0 for none.
         features: Numbers that the network is told.
     """
@@ -52,9 +45,7 @@ class NetworkConfig:
     widths: tuple[int, int, int] = (64, 112, 128)
     blocks: tuple[int, int, int] = (1, 2, 1)
     blocks_up: tuple[int, int] = (1, 2)
-    timed: bool = False
     spread: bool = False
-    bypass: int = 0
     side: int = 0
     features: int = 7
     tail: bool = True
@@ -67,12 +58,14 @@ class NetworkConfig:
             TypeError: Unknown or missing keys.
         """
         values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()
+            k: tuple(v) if isinstance(v, list) else v
+            for k, v in sizes.items()
+            if k not in ("timed", "bypass")
         }
         return cls(**values)
 
     def __post_init__(self) -> None:
-        smallest = min((*self.blocks, *self.blocks_up, self.bypass, self.side))
+        smallest = min((*self.blocks, *self.blocks_up, self.side))
         if self.pictures < 1 or min(self.widths) < 8 or smallest < 0:
             raise InvalidSetting(f"network sizes must be positive: {self}")
 
@@ -114,29 +107,12 @@ class _Stack(nn.Module):
         return x
 
 
-class _Bypass(nn.Module):
-    """Filters a full picture block by block, under gates from the trunk; starts at zero."""
-
-    def __init__(self, trunk: int, width: int) -> None:
-        super().__init__()
-        self.take = nn.Conv2d(48, width, 3, padding=1)
-        self.gate = nn.Conv2d(trunk, width, 1)
-        self.give = nn.Conv2d(width, 48, 3, padding=1)
-        nn.init.zeros_(self.give.weight)
-        nn.init.zeros_(_bias(self.give))
-
-    def forward(self, state: Tensor, trunk: Tensor) -> Tensor:
-        taken = self.take(nn.functional.pixel_unshuffle(state, 4))
-        return self.give(taken * self.gate(nn.functional.silu(trunk)))
-
-
 class RestorationNetwork(nn.Module):
-    """Maps stacked pictures, a condition and perhaps a time to one RGB picture.
+    """Maps stacked pictures and a condition to one RGB picture.
 
-    ``forward(x, features, time=None)`` with ``x`` of shape (n, 3 * pictures, height, width),
-    ``features`` of shape (n, config.features) and ``time`` of shape (n,) gives (n, 3, height, width).
-    A network with a bypass takes also the ``state`` that goes around, (n, 3, height, width), and
-    one with a second input takes it as ``side``, (n, config.side, height / 4, width / 4).
+    ``forward(x, features)`` with ``x`` of shape (n, 3 * pictures, height, width) and ``features`` of shape
+    (n, config.features) gives (n, 3, height, width). A network with a second input takes it as ``side``,
+    (n, config.side, height / 4, width / 4).
     The output starts at zero before training.
     """
 
@@ -145,9 +121,8 @@ class RestorationNetwork(nn.Module):
         self.config = config
         w4, w8, w16 = config.widths
         hidden = 64
-        n_in = config.features + (2 * _TIME_FREQUENCIES + 1 if config.timed else 0)
         self.embed = nn.Sequential(
-            nn.Linear(n_in, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+            nn.Linear(config.features, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
         )
         self.head = nn.Conv2d(48 * config.pictures, w4, 3, padding=1)
         self.down4 = _Stack(w4, config.blocks[0], hidden)
@@ -171,45 +146,22 @@ class RestorationNetwork(nn.Module):
                 nn.SiLU(),
                 nn.Conv2d(48, 2, 1),
             )
-        if config.bypass:
-            self.bypass = _Bypass(w4, config.bypass)
         if config.side:
             self.side = nn.Conv2d(config.side, w4, 1)
             nn.init.zeros_(self.side.weight)
             nn.init.zeros_(_bias(self.side))
 
-    def forward(
-        self,
-        x: Tensor,
-        features: Tensor,
-        time: Tensor | None = None,
-        state: Tensor | None = None,
-        side: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, features: Tensor, side: Tensor | None = None) -> Tensor:
         """See the class."""
-        trunk = self.trunk(x, features, time, side)
-        out = self.tail(trunk)
-        if self.config.bypass:
-            if state is None:
-                raise InvalidSetting("this network needs the state of its flow")
-            out = out + self.bypass(state, trunk)
-        return nn.functional.pixel_shuffle(out, 4)
+        return nn.functional.pixel_shuffle(self.tail(self.trunk(x, features, side)), 4)
 
     def with_spread(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As ``forward``, and the logarithms of two local sizes, (n, 2, height / 4, width / 4)."""
-        trunk = self.trunk(x, features, None, None)
+        trunk = self.trunk(x, features)
         return nn.functional.pixel_shuffle(self.tail(trunk), 4), self.spread(trunk)
 
-    def trunk(
-        self, x: Tensor, features: Tensor, time: Tensor | None, side: Tensor | None
-    ) -> Tensor:
+    def trunk(self, x: Tensor, features: Tensor, side: Tensor | None = None) -> Tensor:
         """The last features at 1/4 of the resolution, (n, widths[0], height / 4, width / 4)."""
-        if self.config.timed:
-            if time is None:
-                raise InvalidSetting("this network needs a time")
-            k = math.pi * torch.arange(1, _TIME_FREQUENCIES + 1, device=x.device, dtype=x.dtype)
-            angle = time[:, None] * k
-            features = torch.cat([features, time[:, None], angle.sin(), angle.cos()], dim=1)
         h = self.embed(features)
         shuffle = nn.functional.pixel_shuffle
         a = self.head(nn.functional.pixel_unshuffle(x, 4))
@@ -228,7 +180,7 @@ class RestorationNetwork(nn.Module):
         return [
             p
             for name, p in self.named_parameters()
-            if p.dim() == 4 and p.requires_grad and not name.startswith(("head", "tail"))
+            if p.dim() == 4 and p.requires_grad and not name.startswith(("head", "tail", "spread"))
         ]
 
     def n_parameters(self) -> int:
@@ -239,8 +191,15 @@ class RestorationNetwork(nn.Module):
         """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
         total = 0.0
         area = {"head": 16, "down4": 16, "to8": 64, "down8": 64, "to16": 256, "mid16": 256}
-        area |= {"from16": 256, "up8": 64, "from8": 64, "up4": 16, "tail": 16, "spread": 16}
-        area |= {"bypass": 16, "side": 16}
+        area |= {
+            "from16": 256,
+            "up8": 64,
+            "from8": 64,
+            "up4": 16,
+            "tail": 16,
+            "spread": 16,
+            "side": 16,
+        }
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d):
                 total += module.weight.numel() / area[name.split(".")[0]]

@@ -14,20 +14,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from veridical.errors import InvalidSetting, TrainingData
+from veridical.errors import InvalidSetting
 from veridical.photo.vdc.prior import QUALITY_STEPS, STRIDE, PriorConfig
+from veridical.training.estimator_train import Report, Tensors
+from veridical.training.generator import GeneratorPreset
 from veridical.training.loop import Schedule, train
-from veridical.training.photo_codec_flow import FlowPreset
-from veridical.training.photo_pixels import CropSampler, Pixels
-from veridical.training.stages import accelerator_for, save_stage
+from veridical.training.networks import to_channels_last
 from veridical.training.vdc.codec import TrainedCodec, lambda_of
 from veridical.training.vdc.transform import TransformConfig
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -38,20 +41,26 @@ class CodecPreset:
         name: Of the model; goes into every file.
         transform: Sizes of the transforms.
         prior: Sizes of the entropy model.
-        patch: Side of the crops, a multiple of 64.
+        patch: Side of the crops of the codec's training, a multiple of 64.
         batch_size: Crops in a step.
         schedule: Steps and rates.
+        synthesis: Schedule of the synthesis alone.
+        spread: Of the local size of the error.
         generator: Sizes of the generator's training.
         lambdas: Weight of the squared error at quality 0 and 100.
         balance: See the module.
         dither_share: Share of steps that quantize with dither.
-        validation_side: Side of the validation crops.
+        generator_patch, generator_batch: The same of the generator's training.
+        validation_side, prices_side: Sides of the validation crops for rates, and for prices.
+        drawings: Of each kind, beside the photographs.
         mixed_precision: "no" or "bf16", which is used where the hardware has it.
     """
 
     name: str
     schedule: Schedule
-    generator: FlowPreset
+    synthesis: Schedule = field(default_factory=lambda: Schedule(2000, 3e-4, average=0.995))
+    spread: Schedule = field(default_factory=lambda: Schedule(500, 2e-3, average=0.98))
+    generator: GeneratorPreset = field(default_factory=GeneratorPreset)
     transform: TransformConfig = field(default_factory=TransformConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
     patch: int = 192
@@ -59,7 +68,11 @@ class CodecPreset:
     lambdas: tuple[float, float] = (4e-4, 0.15)
     balance: float = 0.35
     dither_share: float = 0.2
+    generator_patch: int = 128
+    generator_batch: int = 8
     validation_side: int = 512
+    prices_side: int = 160
+    drawings: int = 60
     mixed_precision: str = "no"
 
     def __post_init__(self) -> None:
@@ -68,41 +81,28 @@ class CodecPreset:
 
 
 CODEC_PRESETS = {
-    "cpu": CodecPreset(
-        "photo-cpu-1",
-        Schedule(16000, 5e-4),
-        FlowPreset(
-            Schedule(500, 2e-3, 0.98), Schedule(2500, 5e-4), Schedule(500, 3e-4, 0.99),
-            reflow_batches=120, prices_side=160,
-        ),
-        mixed_precision="bf16",
-    ),
+    "cpu": CodecPreset("photo-cpu-1", Schedule(16000, 5e-4), mixed_precision="bf16"),
     "gpu": CodecPreset(
         "photo-gpu-1",
         Schedule(200_000, 4e-4, 0.9995),
-        FlowPreset(
-            Schedule(1000, 2e-3, 0.98), Schedule(40_000, 4e-4, 0.9995), Schedule(6000, 3e-4, 0.9995),
-            (96, 176, 224), patch=256, batch_size=16, reflow_batches=600,
-        ),
-        TransformConfig((96, 176, 256), (2, 3, 3), (2, 3, 4), 64),
-        PriorConfig(224, 96, 160, 224),
-        patch=256, batch_size=24, mixed_precision="bf16",
+        Schedule(10_000, 2e-4, 0.9995),
+        generator=GeneratorPreset(Schedule(8000, 5e-4), (64, 112, 128)),
+        transform=TransformConfig((96, 176, 256), (2, 3, 3), (2, 3, 4), 64),
+        prior=PriorConfig(224, 96, 160, 224),
+        patch=256, batch_size=24, generator_patch=192, generator_batch=32, prices_side=256, mixed_precision="bf16",
     ),
     "tiny": CodecPreset(
         "photo-tiny-1",
         Schedule(6),
-        FlowPreset(
-            Schedule(3), Schedule(4), Schedule(3), (8, 8, 8), 8, 64, 2, reflow_batches=2,
-            reflow_steps=2, prices_side=64,
-        ),
+        Schedule(3),
+        Schedule(3),
+        GeneratorPreset(Schedule(4), (8, 8, 8)),
         TransformConfig((8, 8, 16), (1, 1, 1), (1, 1, 1), 8),
         PriorConfig(32, 8, 8, 16, 3),
-        patch=64, batch_size=2, validation_side=96,
+        patch=64, batch_size=2, generator_patch=64, generator_batch=2, validation_side=96, prices_side=64, drawings=1,
     ),
 }  # fmt: skip
 """``cpu``: see docs/training.md for its hours on two cores; ``gpu``: a day on a large GPU; ``tiny``: tests."""
-
-Report = Callable[[str, int, int, float, float], None]
 
 
 def codec_loss(
@@ -139,53 +139,26 @@ def new_networks(preset: CodecPreset, seed: int = 1) -> TrainedCodec:
     return TrainedCodec(preset.transform, preset.prior)
 
 
-def load_networks(preset: CodecPreset, run: Path) -> TrainedCodec:
-    """The trained networks of a run.
-
-    Raises:
-        TrainingData: The stage is not finished.
-    """
-    from safetensors.torch import load_model
-
-    path = run / "codec.safetensors"
-    if not path.exists():
-        raise TrainingData(f"{path} is missing; train it first")
-    networks = TrainedCodec(preset.transform, preset.prior)
-    load_model(networks, str(path))
-    return networks.eval().requires_grad_(False)
-
-
 def train_codec(
-    pixels: Pixels,
+    network: TrainedCodec,
+    batches: Tensors,
     preset: CodecPreset,
-    run: Path,
-    report: Report,
+    checkpoint: Path,
+    accelerator: Accelerator,
     *,
     seed: int = 1,
     seconds: float | None = None,
-) -> TrainedCodec | None:
-    """The stage of training; ``None`` if ``seconds`` ran out, with a checkpoint to go on from."""
-    accelerator = accelerator_for(preset)
-    sampler = CropSampler(
-        pixels, patch=preset.patch, batch_size=preset.batch_size,
-        seed=seed + 1000 * accelerator.process_index,
-    )  # fmt: skip
-    model = new_networks(preset, seed)
-    for parameter in model.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    report: Report = lambda step, loss, seconds: None,
+) -> tuple[nn.Module, dict[str, float]] | None:
+    """Train all of it; ``None`` if ``seconds`` ran out, with a checkpoint."""
+    to_channels_last(network)
 
-    def loss(network: TrainedCodec, step: int) -> Tensor:
-        x = torch.from_numpy(sampler.batch(step)).to(accelerator.device)
-        x = x.permute(0, 3, 1, 2).float().div_(255)
+    def loss(model: TrainedCodec, step: int) -> Tensor:
+        (x,) = batches(step)
         with accelerator.autocast():
-            return codec_loss(network, x, preset, [seed, step, accelerator.process_index])
+            return codec_loss(model, x, preset, [seed, step, accelerator.process_index])
 
-    result = train(
-        model, loss, preset.schedule, run / "codec.ckpt", accelerator=accelerator, stop_after_seconds=seconds,
-        report=lambda s, v, t: report("codec", s, preset.schedule.steps, v, t),
+    return train(
+        network, loss, preset.schedule, checkpoint, accelerator=accelerator, stop_after_seconds=seconds,
+        report=report,
     )  # fmt: skip
-    if result is None:
-        return None
-    save_stage("codec", *result, run)
-    return load_networks(preset, run)

@@ -1,4 +1,4 @@
-"""After training: freeze, code validation pictures for real, and write weights with their prices."""
+"""After training: code validation pictures for real, and write prices and figures."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import QUALITY_STEPS
 from veridical.photo.vdc.quantizers import QUANTIZERS
 from veridical.photo.weights import write_weights
-from veridical.training.photo_codec_flow import GENERATOR_STAGES, Training, load_flow
-from veridical.training.photo_pixels import centre_crops
-from veridical.training.vdc.codec import TrainedCodec
-from veridical.training.vdc.export import save_codec, save_generator, save_prices
-
-_STEPS = (1, 2, 4)
+from veridical.training.generator import FilterGenerator
+from veridical.training.pictures import centre_crops
+from veridical.training.stages import Progress, silent
+from veridical.training.vdc.export import save_generator, save_prices
+from veridical.training.vdc.generator import LatentSpread
 
 
 def rate_and_error(
@@ -47,26 +46,22 @@ def rate_and_error(
     return np.array(out)
 
 
-def export(
-    networks: TrainedCodec,
-    name: str,
+def measure_codec(
+    path: Path,
     validation: Path,
     side: int,
-    run: Path,
     recipe: dict[str, Any],
     *,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    progress: Progress = silent,
     say: Callable[[str], None] = lambda message: None,
-) -> Path:
-    """Write ``run/vdc.npz``, its networks and their cards, with prices and figures measured on files.
+) -> None:
+    """Put rates and errors, measured on files, on the card of a codec and into its prices.
 
     Args:
-        networks: Trained.
-        name: Of the model.
+        path: ``NAME.npz``.
         validation: Folder or tar file of pictures that were not trained on.
         side: Of their middles, in pixels.
-        run: Folder of the run.
-        recipe: What made the networks; goes into the card.
+        recipe: What made the networks; goes onto the card.
         progress: Called with (stage, done, total).
         say: Called with a sentence for each quality.
 
@@ -74,10 +69,8 @@ def export(
         TrainingData: No usable validation picture.
     """
     pictures = centre_crops(validation, side)
-    path = run / "vdc.npz"
-    save_codec(path, networks, recipe, name=name)
     model = load_model(path)
-    anchors = networks.config[1].anchors
+    anchors = model.entropy.prior.config.anchors
     qualities = [round(k * QUALITY_STEPS / (anchors - 1)) for k in range(anchors)]
     found = []
     for done, picture in enumerate(pictures, 1):
@@ -96,59 +89,57 @@ def export(
         say(
             f"quality {figure['quality']:g}: {figure['bits_per_pixel']} bits per pixel, {figure['psnr_db']} dB"
         )
-    prices = QualityPrices.without_cost(np.array(qualities), np.maximum(error, 1e-9))
+    prices = QualityPrices(np.array(qualities), np.maximum(error, 1e-9))
     validated = {"pictures": len(pictures), "side": side, "folder": validation.name}
-    card = recipe | {"validation": validated, "figures": figures}
-    save_prices(path, {0: prices}, {"name": name, **card})
-    return path
+    save_prices(path, {0: prices}, recipe | {"validation": validated, "figures": figures})
 
 
 def export_generator(
     path: Path,
-    training: Training,
+    generator: tuple[LatentSpread, FilterGenerator],
     validation: Path,
     side: int,
+    log: Path,
     recipe: dict[str, Any],
     *,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    progress: Progress = silent,
     say: Callable[[str], None] = lambda message: None,
 ) -> None:
     """Write the generator beside the codec's weights, with prices for every quantizer.
 
     Args:
         path: Weights file of the codec.
-        training: Whose last stage is the generator.
+        generator: The spread of the error and the generator, trained.
         validation: Folder or tar file of pictures that were not trained on.
         side: Of their middles, in pixels.
+        log: File from which a killed measurement goes on.
         recipe: For the card.
         progress: Called with (stage, done, total).
         say: Called with a sentence for each quantizer and quality.
 
     Raises:
-        TrainingData: No usable validation picture, or the last stage is not finished.
+        TrainingData: No usable validation picture.
     """
-    save_generator(path, load_flow(GENERATOR_STAGES[-1], training), recipe)
+    save_generator(path, *generator, recipe)
     model = load_model(path)
     pictures = centre_crops(validation, side)
     anchors = model.entropy.prior.config.anchors
     qualities = [round(k * QUALITY_STEPS / (anchors - 1)) for k in range(anchors)]
-    trained = hashlib.sha256((training.run / f"{GENERATOR_STAGES[-1]}.safetensors").read_bytes())
-    log = _Log(training.run / "prices.jsonl", f"{model.digest} {trained.hexdigest()}")
+    trained = hashlib.sha256(network_path(path, "generator").read_bytes()).hexdigest()
+    rows = _Log(log, f"{model.digest} {trained}")
     prices, figures = {}, {}
     for number, name in enumerate(QUANTIZERS):
         found = []
         for done, picture in enumerate(pictures, 1):
-            row = log.known.get((name, done))
+            row = rows.known.get((name, done))
             if row is None:
-                row = log.add(
+                row = rows.add(
                     name, done, [_costs(model, picture, q, name, done) for q in qualities]
                 )
             found.append(row)
             progress(f"prices of {name}", done, len(pictures))
         mean = np.maximum(np.mean(found, axis=0).T, 1e-9)
-        prices[number] = QualityPrices(
-            np.array(qualities), mean[0], mean[2 : 2 + len(_STEPS)], _STEPS
-        )
+        prices[number] = QualityPrices(np.array(qualities), mean[0], mean[2])
         figures[name] = [
             {
                 "quality": q / 100,
@@ -191,7 +182,7 @@ class _Log:
 def _costs(
     model: VdcModel, picture: np.ndarray, quality: int, quantizer: str, seed: int
 ) -> list[float]:
-    """Error at realism 0, at realism 1 with the most steps, and the transport cost by steps."""
+    """Error at realism 0 and at realism 1, and the transport cost."""
     encoder = VdcEncoder(model, EncodeOptions(quantizer=quantizer, seed=seed))
     data = encoder.encode(Image.fromarray(picture), Target(quality=quality / 100))
     container = read(data, max_pixels=picture.size)
@@ -201,8 +192,6 @@ def _costs(
     source = picture.transpose(2, 0, 1).astype(np.float64) / 255
     estimate = VdcDecoder(model).estimate(window)
     x_mmse = estimate.x_mmse.clip(0, 1).astype(np.float64)
-    x_real = [
-        VdcDecoder(model, steps).generate(estimate, NoiseField(seed)).clip(0, 1) for steps in _STEPS
-    ]
-    errors = [float(np.mean((x - source) ** 2)) for x in (x_mmse, x_real[-1])]
-    return errors + [float(np.mean((x - x_mmse) ** 2)) for x in x_real]
+    x_real = VdcDecoder(model).generate(estimate, NoiseField(seed)).clip(0, 1)
+    pairs = ((x_mmse, source), (x_real, source), (x_real, x_mmse))
+    return [float(np.mean((a - b) ** 2)) for a, b in pairs]

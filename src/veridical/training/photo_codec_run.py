@@ -1,29 +1,50 @@
-"""The whole training of ``.vdc`` files' networks, from a folder of pictures to priced weights.
+"""The whole training of ``.vdc`` files' networks, from pictures to priced weights.
 
-Stages: pixels, codec, weights of the codec, then spread, flow and reflow of its generator and their
-prices. Each leaves its result in the run's folder and is skipped when that is there, so the same
-command goes on after a kill.
+Stages: the codec and its weights, then the local size of its error, the generator, and their prices. Each leaves
+its result in the run's folder and is skipped when that is there, so the same command goes on after a kill. The
+generator is trained on the files of the codec as they are shipped.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
 
 from veridical.errors import InvalidSetting
-from veridical.photo.vdc.model import network_path
-from veridical.training.loop import keep_memory
-from veridical.training.photo_codec import (
-    CODEC_PRESETS,
-    load_networks,
-    train_codec,
+from veridical.photo.vdc.model import load_model, network_path
+from veridical.photo.weights import write_weights
+from veridical.training.generator import train_generator
+from veridical.training.photo_codec import CODEC_PRESETS, CodecPreset, new_networks, train_codec
+from veridical.training.photo_codec_prices import export_generator, measure_codec
+from veridical.training.sources import Sources, SourceSampler, prepare_sources
+from veridical.training.stages import (
+    Batches,
+    Progress,
+    Stage,
+    accelerator_for,
+    run_stages,
+    silent,
+    stage_figures,
 )
-from veridical.training.photo_codec_flow import GENERATOR_STAGES, Training, train_stage
-from veridical.training.photo_codec_prices import export, export_generator
-from veridical.training.photo_pixels import Pixels, prepare_pixels
-from veridical.training.stages import accelerator_for
+from veridical.training.vdc.export import load_synthesis, save_codec, save_synthesis
+from veridical.training.vdc.generator import (
+    LatentSampler,
+    LatentSpread,
+    decoded,
+    given,
+    train_spread,
+    train_synthesis,
+)
+
+N = TypeVar("N", bound=nn.Module)
 
 
 def run_codec(
@@ -31,19 +52,23 @@ def run_codec(
     validation: Path,
     run: Path,
     *,
-    preset: str = "cpu",
+    camera: Sequence[Path] = (),
+    preset: str | CodecPreset = "cpu",
     minutes: float | None = None,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    start: Path | None = None,
+    progress: Progress = silent,
     say: Callable[[str], None] = lambda message: None,
 ) -> Path | None:
     """Train, freeze, measure and write weights; a killed run goes on where it was.
 
     Args:
-        data: Folders or tar files of training pictures.
+        data: Folders or tar files of training photographs.
         validation: Folder or tar file of other pictures, for rates and prices.
         run: Folder of the run.
-        preset: Name in ``CODEC_PRESETS``.
+        camera: Folders or tar files of camera pictures, taken at half their size.
+        preset: Name in ``CODEC_PRESETS``, or sizes.
         minutes: Save a checkpoint and stop after so many.
+        start: ``NAME.npz`` of a codec to keep; its decoder alone is trained on.
         progress: Called with (stage, done, total).
         say: Called with a sentence at the end of stages.
 
@@ -52,59 +77,119 @@ def run_codec(
 
     Raises:
         InvalidSetting: Unknown preset.
+        BadWeights: ``start`` is no weights file of a codec.
         TrainingData: No usable pictures, or a checkpoint of other sizes.
     """
-    if preset not in CODEC_PRESETS:
+    if isinstance(preset, str) and preset not in CODEC_PRESETS:
         raise InvalidSetting(f"preset must be one of {', '.join(CODEC_PRESETS)}, got {preset!r}")
-    sizes = CODEC_PRESETS[preset]
+    sizes = CODEC_PRESETS[preset] if isinstance(preset, str) else preset
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    keep_memory()
     run.mkdir(parents=True, exist_ok=True)
-    pixels = prepare_pixels(
-        data, run / "pixels", smallest_side=sizes.patch,
-        progress=lambda d, n: progress("preparing", d, n),
+    if start is not None:
+        _take(start, run)
+    sources = prepare_sources(
+        data, camera, run / "sources", lambda done, total: progress("preparing", done, total),
+        n_drawings=sizes.drawings,
     )  # fmt: skip
-    say(f"{len(pixels.records)} pictures")
+    accelerator: Any = accelerator_for(sizes)
 
-    def left() -> float | None:
-        return None if deadline is None else max(0.0, deadline - time.monotonic())
+    def go(*stages: Stage) -> bool:
+        return run_stages(stages, run, deadline=deadline, progress=progress, say=say)
 
-    def report(title: str, done: int, total: int, *_: float) -> None:
-        progress(title, done, total)
-
-    def finished(stage: str) -> None:
-        say(f"stage {stage} is done: {(run / f'{stage}.json').read_text(encoding='utf-8')}")
-
-    if not (run / "codec.safetensors").exists():
-        if train_codec(pixels, sizes, run, report, seconds=left()) is None:
-            return None
-        finished("codec")
-    recipe = _recipe(data, validation, preset, pixels)
+    recipe = _recipe(data, camera, validation, preset, start, sources)
     path = run / "vdc.npz"
-    if not _measured(path):
-        stages = {"stages": {"codec": json.loads((run / "codec.json").read_text(encoding="utf-8"))}}
-        export(
-            load_networks(sizes, run), sizes.name, validation, sizes.validation_side, run, recipe | stages,
-            progress=progress, say=say,
+    if start is None and not _train_codec(path, sizes, sources, accelerator, recipe, go):
+        return None
+    model = load_model(path, threads=1)
+    config, synthesis = load_synthesis(path, model.n_latents)
+    torch.manual_seed(5)  # initial weights only; nothing else reads the global generator
+    spread, generator = LatentSpread(config.widths[0]), sizes.generator.network(config.widths[0])
+
+    def batches(seed: int) -> Batches:
+        sampler = LatentSampler(
+            sources, model, patch=sizes.generator_patch, batch_size=sizes.generator_batch, seed=seed
+        )
+        return Batches(sampler, accelerator)
+
+    def fixed(network: N) -> N:
+        return network.to(accelerator.device).eval().requires_grad_(False)
+
+    def train_on_latents(checkpoint: Path, **options: Any) -> Any:
+        return train_generator(
+            generator, given(fixed(synthesis), fixed(spread)), batches(3), sizes.generator, checkpoint,
+            accelerator, **options,
         )  # fmt: skip
-    accelerator = accelerator_for(sizes)
-    codec = load_networks(sizes, run).to(accelerator.device)
-    training = Training(codec, pixels, sizes.generator, run, accelerator)
-    for stage in GENERATOR_STAGES:
-        if (run / f"{stage}.safetensors").exists():
-            continue
-        if train_stage(stage, training, report, seconds=left()) is None:
-            return None
-        finished(stage)
+
+    alone = Stage(
+        "synthesis", synthesis, steps=sizes.synthesis.steps,
+        train=lambda c, **o: train_synthesis(synthesis, batches(4), sizes.synthesis, c, accelerator, **o),
+    )  # fmt: skip
+    if not go(alone):
+        return None
+    recipe["stages"] = recipe.get("stages", {}) | stage_figures([alone], run)
+    if not _measured(path):
+        save_synthesis(
+            path, synthesis.cpu().eval(), config, model.n_latents, recipe, digest=model.digest
+        )
+        measure_codec(
+            path, validation, sizes.validation_side, {"name": model.name} | recipe, progress=progress, say=say
+        )  # fmt: skip
+    stages = (
+        Stage(
+            "spread", spread, steps=sizes.spread.steps,
+            train=lambda c, **o: train_spread(
+                spread, decoded(fixed(synthesis), batches(2)), sizes.spread, c, accelerator, **o
+            ),
+        ),
+        Stage("generator", generator, train_on_latents, sizes.generator.schedule.steps),
+    )  # fmt: skip
+    if not go(*stages):
+        return None
     if not _measured(network_path(path, "generator")):
-        stages = {
-            s: json.loads((run / f"{s}.json").read_text(encoding="utf-8")) for s in GENERATOR_STAGES
-        }
+        recipe["stages"] = stage_figures(stages, run)
         export_generator(
-            path, training, validation, sizes.generator.prices_side, recipe | {"stages": stages},
-            progress=progress, say=say,
+            path, (spread.cpu().eval(), generator.cpu().eval()), validation, sizes.prices_side,
+            run / "prices.jsonl", recipe, progress=progress, say=say,
         )  # fmt: skip
     return path
+
+
+def _train_codec(
+    path: Path,
+    sizes: CodecPreset,
+    sources: Sources,
+    accelerator: Any,
+    recipe: dict[str, Any],
+    go: Callable[[Stage], bool],
+) -> bool:
+    """The first stage and its files; False if time ran out."""
+    codec = new_networks(sizes)
+    sampler = SourceSampler(sources, patch=sizes.patch, batch_size=sizes.batch_size, seed=1)
+    stage = Stage(
+        "codec", codec, steps=sizes.schedule.steps,
+        train=lambda c, **o: train_codec(codec, Batches(sampler, accelerator), sizes, c, accelerator, **o),
+    )  # fmt: skip
+    if not go(stage):
+        return False
+    recipe["stages"] = stage_figures([stage], path.parent)
+    if not path.exists():
+        save_codec(path, codec.cpu().eval().requires_grad_(False), recipe, name=sizes.name)
+    return True
+
+
+def _take(start: Path, run: Path) -> None:
+    """The files of a codec without its generator and figures, into the folder of a run that has none."""
+    path = run / "vdc.npz"
+    if path.exists():
+        return
+    model = load_model(start)  # damaged ones are refused here
+    for part in ("analysis", "hyper-analysis", "synthesis"):
+        for suffix in (".onnx", ".json"):
+            shutil.copyfile(
+                network_path(start, part).with_suffix(suffix),
+                network_path(path, part).with_suffix(suffix),
+            )
+    write_weights(path, start.read_bytes(), {"name": model.name})
 
 
 def _measured(path: Path) -> bool:
@@ -114,11 +199,27 @@ def _measured(path: Path) -> bool:
 
 
 def _recipe(
-    data: Sequence[Path], validation: Path, preset: str, pixels: Pixels
-) -> dict[str, object]:
+    data: Sequence[Path],
+    camera: Sequence[Path],
+    validation: Path,
+    preset: str | CodecPreset,
+    start: Path | None,
+    sources: Sources,
+) -> dict[str, Any]:
     words = ["veridical train photo-codec", *(p.name for p in data)]
-    words += ["--validation", validation.name, "--preset", preset]
+    words += [f"--camera {p.name}" for p in camera]
+    words += [
+        "--validation",
+        validation.name,
+        "--preset",
+        preset if isinstance(preset, str) else "own",
+    ]
+    words += [] if start is None else ["--start", start.name]
     return {
         "command": " ".join(words),
-        "training_data": {"pictures": len(pixels.records), "sha256": pixels.digest},
-    }
+        "training_data": {
+            "photographs": len(sources.photographs), "camera_pieces": len(sources.camera),
+            "drawings": len(sources.drawings), "sha256": sources.digest,
+        },
+        "started_from": None if start is None else hashlib.sha256(start.read_bytes()).hexdigest(),
+    }  # fmt: skip

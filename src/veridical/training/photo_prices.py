@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,14 @@ from veridical.training.estimator_validation import opened, saved
 from veridical.training.export import example, to_onnx, with_header
 from veridical.training.generator import FilterGenerator
 from veridical.training.pictures import pictures
+from veridical.training.stages import Progress, silent
 from veridical.writing import write_text
 
-_QUALITIES = (2, 8, 18, 35, 60, 85, 95)
+_QUALITIES = (1, 5, 13, 27, 48, 73, 91, 99)
+"""Ends of ranges; every picture is coded once in each, so that no quality lies far from a measured one."""
+
 _DRAWN = (10, 50, 80, 95)
 _SIDE = 256
-
-Progress = Callable[[str, int, int], None]
-"""Told (stage, done, total)."""
 
 
 def header_of(
@@ -64,7 +65,7 @@ def write_priced(
     scale: ResidualScale,
     validation: Path,
     recipe: dict[str, Any],
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> None:
     """Measure the price list and write estimator and generator with their cards.
 
@@ -92,11 +93,11 @@ def write_priced(
     _write_pair(unpriced, networks, header, generator, {"priced": False})
     model = load_restoration(form.name, DecodeOptions(weights=unpriced))
     rows = _measure(model, form, validation, path.with_name("prices.jsonl"), progress)
-    # Drawings and files coded before scatter too widely to tell photographs' prices; figures have them.
-    fitted = [r for r in rows if r["quality"].startswith("photographs")]
-    conditions = [Condition(**r["condition"]) for r in fitted]
-    expected, mmse, cost = (np.array([r[k] for r in fitted]) for k in ("expected", "mmse", "cost"))
-    prices = PriceList.fit(conditions, expected, mmse, cost)
+    # Drawings and files coded before scatter too widely to tell photographs' prices, and tell how widely.
+    others = [not r["quality"].startswith("photographs") for r in rows]
+    conditions = [Condition(**r["condition"]) for r in rows]
+    expected, mmse, cost = (np.array([r[k] for r in rows]) for k in ("expected", "mmse", "cost"))
+    prices = PriceList.fit(conditions, expected, np.maximum(mmse, 1e-7), cost, others)
     recipe = recipe | {
         "validation": {"files": len(rows), "sha256": digest_of(validation)},
         "figures": figures_of(rows, prices),
@@ -132,6 +133,13 @@ def digest_of(source: Path) -> str:
     return sha.hexdigest()
 
 
+def _qualities(k: int) -> Iterator[tuple[str, int]]:
+    """(group, quality) of picture number ``k``, evenly spread over each range (golden section)."""
+    for low, high in itertools.pairwise(_QUALITIES):
+        quality = low + int((k * 0.618034 + 0.5) % 1 * (high - low))
+        yield f"photographs {low:02} to {high - 1:02}", quality
+
+
 def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, bytes]]:
     """(group, source, file) of photographs, drawings and photographs coded before."""
     for k, (_, data) in enumerate(pictures([validation])):
@@ -141,10 +149,10 @@ def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, byte
             k % 2 == 0 and min(whole.size) > _SIDE
         ):  # as training sees them too: scaled, mostly grainy
             again = _middle(augment(whole, np.random.default_rng(k), _SIDE))
-            for q in _QUALITIES:
-                yield f"photographs {q:03}", again, saved(again, name, quality=q)
-        for q in _QUALITIES:
-            yield f"photographs {q:03}", picture, saved(picture, name, quality=q)
+            for group, q in _qualities(k + 20):
+                yield group, again, saved(again, name, quality=q)
+        for group, q in _qualities(k):
+            yield group, picture, saved(picture, name, quality=q)
         box = (4, 4, *picture.size)
         before = opened(saved(picture, "JPEG", quality=30)).crop(box)
         yield "JPEG 30 before 90", picture.crop(box), saved(before, name, quality=90)

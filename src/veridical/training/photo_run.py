@@ -1,6 +1,6 @@
 """The whole training of a conventional format's weights, from pictures to a priced file.
 
-Stages: the U-Net of the estimator by least squares, its head on blocks, the generator. Each leaves its
+Stages: the U-Net of the estimator by least squares, its head on blocks, both together, the generator. Each leaves its
 result in the run's folder and is skipped when that is there, so the same command goes on after a kill.
 """
 
@@ -18,26 +18,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from veridical.errors import InvalidSetting
 from veridical.photo.condition import BASIC_FEATURES, ResidualScale
 from veridical.training.estimator import BlockEstimator
-from veridical.training.estimator_train import HeadPreset, Plateau, train_head, train_unet
+from veridical.training.estimator_train import HeadPreset, Plateau, train_estimator, train_unet
 from veridical.training.estimator_validation import validate
 from veridical.training.export import load_estimator
 from veridical.training.generator import SHARES, FilterGenerator, GeneratorPreset, train_generator
 from veridical.training.loop import Schedule
 from veridical.training.networks import NetworkConfig
-from veridical.training.photo_prices import Progress, write_priced
+from veridical.training.photo_prices import write_priced
 from veridical.training.pictures import conventional
-from veridical.training.pieces import PieceSampler, Sources, fit_scale, prepare_sources
+from veridical.training.pieces import PieceSampler, fit_scale
+from veridical.training.sources import Sources, prepare_sources
 from veridical.training.stages import (
     Batches,
+    Progress,
+    Stage,
     accelerator_for,
     processes,
-    restore_stage,
-    save_stage,
+    run_stages,
+    silent,
+    stage_figures,
 )
 from veridical.writing import write_text
 
@@ -49,6 +53,7 @@ class Preset:
     Attributes:
         unet: Schedule of the U-Net.
         head: Sizes of the estimator's head.
+        whole: Schedule of U-Net and head together.
         generator: Of the generator.
         widths: Channels of the U-Net at 1/4, 1/8, 1/16.
         blocks: Its residual blocks at these on the way down.
@@ -61,6 +66,9 @@ class Preset:
 
     unet: Schedule
     head: HeadPreset = field(default_factory=HeadPreset)
+    whole: Schedule = field(
+        default_factory=lambda: Plateau(4000, 4e-4, hidden_rate=8e-4, decay=3000)
+    )
     generator: GeneratorPreset = field(default_factory=GeneratorPreset)
     widths: tuple[int, int, int] = (64, 112, 128)
     blocks: tuple[int, int, int] = (1, 4, 2)
@@ -83,11 +91,13 @@ PRESETS = {
     "gpu": Preset(
         Schedule(30_000, 6e-4, 0.9995, hidden_rate=1.5e-3),
         HeadPreset(Plateau(6000, 1e-3, hidden_rate=2e-3)),
+        Plateau(12_000, 4e-4, hidden_rate=8e-4, decay=6000),
         GeneratorPreset(Schedule(8000, 5e-4), (64, 112, 128)),
         widths=(96, 176, 224), patch=192, batch_size=32,
     ),
     "tiny": Preset(
-        Schedule(6), HeadPreset(Plateau(4, hidden_rate=1e-3, decay=2), 8, 1), GeneratorPreset(Schedule(4), (8, 8, 8)),
+        Schedule(6), HeadPreset(Plateau(4, hidden_rate=1e-3, decay=2), 8, 1),
+        Plateau(4, hidden_rate=1e-3, decay=2), GeneratorPreset(Schedule(4), (8, 8, 8)),
         (8, 8, 8), (1, 1, 1), (1, 1), patch=48, batch_size=2, drawings=1, mixed_precision="no",
     ),
 }  # fmt: skip
@@ -106,7 +116,7 @@ def run_all(
     start: Path | None = None,
     keep_estimator: bool = False,
     seed: int = 0,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     say: Callable[[str], None] = lambda message: None,
 ) -> Path | None:
     """Train, measure prices and write weights.
@@ -119,7 +129,7 @@ def run_all(
         camera: Folders or tar files of camera pictures, taken at half their size.
         preset: Name in ``PRESETS``, or sizes.
         minutes: Stop with a checkpoint after this long.
-        start: Estimator's weights file whose U-Net is kept, and whose head is trained on.
+        start: Estimator's weights file to train on as a whole.
         keep_estimator: Take the estimator of ``start`` as it is and train the generator alone.
         seed: Of the settings at which the pictures are coded and of every batch.
         progress: Called with (stage, done, total).
@@ -148,7 +158,7 @@ def run_all(
         known = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
     generator = sizes.generator.network()
     if not group.is_main_process:
-        progress, say = (lambda stage, done, total: None), (lambda message: None)
+        progress, say = silent, (lambda message: None)
     with group.main_process_first():
         sources = prepare_sources(
             data, camera, run / "sources", lambda done, total: progress("preparing", done, total),
@@ -159,42 +169,46 @@ def run_all(
     def batches(number: int, **kinds: Any) -> Batches:
         sampler = PieceSampler(
             sources, form, form.features, scale, patch=sizes.patch, batch_size=sizes.batch_size,
-            seed=number + 3 * seed, **kinds,
+            seed=number + 4 * seed, **kinds,
         )  # fmt: skip
         return Batches(sampler, accelerator)
 
-    def train_on_estimates(network: FilterGenerator, *given: Any, **options: Any) -> Any:
+    def train_on_estimates(checkpoint: Path, **options: Any) -> Any:
         fixed = estimator.to(accelerator.device).eval().requires_grad_(False)
-        own = batches(3, shares=SHARES, finest=sizes.generator.finest, largest=sizes.patch + 72)
-        return train_generator(network, fixed, own, sizes.generator, *given[2:], **options)
 
-    stages: list[tuple[str, nn.Module, Callable[..., Any], Schedule]] = [
-        ("unet", estimator.network, train_unet, sizes.unet),
-        ("head", estimator, train_head, sizes.head.schedule),
-        ("generator", generator, train_on_estimates, sizes.generator.schedule),
+        def estimated(x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
+            return x, *fixed(y, features, scale), y, features, scale
+
+        own = batches(3, shares=SHARES, finest=sizes.generator.finest, largest=sizes.patch + 72)
+        return train_generator(
+            generator, estimated, own, sizes.generator, checkpoint, accelerator, **options
+        )
+
+    def train_on_pieces(number: int, *, whole: bool) -> Callable[..., Any]:
+        schedule = sizes.whole if whole else sizes.head.schedule
+        return lambda checkpoint, **options: train_estimator(
+            estimator, batches(number), schedule, checkpoint, accelerator, whole=whole, **options
+        )
+
+    def train_first(checkpoint: Path, **options: Any) -> Any:
+        return train_unet(
+            estimator.network, batches(1), sizes.unet, checkpoint, accelerator, **options
+        )
+
+    stages = [
+        Stage("unet", estimator.network, train_first, sizes.unet.steps),
+        Stage("head", estimator, train_on_pieces(2, whole=False), sizes.head.schedule.steps),
+        Stage("whole", estimator, train_on_pieces(4, whole=True), sizes.whole.steps),
+        Stage("generator", generator, train_on_estimates, sizes.generator.schedule.steps),
     ]
-    stages = stages[0 if start is None else 2 if keep_estimator else 1 :]
-    for number, (name, network, train_stage, schedule) in enumerate(stages, 1):
-        finished = restore_stage(name, network, run)
-        group.wait_for_everyone()
-        if finished:
-            continue
-        # Never negative: whether time is up is agreed upon by all processes inside the stage.
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        result = train_stage(
-            network, batches(number), schedule, run / f"{name}.ckpt", accelerator, seconds=left,
-            report=lambda s, v, t, name=name, n=schedule.steps: progress(name, s, n),
-        )  # fmt: skip
-        if result is None:
-            return None
-        save_stage(name, result[0], result[1], run)
-        restore_stage(name, network, run)
-        say(f"stage {name} is done: {(run / f'{name}.json').read_text(encoding='utf-8')}")
+    stages = stages[0 if start is None else 3 if keep_estimator else 2 :]
+    if not run_stages(stages, run, deadline=deadline, progress=progress, say=say):
+        return None
     path = run / f"{form.name.lower()}.onnx"
     if not group.is_main_process:
         return path
     estimator, generator = estimator.cpu().eval(), generator.cpu().eval()
-    recipe = _recipe(sources, estimator, generator, sizes, run, [name for name, *_ in stages])
+    recipe = _recipe(sources, estimator, generator, sizes, stage_figures(stages, run))
     recipe |= {
         "format": form.name,
         "command": _command(data, camera, validation, form.name, preset, start, keep_estimator, seed),
@@ -254,15 +268,14 @@ def _recipe(
     estimator: BlockEstimator,
     generator: FilterGenerator,
     sizes: Preset,
-    run: Path,
-    stages: Sequence[str],
+    stages: dict[str, Any],
 ) -> dict[str, Any]:
     return {
         "training_data": {
             "photographs": len(sources.photographs), "camera_pieces": len(sources.camera),
             "drawings": len(sources.drawings), "sha256": sources.digest,
         },
-        "stages": {n: json.loads((run / f"{n}.json").read_text(encoding="utf-8")) for n in stages},
+        "stages": stages,
         "preset": asdict(replace(sizes)),
         "machine": f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}",
         "parameters": {"estimator": estimator.n_parameters(), "generator": generator.n_parameters()},

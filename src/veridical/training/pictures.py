@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.formats import format_named
@@ -49,3 +51,23 @@ def conventional(name: str) -> ConventionalFormat:
     if not isinstance(found, ConventionalFormat):
         raise InvalidSetting(f"{name} has a training of its own: veridical train photo-codec")
     return found
+
+
+def centre_crops(source: Path, side: int) -> list[np.ndarray]:
+    """The middle of every picture of a folder or tar file, uint8 of at most ``side`` pixels a side.
+
+    Raises:
+        TrainingData: No usable picture.
+    """
+    out = []
+    for _, data in pictures([source]):
+        try:
+            x = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        except Exception:  # noqa: BLE001, S112 (Pillow's readers raise almost anything; the picture is skipped)
+            continue
+        if min(x.shape[:2]) >= min(side, 64):
+            top, left = (max(0, (n - side) // 2) for n in x.shape[:2])
+            out.append(x[top : top + side, left : left + side])
+    if not out:
+        raise TrainingData(f"no usable picture in {source}")
+    return out

@@ -8,135 +8,27 @@ JPEG files of quality 93, whose traces would be learned.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, JpegPresets
 
-from veridical.errors import TrainingData
 from veridical.photo.condition import Condition, ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.jpeg_header import parse_jpeg_header
-from veridical.training.augment import augment
-from veridical.training.drawings import KINDS, draw
-from veridical.training.pictures import dihedral, pictures
-from veridical.writing import write_text
+from veridical.training.sources import Sources
 
 FINE = 80
-_SIDE = 512
-_SMALLEST, _MOST = 160, 12
-SHARES = {"photograph": 0.42, "drawing": 0.43, "recompressed": 0.15}
-_SETTINGS = ("jpeg-1", FINE, _SIDE, sorted(SHARES.items()))
-_QUICK = (
-    "pattern",
-    "pattern",
-    "pattern",
-    "pixels",
-    "pixels",
-    "flat",
-    "lines",
-    "cartoon",
-    "interface",
-)
+SHARES = {"photograph": 0.55, "drawing": 0.32, "recompressed": 0.13}
 _MODES: tuple[tuple[str, float], ...] = (
     ("4:2:0", 0.48),
     ("4:4:4", 0.22),
     ("4:2:2", 0.12),
     ("grey", 0.18),
 )
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Pictures before any coding, (512, 512, 3) each, mapped into memory.
-
-    Attributes:
-        photographs: Training photographs, which were JPEG files of high quality.
-        camera: Pieces of camera pictures at half their size.
-        drawings: Pictures of ``training.drawings.KINDS``.
-        digest: SHA-256 over the sources and settings.
-    """
-
-    photographs: np.ndarray
-    camera: np.ndarray
-    drawings: np.ndarray
-    digest: str
-
-
-def prepare_sources(
-    photographs: Sequence[Path],
-    camera: Sequence[Path],
-    folder: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    *,
-    n_drawings: int = 60,
-) -> Sources:
-    """Decode photographs, cut camera pictures and render drawings; reused if they are there.
-
-    Args:
-        photographs: Folders or tar files; pictures of less than 160 pixels a side are left out.
-        camera: The same of camera pictures, taken at half their size.
-        folder: For what is made; needs 768 KiB for each piece of 512 x 512 pixels.
-        progress: Called with (pieces made, 0).
-        n_drawings: Of each kind.
-
-    Raises:
-        TrainingData: No usable photograph, or a path is neither a folder nor a tar file.
-    """
-    sha = hashlib.sha256(str((*_SETTINGS[:3], n_drawings, *_SETTINGS[3:])).encode())
-    found = [list(pictures(p)) for p in (photographs, camera)]
-    for name, data in (*found[0], *found[1]):
-        sha.update(name.encode() + hashlib.sha256(data).digest())
-    digest = sha.hexdigest()
-    index = folder / "sources.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not index.exists() or json.loads(index.read_text(encoding="utf-8"))["digest"] != digest:
-        index.unlink(missing_ok=True)
-        counts = {}
-        for name, made in (
-            ("photographs", (t for _, d in found[0] for t in _tiles(d))),
-            ("camera", (t for _, d in found[1] for t in _tiles(d, 2) if t.std() > 4)),
-            ("drawings", (np.asarray(draw(k, s, _SIDE)) for s in range(n_drawings) for k in KINDS)),
-        ):
-            counts[name] = 0
-            with (folder / f"{name}.u8").open("wb") as out:
-                for tile in made:
-                    out.write(tile.tobytes())
-                    counts[name] += 1
-                    progress(counts[name], 0)
-        if not counts["photographs"]:
-            raise TrainingData(
-                f"no picture of at least {_SMALLEST} pixels a side in {', '.join(map(str, photographs))}"
-            )
-        write_text(index, json.dumps({"digest": digest, "counts": counts}))
-    counts = json.loads(index.read_text(encoding="utf-8"))["counts"]
-    made = [
-        np.memmap(folder / f"{name}.u8", np.uint8, "r", shape=(n, _SIDE, _SIDE, 3))
-        if n
-        else np.empty((0, _SIDE, _SIDE, 3), np.uint8)
-        for name, n in counts.items()
-    ]
-    return Sources(made[0], made[1], made[2], digest)
-
-
-def _tiles(data: bytes, factor: int = 1) -> list[np.ndarray]:
-    """Pieces of a picture at a fraction of its size; none if it is too small or cannot be read."""
-    try:
-        picture = Image.open(io.BytesIO(data)).convert("RGB")
-    except Exception:  # noqa: BLE001 (Pillow's readers raise almost anything; the picture is skipped)
-        return []
-    x = np.asarray(picture.reduce(factor) if factor > 1 else picture)
-    if min(x.shape[:2]) < _SMALLEST:
-        return []
-    x = np.pad(x, [*((0, max(0, _SIDE - n)) for n in x.shape[:2]), (0, 0)], mode="reflect")
-    tops, lefts = (range(0, n - _SIDE + 1, _SIDE) for n in x.shape[:2])
-    return [x[t : t + _SIDE, le : le + _SIDE] for t in tops for le in lefts][:_MOST]
 
 
 def _tables(rng: np.random.Generator, quality: int) -> dict[str, Any]:
@@ -269,47 +161,6 @@ class PieceSampler:
         self.per_piece, self.shares = patches_per_piece, shares
         self.finest, self.largest = finest, largest
 
-    def _picture(self, rng: np.random.Generator, kind: str, quality: int) -> Image.Image:
-        """A piece of a source before any coding, at least a patch and 16 pixels high and wide."""
-        least = self.patch + 16
-        height, width = (int(v) for v in rng.integers(least, max(least + 1, self.largest), 2))
-        s = self.sources
-        which = rng.random()
-        if kind == "drawing" or (kind == "recompressed" and which < 0.1):
-            if rng.random() < 0.5:  # drawn anew where that is quick
-                fresh = draw(str(rng.choice(_QUICK)), int(rng.integers(10_000)), max(height, width))
-                x = dihedral(np.asarray(fresh)[:height, :width], 4 * int(rng.integers(2)))
-            else:
-                x = self._crop(rng, s.drawings, height, width)
-            if rng.random() < 0.3:
-                x = x[..., rng.permutation(3)]
-            return Image.fromarray(np.ascontiguousarray(255 - x if rng.random() < 0.2 else x))
-        camera = which > 0.85 and len(s.camera) > 0
-        small = rng.random() < (0.15 if camera else 0.35) or (quality > FINE and not camera)
-        factor = rng.uniform(0.5, 0.75) if small else 1.0
-        factor = max(factor, (least + 1) / _SIDE)
-        cut = [min(_SIDE, int(v / factor)) for v in (height, width)]
-        x = self._crop(rng, s.camera if camera else s.photographs, *cut)
-        picture = Image.fromarray(np.ascontiguousarray(x))
-        if small:
-            wide, high = (max(least, int(v * factor)) for v in picture.size)
-            picture = picture.resize((wide, high), Image.Resampling.LANCZOS)
-        if rng.random() < 0.15:
-            picture = augment(picture, rng, min(picture.size))
-        if rng.random() < 0.05:
-            factor = float(rng.uniform(0.04, 0.5))
-            picture = picture.point(lambda v: int(v * factor))
-        if rng.random() < 0.04:  # words or drawings over a photograph
-            over = Image.fromarray(self._crop(rng, s.drawings, *(v // 2 for v in picture.size)))
-            picture.paste(over, (int(rng.integers(-30, 60)), int(rng.integers(-30, 60))))
-        return picture
-
-    @staticmethod
-    def _crop(rng: np.random.Generator, stack: np.ndarray, height: int, width: int) -> np.ndarray:
-        x = dihedral(stack[int(rng.integers(len(stack)))], int(rng.integers(8)))
-        top, left = (int(rng.integers(_SIDE - n + 1)) for n in (height, width))
-        return x[top : top + height, left : left + width]
-
     def piece(self, rng: np.random.Generator, kind: str | None = None) -> Piece:
         """A coded piece of a picture of one of :data:`SHARES`."""
         while True:
@@ -321,12 +172,14 @@ class PieceSampler:
         """The same, or None if the file was lossless or is too small for a patch."""
         if kind is None:
             kind = str(rng.choice(list(self.shares), p=list(self.shares.values())))
-        low = kind == "photograph" and rng.random() < 0.55
+        low = kind == "photograph" and rng.random() < 0.45
         quality = int(rng.integers(4, 51)) if low else int(rng.integers(1, self.finest + 1))
         if kind == "recompressed":
             quality = int(rng.integers(min(40, self.finest), self.finest + 1))
         mode = str(rng.choice([m for m, _ in _MODES], p=[p for _, p in _MODES]))
-        picture = self._picture(rng, kind, 100 if kind == "recompressed" else quality)
+        fine = kind == "recompressed" or quality > FINE
+        least = self.patch + 16
+        picture = self.sources.picture(rng, kind, least=least, largest=self.largest, fine=fine)
         picture = picture.convert("L") if mode == "grey" else picture
         coded = picture
         if kind == "recompressed":
@@ -361,7 +214,7 @@ class PieceSampler:
         return before.crop(box), picture.crop(box)
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
-        """``source`` and ``decoded`` uint8 (n, patch, patch, 3), ``features``, ``scale``."""
+        """``source`` and ``decoded`` uint8 (n, patch, patch, 3), ``features``, ``scale`` (n, 1, 1, 1)."""
         rng = np.random.default_rng([self.seed, step])
         source, decoded, features, scales = [], [], [], []
         while len(source) < self.batch_size:
@@ -379,5 +232,5 @@ class PieceSampler:
             "source": np.stack(source),
             "decoded": np.stack(decoded),
             "features": np.stack(features),
-            "scale": np.array(scales, dtype=np.float32),
+            "scale": np.array(scales, dtype=np.float32)[:, None, None, None],
         }

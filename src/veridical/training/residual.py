@@ -1,7 +1,7 @@
 """What the networks are asked, and in which coordinates: the estimate and the whitened residual.
 
-The estimator works in units of the residual scale ``s`` of a file; the flow carries the residual
-``x - x_mmse`` along the axes of colour, in units of the local size that the estimator predicts.
+The estimator works in units of the residual scale ``s`` of a file; the size of the residual ``x - x_mmse`` is
+predicted along the axes of colour.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ __all__ = [
     "detail",
     "estimate",
     "from_colours",
-    "linear_estimate",
     "local_size",
-    "unwhiten",
     "whiten",
 ]
 
@@ -101,16 +99,5 @@ def from_colours(x: Tensor) -> Tensor:
 
 
 def whiten(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
-    """A residual in the flow's coordinates: along the axes of colour, in units of its size."""
+    """A residual along the axes of colour, in units of its size."""
     return along_colours(residual / scale) / size
-
-
-def unwhiten(u: Tensor, size: Tensor, scale: Tensor) -> Tensor:
-    """Inverse of :func:`whiten`."""
-    return scale * from_colours(u * size)
-
-
-def linear_estimate(u: Tensor, time: Tensor) -> Tensor:
-    """``t u / (t^2 + (1-t)^2)``: the end of the flow from a state, were the residual white Gaussian."""
-    t = time[:, None, None, None]
-    return u * (t / (t**2 + (1 - t) ** 2))

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting
 from veridical.training.loop import keep_memory
-from veridical.training.pieces import PieceSampler
 from veridical.writing import replacing, write_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator, PartialState
+
+
+Progress = Callable[[str, int, int], None]
+"""Told (stage, done, total)."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """No progress is shown."""
 
 
 def _on_processor() -> bool:
@@ -52,8 +63,18 @@ def accelerator_for(preset: MixedPrecision) -> Accelerator:
     return Accelerator(cpu=cpu, mixed_precision=preset.mixed_precision if fast else "no")
 
 
+class Sampler(Protocol):
+    """Makes the batches of a training; each depends only on its own seed and the step."""
+
+    batch_size: int
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """Arrays of ``batch_size`` rows; pictures are uint8 of shape (n, side, side, 3)."""
+        ...
+
+
 class Batches:
-    """Batches as tensors on the device, in [0, 1], channels first; of each, this process's rows.
+    """Batches as tensors on the device, pictures in [0, 1] and channels first; of each, this process's rows.
 
     The next ones are made meanwhile: a processor waits for one, a fast device for several.
 
@@ -61,7 +82,7 @@ class Batches:
         InvalidSetting: The processes cannot share a batch evenly.
     """
 
-    def __init__(self, sampler: PieceSampler, accelerator: Accelerator) -> None:
+    def __init__(self, sampler: Sampler, accelerator: Accelerator) -> None:
         self.part = (accelerator.process_index, accelerator.num_processes)
         if sampler.batch_size % self.part[1]:
             raise InvalidSetting(
@@ -74,20 +95,86 @@ class Batches:
         self._coming: dict[int, Future[tuple[Tensor, ...]]] = {}
 
     def _tensors(self, step: int) -> tuple[Tensor, ...]:
-        b = self.sampler.batch(step)
         p, n = self.part
-        mine = {k: torch.from_numpy(v[p::n]) for k, v in b.items()}
-        x, y = (mine[k].permute(0, 3, 1, 2).float().div_(255) for k in ("source", "decoded"))
-        return x, y, mine["features"], mine["scale"][:, None, None, None]
+        mine = (torch.from_numpy(v[p::n]) for v in self.sampler.batch(step).values())
+        return tuple(
+            v.permute(0, 3, 1, 2).float().div_(255) if v.dtype == torch.uint8 else v for v in mine
+        )
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Source and decoded (n, 3, side, side), features (n, names), scale (n, 1, 1, 1)."""
+    def __call__(self, step: int) -> tuple[Tensor, ...]:
+        """What the sampler gives, in its order."""
         for k in range(step, step + self._ahead):
             if k not in self._coming:
                 self._coming[k] = self._pool.submit(self._tensors, k)
-        x, y, features, scale = (v.to(self.device) for v in self._coming.pop(step).result())
+        found = tuple(v.to(self.device) for v in self._coming.pop(step).result())
         self._coming = {k: f for k, f in self._coming.items() if k > step}
-        return x, y, features, scale
+        return found
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training.
+
+    Attributes:
+        name: Of its files in the run's folder.
+        network: What it trains; holds its result afterwards.
+        train: Called with (checkpoint, ``seconds=``, ``report=``); gives the trained network and figures, or
+            None if the seconds ran out.
+        steps: In all.
+    """
+
+    name: str
+    network: nn.Module
+    train: Callable[..., tuple[nn.Module, dict[str, float]] | None]
+    steps: int
+
+
+def run_stages(
+    stages: Sequence[Stage],
+    run: Path,
+    *,
+    deadline: float | None,
+    progress: Progress = silent,
+    say: Callable[[str], None] = lambda message: None,
+) -> bool:
+    """Train stage after stage; finished ones are restored from the run's folder.
+
+    Args:
+        stages: In order.
+        run: The folder.
+        deadline: Of the monotonic clock, in seconds; None for no end.
+        progress: Called with (stage, done, total).
+        say: Called with a sentence at the end of stages.
+
+    Returns:
+        Whether all are done; if not, the same call goes on from a checkpoint.
+    """
+    for stage in stages:
+        finished = restore_stage(stage.name, stage.network, run)
+        processes().wait_for_everyone()
+        if finished:
+            continue
+        # Never negative: whether time is up is agreed upon by all processes inside the stage.
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        result = stage.train(
+            run / f"{stage.name}.ckpt", seconds=left,
+            report=lambda s, v, t, stage=stage: progress(stage.name, s, stage.steps),
+        )  # fmt: skip
+        if result is None:
+            return False
+        save_stage(stage.name, *result, run)
+        restore_stage(stage.name, stage.network, run)
+        say(
+            f"stage {stage.name} is done: {(run / f'{stage.name}.json').read_text(encoding='utf-8')}"
+        )
+    return True
+
+
+def stage_figures(stages: Sequence[Stage], run: Path) -> dict[str, Any]:
+    """What the stages of a run have to say on a card."""
+    return {
+        s.name: json.loads((run / f"{s.name}.json").read_text(encoding="utf-8")) for s in stages
+    }
 
 
 def save_stage(name: str, network: nn.Module, figures: dict[str, Any], run: Path) -> None:

@@ -10,10 +10,10 @@ import torch
 from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import PriorConfig
-from veridical.training.networks import NetworkConfig
+from veridical.training.generator import GeneratorPreset
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.export import save_prices
-from veridical.training.vdc.generator import LatentFlow
+from veridical.training.vdc.generator import LatentSpread
 from veridical.training.vdc.transform import TransformConfig
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,15 +39,15 @@ def lively_networks(seed=0):
     return networks.eval().requires_grad_(False)
 
 
-def lively_flow(seed=1):
-    """A random generator whose output is not its input."""
+def lively_generator(seed=1):
+    """A random spread and generator whose output is not its input."""
     torch.manual_seed(seed)
-    config = NetworkConfig(4, (8, 8, 8), timed=True, bypass=8, side=8, features=1)
-    flow = LatentFlow(config, 3)
+    spread, generator = LatentSpread(8, 3), GeneratorPreset(widths=(8, 8, 8)).network(8)
     with torch.no_grad():
-        for value in flow.parameters():
-            value.add_(0.1 * torch.randn_like(value))
-    return flow.eval().requires_grad_(False)
+        for network in (spread, generator):
+            for value in network.parameters():
+                value.add_(0.1 * torch.randn_like(value))
+    return tuple(network.eval().requires_grad_(False) for network in (spread, generator))
 
 
 def copied(path, parts):
@@ -59,7 +59,7 @@ def copied(path, parts):
             name = network_path(GOLDEN / "tiny.npz", part).with_suffix(suffix)
             shutil.copy(name, path.with_name(name.name))
     prices = QualityPrices(
-        np.array([0, 10_000]), np.array([0.01, 0.0001]), np.array([[0.004, 0.00004]]), (1,)
+        np.array([0, 10_000]), np.array([0.01, 0.0001]), np.array([0.004, 0.00004])
     )
     save_prices(path, {0: prices, 1: prices})
     return path
@@ -96,6 +96,6 @@ def networks():
 
 
 @pytest.fixture(scope="session")
-def trained_flow():
-    """The trained form of its generator."""
-    return lively_flow()
+def trained_generator():
+    """The trained form of its spread and generator."""
+    return lively_generator()

@@ -304,7 +304,7 @@ def test_an_open_file_is_entropy_decoded_once(model, lively, monkeypatch):
 
     monkeypatch.setattr(image_module, "decode_latents", counted)
     data = coded(model, picture(300, 210), 60.0)
-    options = DecodeOptions(weights=lively, tile=192, steps=1, seed=4)
+    options = DecodeOptions(weights=lively, tile=192, seed=4)
     image: CodedImage = veridical.open(data, options)
     assert image.ordinary is None
     assert not calls
@@ -326,7 +326,7 @@ import sys, veridical
 weights = {str(lively)!r}
 data = veridical.encode({str(tmp_path / "x.png")!r}, format="VDC", quality=40, weights=weights)
 veridical.info(data, weights=weights)
-veridical.decode(data, realism=1.0, weights=weights, steps=1)
+veridical.decode(data, realism=1.0, weights=weights)
 wanted = "torch", "accelerate", "onnx", "safetensors"
 print([name for name in wanted if name in sys.modules])
 """
@@ -377,7 +377,7 @@ def test_no_price_is_told_before_the_generator_is_measured(weights, tmp_path):
     from veridical.training.vdc.export import save_prices
 
     path = copied(weights, tmp_path)
-    prices = QualityPrices.without_cost(np.array([0, 10_000]), np.array([0.01, 0.0001]))
+    prices = QualityPrices(np.array([0, 10_000]), np.array([0.01, 0.0001]))
     save_prices(path, {0: prices})
     data = coded(load_model(path), picture(20, 20), 50.0)
     info = veridical.info(data, weights=path)
@@ -451,7 +451,7 @@ def test_weights_that_are_replaced_are_read_anew(weights, lively, tmp_path):
 def test_networks_of_another_codec_are_refused(model, lively, tmp_path, part):
     path = copied(lively, tmp_path)
     data = coded(model, picture(20, 20), 30.0)
-    assert veridical.decode(data, realism=1.0, weights=path, steps=1).size == (20, 20)
+    assert veridical.decode(data, realism=1.0, weights=path).size == (20, 20)
     network = network_path(path, part)
     write_weights(
         network,
@@ -459,10 +459,10 @@ def test_networks_of_another_codec_are_refused(model, lively, tmp_path, part):
         {},
     )
     with pytest.raises(BadWeights, match="another codec"):
-        veridical.decode(data, realism=1.0, weights=path, steps=1)
+        veridical.decode(data, realism=1.0, weights=path)
     network.unlink()
     with pytest.raises((BadWeights, InvalidSetting)):
-        veridical.decode(data, realism=1.0, weights=path, steps=1)
+        veridical.decode(data, realism=1.0, weights=path)
 
 
 def test_pillow_reads_and_writes(weights, monkeypatch, tmp_path):

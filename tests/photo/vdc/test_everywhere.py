@@ -77,11 +77,11 @@ def test_compare_measures_what_decode_gives(folder, lively):
     # Oracle: PSNR by numpy of veridical.decode's pictures, 1e-9 dB; predictions d + a^2 C of the
     # made-up prices (d = 0.01 * 100^-0.6, C = 0.4 d), 1e-9 dB.
     before = pixels_of(Image.open(folder / "a.png"))
-    options = DecodeOptions(weights=lively, seed=4, steps=2)
+    options = DecodeOptions(weights=lively, seed=4)
     rows = compare(folder / "a.png", folder / "a.vdc", options)
     assert [row.name for row in rows] == ["realism 0", "realism 0.5", "realism 1"]
     for a, row in zip(REALISMS, rows, strict=True):
-        x = veridical.decode(folder / "a.vdc", realism=a, seed=4, steps=2, weights=lively)
+        x = veridical.decode(folder / "a.vdc", realism=a, seed=4, weights=lively)
         assert row.psnr_db == pytest.approx(psnr(before, pixels_of(x)), abs=1e-9)
         predicted = 32 - 10 * np.log10(1 + 0.4 * a * a)
         assert row.predicted_psnr_db == pytest.approx(predicted, abs=1e-9)
@@ -107,13 +107,13 @@ def test_folders_of_both_kinds_are_compared(folder, shipped):
         shutil.move(folder / name, folder / "out")
     table = folder / "table"
     out = run(
-        "compare", folder / "in", folder / "out", "-o", table, "--jobs", 1, "--steps", 1
+        "compare", folder / "in", folder / "out", "-o", table, "--jobs", 1
     )  # fmt: skip
     assert "ordinary decoder (1 of 2)" in out
     rows = list(csv.reader((table / "comparison.csv").read_text().splitlines()))[1:]
     assert [row[1] for row in rows if "vdc" in row[0]] == [f"realism {a:g}" for a in REALISMS]
     assert len(rows) == 3 + 4
-    alone = compare(folder / "in" / "a.png", folder / "out" / "a.vdc", DecodeOptions(steps=1))
+    alone = compare(folder / "in" / "a.png", folder / "out" / "a.vdc", DecodeOptions())
     assert [float(r[2]) for r in rows if "vdc" in r[0]] == [row.psnr_db for row in alone]
 
 
@@ -121,12 +121,12 @@ def test_view_shows_both_kinds(folder, shipped):
     # Oracle: the pictures on the page are veridical.decode's, bit for bit; a .vdc file has no
     # ordinary decoder, an AVIF file has.
     page = folder / "x.html"
-    run("view", folder / "a.vdc", folder / "a.avif", "--out", page, "--steps", 1, "--seed", 5)
+    run("view", folder / "a.vdc", folder / "a.avif", "--out", page, "--seed", 5)
     vdc, conventional = data_of(page)["files"]
     assert vdc["ordinary"] is None
     assert conventional["ordinary"].startswith("data:image/webp")
     for name, a in (("x_mmse", 0.0), ("x_real", 1.0)):
-        x = veridical.decode(folder / "a.vdc", realism=a, seed=5, steps=1)
+        x = veridical.decode(folder / "a.vdc", realism=a, seed=5)
         assert picture_of(vdc[name]).tobytes() == x.tobytes()
     assert vdc["x_mmse"] != vdc["x_real"]
     assert vdc["price"]["mmse"] == pytest.approx(0.01 * 100**-0.6)
@@ -159,7 +159,7 @@ def test_the_demo_takes_the_format_part(folder, lively, weights, monkeypatch, ge
     Image.open(folder / "a.png").save(folder / "demo.webp", lossless=True)
     monkeypatch.setattr("importlib.resources.files", lambda package: folder)
     as_shipped(lively if generator else weights, monkeypatch)
-    out = run("demo", "--out", folder / "demo", "--bpp", 12, "--steps", 1)
+    out = run("demo", "--out", folder / "demo", "--bpp", 12)
     assert "VDC" in out
     assert ("no generator" in out) is not generator
     data = (folder / "demo" / "coffee.vdc").read_bytes()
@@ -172,7 +172,7 @@ def test_the_demo_takes_the_format_part(folder, lively, weights, monkeypatch, ge
 
 def test_info_on_the_command_line(folder, lively):
     # Oracle: the made-up prices, as above; P = (1-a)^2 C.
-    out = run("info", folder / "a.vdc", "--weights", lively, "--steps", 2)
+    out = run("info", folder / "a.vdc", "--weights", lively)
     for sentence in ("PSNR 32.00 dB", "PSNR 31.59 dB", "PSNR 30.54 dB"):
         assert out.count(sentence) == 1
     assert "at most 0.000252" in out  # 0.004 * 100^-0.6
@@ -192,11 +192,11 @@ def test_every_option_of_decode_arrives(folder, lively, monkeypatch):
 
     monkeypatch.setattr(format_module.VdcFormat, "open", spy)
     run(
-        "decode", folder / "a.vdc", folder / "x.png", "--perception", 0.001, "--seed", 6, "--steps", 7,
+        "decode", folder / "a.vdc", folder / "x.png", "--perception", 0.001, "--seed", 6,
         "--device", "cpu", "--tile", 256, "--weights", lively, "--max-pixels", 999, "--allow-partial",
     )  # fmt: skip
     told = DecodeOptions(
-        perception=0.001, seed=6, steps=7, device="cpu", tile=256, weights=lively, max_pixels=999,
+        perception=0.001, seed=6, device="cpu", tile=256, weights=lively, max_pixels=999,
         allow_partial=True,
     )  # fmt: skip
     assert seen == [told]
@@ -215,8 +215,8 @@ def test_folders_to_vdc_and_back(folder, lively):
     options = {"quantizer": "dither", "seed": 3, "weights": lively}
     data = veridical.encode(folder / "a.png", format="vdc", quality=50.5, **options)
     assert [p.read_bytes() for p in sorted(coded.glob("*.vdc"))] == [data, data]
-    x = veridical.decode(data, realism=1.0, seed=2, steps=1, weights=lively)
-    words = ("--realism", 1, "--seed", 2, "--steps", 1, "--device", "cpu", *weights)
+    x = veridical.decode(data, realism=1.0, seed=2, weights=lively)
+    words = ("--realism", 1, "--seed", 2, "--device", "cpu", *weights)
     for jobs in (1, 2):
         out = folder / f"out{jobs}"
         run("decode", coded / "*.vdc", "--out-dir", out, *words, "--jobs", jobs)
@@ -261,7 +261,7 @@ def test_pillow_decodes_as_told(folder, shipped):
     # Oracle: veridical.decode with the same settings; after the first look it is too late.
     import veridical.photo.plugin
 
-    options = {"realism": 0.5, "seed": 9, "steps": 1, "device": "cpu", "weights": shipped}
+    options = {"realism": 0.5, "seed": 9, "device": "cpu", "weights": shipped}
     with Image.open(folder / "a.vdc") as im:
         x = im.decoding(**options).convert("RGB")
         with pytest.raises(InvalidSetting, match="open the file again"):

@@ -1,10 +1,9 @@
-"""Decoder of ``.vdc`` files: from a window of latents to ``x_mmse`` and to samples near it.
+"""Decoder of ``.vdc`` files: from a window of latents to ``x_mmse`` and to a realistic picture near it.
 
 ```
- latents ─ inverse gains ─ synthesis (ONNX) ─ x_mmse, features ─ spread (ONNX) ─ local size of the error
- noise ───────────────────────────────────── generator (ONNX), a few steps ─ x_real = x_mmse + s U(u * size)
+ latents ─ inverse gains ─ synthesis (ONNX) ─ x_mmse, its features ─ spread (ONNX) ─ local size of the error
+                                                └───────────┴──── generator (ONNX) ─ x_real
 ```
-The flow carries the residual ``x - x_mmse`` in the coordinates of ``photo.restoration``.
 """
 
 from __future__ import annotations
@@ -15,11 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.codec import Estimate
-from veridical.generate.flow import integrate_on_arcs
 from veridical.interpolate import Calibration
 from veridical.photo.noise import NoiseField
-from veridical.photo.options import DEFAULT_STEPS
-from veridical.photo.restoration import unwhiten
 from veridical.photo.tiles import Box
 from veridical.photo.vdc.model import VdcModel
 from veridical.photo.vdc.prior import MEAN_UNIT
@@ -50,11 +46,9 @@ class VdcDecoder:
 
     Attributes:
         model: The model that made the file.
-        steps: Of the generator.
     """
 
     model: VdcModel
-    steps: int = DEFAULT_STEPS
 
     def estimate(self, index: LatentWindow, seed: int = 0) -> Estimate[np.ndarray]:
         """``E[X | file]`` of a window; dither is part of the latents already."""
@@ -71,22 +65,18 @@ class VdcDecoder:
         )
 
     def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
-        """A sample near ``x_mmse``: the end of a rectified flow that starts at noise."""
+        """The realistic picture near ``x_mmse``; this generator needs no noise."""
+        del rng
         if estimate.state is None:
             return estimate.x_mmse
         box, state = estimate.state
-        size, scale = self.model.network("spread")(side=state["side"], quality=state["quality"])
-        network = self.model.network("generator")
-        start = rng.window(box.top, box.left, *size.shape[-2:])[None]
-
-        def predict(u: np.ndarray, time: float) -> np.ndarray:
-            return network(u=u, time=np.full(1, time, np.float32), size=size, scale=scale, **state)[
-                0
-            ]
-
-        end = integrate_on_arcs(predict, start, self.steps)
-        return estimate.x_mmse + unwhiten(end, size, scale)[0, :, : box.height, : box.width]
+        x_mmse, side, quality = (state[k] for k in ("x_mmse", "side", "quality"))
+        size, scale, features = self.model.network("spread")(side=side, quality=quality)
+        (x_real,) = self.model.network("generator")(
+            x_mmse=x_mmse, size=size, side=side, features=features, scale=scale
+        )
+        return x_real[0, :, : box.height, : box.width]
 
     def price(self, index: LatentWindow) -> Calibration | None:
         """Of the quality of a file; None if it was not measured."""
-        return self.model.price(index.quality, index.quantizer, self.steps)
+        return self.model.price(index.quality, index.quantizer)

@@ -94,7 +94,7 @@ class VdcEncoder:
         latents = np.empty((self.model.n_latents, rows, columns), dtype=np.float32)
         for part in tiles(x.height, x.width, self.tile + 2 * MARGIN):
             window, core = part.window, part.core
-            y = self._analysed(pixels[window.top : window.bottom, window.left : window.right])
+            y = self.analysed(pixels[window.top : window.bottom, window.left : window.right])
             inside = Box(*(c - w for c, w in (
                 (core.top, window.top), (core.bottom, window.top),
                 (core.left, window.left), (core.right, window.left),
@@ -103,7 +103,8 @@ class VdcEncoder:
         metadata = {k: bytes(v) for k, v in x.info.items() if k in ("icc_profile", "exif", "xmp")}
         return LatentPicture(latents, fields, metadata)
 
-    def _analysed(self, pixels: np.ndarray) -> Array32:
+    def analysed(self, pixels: np.ndarray) -> Array32:
+        """Latents of a window, uint8 of shape (height, width, 3), before the gain."""
         x = pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
         return self.model.network("analysis")(x=_replicated(x, STRIDE)[None])[0][0]
 

@@ -121,7 +121,7 @@ class VdcImage(Decodes):
     @cached_property
     def decoder(self) -> VdcDecoder:
         """The networks of the file's model."""
-        return VdcDecoder(self.model, self.options.steps)
+        return VdcDecoder(self.model)
 
     @cached_property
     def _latents(self) -> tuple[NDArray[np.int16], list[tuple[int, int, int, int]]]:
@@ -159,7 +159,7 @@ class VdcImage(Decodes):
     def price(self) -> Calibration | None:
         """Of the quality and quantizer; None if it was not measured."""
         header = self.container.header
-        return self.model.price(header.quality, header.quantizer, self.options.steps)
+        return self.model.price(header.quality, header.quantizer)
 
     @property
     def info(self) -> FileInfo:

@@ -125,12 +125,10 @@ class VdcModel:
             )
         return found
 
-    def price(self, quality: int, quantizer: int, steps: int) -> Calibration | None:
+    def price(self, quality: int, quantizer: int) -> Calibration | None:
         """Of a quality; None if it was not measured."""
         prices = self.prices.get(quantizer)
-        return (
-            prices.calibration(quality, steps) if prices is not None and prices.complete else None
-        )
+        return None if prices is None else prices.calibration(quality)
 
     def check(self, header: Header) -> None:
         """Refuse a file of other weights.

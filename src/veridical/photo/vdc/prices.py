@@ -18,29 +18,19 @@ class QualityPrices:
     Attributes:
         qualities: Rising, 0 to 10,000, shape (n,).
         mmse: Mean squared error of the estimate on the [0, 1] scale, shape (n,).
-        cost: Transport cost of the generator by its number of steps, shape (len(steps), n); of
-            length 0 if there is no generator.
-        steps: Numbers of steps that were measured, rising.
+        cost: Transport cost of the generator, shape (n,); None if there is no generator.
     """
 
     qualities: np.ndarray
     mmse: np.ndarray
-    cost: np.ndarray
-    steps: tuple[int, ...] = ()
+    cost: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        q, d, c = self.qualities, self.mmse, self.cost
-        if q.ndim != 1 or not len(q) or q.shape != d.shape or c.shape != (len(self.steps), len(q)):
-            raise InvalidSetting("prices are lists of one length, costs one list for each of steps")
+        q, d, c = self.qualities, self.mmse, self.mmse if self.cost is None else self.cost
+        if q.ndim != 1 or not len(q) or not q.shape == d.shape == c.shape:
+            raise InvalidSetting("prices are lists of one length")
         if np.any(np.diff(q) <= 0) or np.any(d <= 0) or np.any(c <= 0):
             raise InvalidSetting("qualities rise, errors and costs are positive")
-        if np.any(np.diff(self.steps) <= 0):
-            raise InvalidSetting(f"numbers of steps rise, got {self.steps}")
-
-    @classmethod
-    def without_cost(cls, qualities: np.ndarray, mmse: np.ndarray) -> QualityPrices:
-        """Of weights that have no generator."""
-        return cls(qualities, mmse, np.zeros((0, len(qualities))))
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> QualityPrices:
@@ -49,36 +39,25 @@ class QualityPrices:
         Raises:
             KeyError: One is missing.
         """
-        steps = tuple(values["steps"])
-        q, d = np.array(values["qualities"]), np.array(values["mmse"])
-        return cls(q, d, np.array(values["cost"]).reshape(len(steps), len(q)), steps)
+        q, d, c = (values[k] for k in ("qualities", "mmse", "cost"))
+        return cls(np.array(q), np.array(d), None if c is None else np.array(c))
 
     def as_json(self) -> dict[str, Any]:
         """Lists and numbers only."""
         return {
             "qualities": self.qualities.tolist(), "mmse": self.mmse.tolist(),
-            "cost": self.cost.tolist(), "steps": list(self.steps),
+            "cost": None if self.cost is None else self.cost.tolist(),
         }  # fmt: skip
-
-    @property
-    def complete(self) -> bool:
-        """Whether the transport cost has been measured too."""
-        return bool(self.steps)
 
     def error(self, quality: int) -> float:
         """Mean squared error of the estimate at a quality, by interpolation of logarithms."""
-        return float(np.exp(np.interp(quality, self.qualities, np.log(self.mmse))))
+        return self._between(quality, self.mmse)
 
-    def calibration(self, quality: int, steps: int) -> Calibration:
-        """Price of a quality, by interpolation of logarithms.
+    def calibration(self, quality: int) -> Calibration | None:
+        """Price of a quality, by interpolation of logarithms; None if the transport cost is not known."""
+        if self.cost is None:
+            return None
+        return Calibration(self.error(quality), self._between(quality, self.cost))
 
-        Numbers of steps between measured ones take the nearest below.
-
-        Raises:
-            InvalidSetting: The transport cost has not been measured.
-        """
-        if not self.complete:
-            raise InvalidSetting("these weights have no measured transport cost; give a realism")
-        k = max([i for i, s in enumerate(self.steps) if s <= steps], default=0)
-        cost = float(np.exp(np.interp(quality, self.qualities, np.log(self.cost[k]))))
-        return Calibration(self.error(quality), cost)
+    def _between(self, quality: int, values: np.ndarray) -> float:
+        return float(np.exp(np.interp(quality, self.qualities, np.log(values))))

@@ -24,43 +24,23 @@ from veridical.photo.vdc.coding import EntropyModel
 from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import Prior
-from veridical.photo.weights import LAYOUT, read_card, write_weights
-from veridical.training.export import to_onnx
-from veridical.training.residual import local_size
+from veridical.photo.weights import LAYOUT, damaged_weights, read_card, write_weights
+from veridical.training.export import example, filled, read_tensors, to_onnx
+from veridical.training.generator import FilterGenerator
 from veridical.training.vdc.codec import TrainedCodec
-from veridical.training.vdc.generator import FlowInput, LatentFlow, rate_feature
+from veridical.training.vdc.generator import LatentSpread
+from veridical.training.vdc.transform import Synthesis, TransformConfig
 
 Tensors = dict[str, NDArray[Any]]
 
 
 class _Synthesis(nn.Module):
-    def __init__(self, codec: TrainedCodec) -> None:
+    def __init__(self, synthesis: Synthesis) -> None:
         super().__init__()
-        self.network = codec.synthesis
+        self.network = synthesis
 
     def forward(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         return self.network.with_features(y, quality)
-
-
-class _Spread(nn.Module):
-    def __init__(self, flow: LatentFlow) -> None:
-        super().__init__()
-        self.flow = flow
-
-    def forward(self, side: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        return local_size(self.flow.spread(side)), self.flow.scale(quality)
-
-
-class _Flow(nn.Module):
-    def __init__(self, flow: LatentFlow) -> None:
-        super().__init__()
-        self.flow = flow
-
-    def forward(
-        self, u: Tensor, time: Tensor, x_mmse: Tensor, side: Tensor, size: Tensor, scale: Tensor,
-        quality: Tensor,
-    ) -> Tensor:  # fmt: skip
-        return self.flow(u, time, FlowInput(x_mmse, side, size, scale, rate_feature(quality)))
 
 
 def codec_tensors(networks: TrainedCodec) -> Tensors:
@@ -136,15 +116,15 @@ def write_codec(
     transform, prior = networks.config
     recipe = {"name": name, **recipe}
     x = 0.5 + 0.1 * torch.rand(2, 3, 160, 192, generator=torch.Generator().manual_seed(0))
-    y, quality = torch.randn(2, prior.latents, 12, 16), torch.tensor([5000.0, 2500.0])
+    y = torch.randn(2, prior.latents, 12, 16)
     graphs: dict[str, tuple[nn.Module, dict[str, Tensor], tuple[str, ...]]] = {
         "analysis": (networks.analysis, {"x": x}, ("y",)),
         "hyper-analysis": (networks.hyper_analysis, {"y": y}, ("z",)),
-        "synthesis": (_Synthesis(networks), {"y": y, "quality": quality}, ("x_mmse", "features")),
     }
     for part, (graph, inputs, outputs) in graphs.items():
         about = {"kind": f"vdc-{part}", "codec": digest, "network": asdict(transform)}
         write_weights(network_path(path, part), to_onnx(graph, inputs, outputs, about), recipe)
+    save_synthesis(path, networks.synthesis, transform, prior.latents, recipe, digest=digest)
     header = {
         "layout": LAYOUT, "kind": "vdc", "name": name, "digest": digest, "prior": asdict(prior),
         "prices": _as_json(prices or {}),
@@ -152,31 +132,65 @@ def write_codec(
     write_weights(path, _npz(header, tensors), recipe)
 
 
-def save_generator(path: Path, flow: LatentFlow, recipe: dict[str, Any]) -> None:
-    """Write the generator of a codec beside it: the spread of the error, then the flow.
+def save_synthesis(
+    path: Path,
+    synthesis: Synthesis,
+    config: TransformConfig,
+    latents: int,
+    recipe: dict[str, Any],
+    *,
+    digest: str,
+) -> None:
+    """Write the synthesis of a codec, as it was trained with it or trained on since; files stay readable.
+
+    Args:
+        path: ``NAME.npz``.
+        synthesis: Trained.
+        config: Its sizes.
+        latents: Channels.
+        recipe: For the card.
+        digest: Of the codec.
+    """
+    inputs = {"y": torch.randn(2, latents, 12, 16), "quality": torch.tensor([5000.0, 2500.0])}
+    about = {"kind": "vdc-synthesis", "codec": digest, "network": asdict(config)}
+    data = to_onnx(_Synthesis(synthesis), inputs, ("x_mmse", "features"), about)
+    write_weights(network_path(path, "synthesis"), data, recipe)
+
+
+def load_synthesis(path: Path, latents: int) -> tuple[TransformConfig, Synthesis]:
+    """Sizes and torch network of the synthesis of a codec's file ``NAME.npz``.
+
+    Raises:
+        BadWeights: Missing, damaged, or a network of another kind.
+    """
+    place = network_path(path, "synthesis")
+    header, tensors = read_tensors(place)
+    with damaged_weights(place):
+        config = TransformConfig.of(header["network"])
+        network = _Synthesis(Synthesis(config, latents))
+    return config, filled(network, tensors, place).network
+
+
+def save_generator(
+    path: Path, spread: LatentSpread, generator: FilterGenerator, recipe: dict[str, Any]
+) -> None:
+    """Write the generator of a codec beside it: the spread of the error, then the generator.
 
     Files of their own, so that coded files stay readable when it is improved.
 
     Args:
         path: ``NAME.npz`` of the codec.
-        flow: Trained.
+        spread: Trained.
+        generator: Trained on it.
         recipe: For the cards.
     """
-    header = {"codec": load_model(path).digest, "network": asdict(flow.network.config)}
-    x = 0.5 + 0.1 * torch.rand(2, 3, 160, 192, generator=torch.Generator().manual_seed(0))
-    side, scale = torch.randn(2, flow.network.config.side, 40, 48), torch.full((2, 1, 1, 1), 0.05)
-    quality, time = torch.tensor([5000.0, 2500.0]), torch.tensor([0.3, 0.6])
-    data = to_onnx(
-        _Spread(flow), {"side": side, "quality": quality}, ("size", "scale"),
-        {"kind": "vdc-spread", **header},
-    )  # fmt: skip
-    write_weights(network_path(path, "spread"), data, recipe)
-    inputs = {
-        "u": torch.randn_like(x), "time": time, "x_mmse": x, "side": side, "size": 1 + x, "scale": scale,
-        "quality": quality,
-    }  # fmt: skip
-    data = to_onnx(_Flow(flow), inputs, ("end",), {"kind": "vdc-generator", **header})
-    write_weights(network_path(path, "generator"), data, recipe)
+    config = generator.network.config
+    header = {"codec": load_model(path).digest, "network": asdict(config)}
+    inputs = example(generator, config.features, config.side)
+    told = {"side": inputs["side"], "quality": torch.tensor([5000.0, 2500.0])}
+    for part, graph, given in (("spread", spread, told), ("generator", generator, inputs)):
+        data = to_onnx(graph, given, graph.OUTPUTS, {"kind": f"vdc-{part}", **header})
+        write_weights(network_path(path, part), data, recipe)
 
 
 def save_prices(

@@ -1,94 +1,78 @@
-"""Generator of ``.vdc`` files: a rectified flow that starts at the estimate, conditioned on the latents.
+"""What ``.vdc`` files' decoder is trained on when the codec itself is finished: pieces coded as in use.
 
 ```
- latents ─ synthesis ─┬─ x_mmse ──────────────── detail ─┐
-                      └─ its features at 1/4 ─┬─ spread ─┼─ flow network, a few steps ─ x_real
- noise, whitened by the spread ───────────────┴──────────┘
+ latents ─ synthesis ─┬─ x_mmse ─────────────────────────┐
+                      └─ its features at 1/4 ─┬─ spread ─┼─ generator (training.generator) ─ x_real
+                                              └──────────┘
 ```
-What the synthesis knows of the latents before its last layer is the flow's second input, so that
-the flow depends on the latents and not on the estimate alone. The coordinates are those of conventional
-files (``training.residual``): along the axes of colour, in units of the local size of the error, which
-a small head predicts from the same features.
+The synthesis goes on alone, on latents of every quantizer, until it is the conditional mean that realism 0 promises;
+what it knows of the latents before its last layer is what the generator sees beside the estimate.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from veridical.errors import InvalidSetting
-from veridical.photo.vdc.prior import QUALITY_STEPS
-from veridical.training.networks import NetworkConfig, RestorationNetwork
-from veridical.training.residual import detail, linear_estimate, local_size
+from veridical.photo.options import EncodeOptions
+from veridical.photo.vdc.coding import TileKey, encode_tile
+from veridical.photo.vdc.encode import VdcEncoder
+from veridical.photo.vdc.model import VdcModel
+from veridical.photo.vdc.prior import MEAN_UNIT, QUALITY_STEPS
+from veridical.photo.vdc.quantizers import QUANTIZERS, quantizer_named
+from veridical.training.estimator_train import (
+    Report,
+    Tensors,
+    expected_weight,
+    in_threads,
+    spread_loss,
+)
+from veridical.training.loop import Schedule, train
+from veridical.training.networks import to_channels_last
+from veridical.training.residual import local_size
+from veridical.training.sources import Sources, SourceSampler
+from veridical.training.vdc.transform import Synthesis
 
-_PICTURES = 4
-_SPREAD_WIDTH = 48
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
-
-@dataclass(frozen=True, eq=False)
-class FlowInput:
-    """What the flow is conditioned on.
-
-    Attributes:
-        x_mmse: Estimate, (n, 3, height, width), sides multiples of 16.
-        side: Features of the synthesis, (n, channels, height / 4, width / 4).
-        size: Local size of the error in units of ``scale``, shape of ``x_mmse``.
-        scale: Root-mean-square error to expect at the quality, (n, 1, 1, 1).
-        features: Of the quality, (n, 1).
-    """
-
-    x_mmse: Tensor = field(repr=False)
-    side: Tensor = field(repr=False)
-    size: Tensor = field(repr=False)
-    scale: Tensor = field(repr=False)
-    features: Tensor = field(repr=False)
+_WIDTH = 48
 
 
-def rate_feature(quality: Tensor) -> Tensor:
-    """About half the logarithm of the bits per pixel, which is what other networks know of a file's rate.
+class LatentSpread(nn.Module):
+    """``forward(side, quality)`` gives the local size of the error, its unit and what the generator is told.
 
-    So the flow may begin with the weights of theirs.
+    Shapes: ``side`` (n, channels, height / 4, width / 4), ``quality`` (n,) from 0 to ``QUALITY_STEPS``; the size
+    (n, 3, height, width) along the axes of colour in units of the scale (n, 1, 1, 1), and features (n, 1).
 
     Args:
-        quality: 0 to ``QUALITY_STEPS``, shape (n,).
-
-    Returns:
-        Shape (n, 1).
-    """
-    return (5.3 * quality.float()[:, None] / QUALITY_STEPS - 4.3) / 2
-
-
-class LatentFlow(nn.Module):
-    """The spread of the error and the flow's network.
-
-    Args:
-        config: Of the network: four pictures, timed, with a bypass, one feature, and the synthesis's width at
-            1/4 of the resolution as second input.
+        side: Channels of the synthesis's features.
         anchors: Qualities, evenly spaced, between which the scale is interpolated.
-
-    Raises:
-        InvalidSetting: Another kind of network.
     """
 
+    INPUTS = ("side", "quality")
+    OUTPUTS = ("size", "scale", "features")
     log_scale: Tensor
 
-    def __init__(self, config: NetworkConfig, anchors: int = 9) -> None:
+    def __init__(self, side: int, anchors: int = 9) -> None:
         super().__init__()
-        kind = (config.pictures, config.timed, config.spread, config.features)
-        if kind != (_PICTURES, True, False, 1) or not config.bypass or not config.side:
-            raise InvalidSetting(f"this is no network for a flow conditioned on latents: {config}")
-        self.network = RestorationNetwork(config)
         self.spread = nn.Sequential(
-            nn.Conv2d(config.side, _SPREAD_WIDTH, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(_SPREAD_WIDTH, _SPREAD_WIDTH, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(_SPREAD_WIDTH, 2, 1),
-        )
+            nn.Conv2d(side, _WIDTH, 3, padding=1), nn.SiLU(),
+            nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1), nn.SiLU(), nn.Conv2d(_WIDTH, 2, 1),
+        )  # fmt: skip
         self.register_buffer("log_scale", torch.full((anchors,), math.log(0.03)))
+
+    def forward(self, side: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class."""
+        place = quality.float() / QUALITY_STEPS
+        features = 2 * place[:, None] - 1
+        return local_size(self.spread(side)), self.scale(quality), features
 
     def scale(self, quality: Tensor) -> Tensor:
         """Root-mean-square error to expect, only a unit of length; shape (n, 1, 1, 1)."""
@@ -98,20 +82,145 @@ class LatentFlow(nn.Module):
         log = torch.lerp(self.log_scale[low], self.log_scale[low + 1], place - low)
         return log.exp()[:, None, None, None]
 
-    def conditioning(self, x_mmse: Tensor, side: Tensor, quality: Tensor) -> FlowInput:
-        """Everything that does not change along the flow."""
-        size = local_size(self.spread(side))
-        return FlowInput(x_mmse, side, size, self.scale(quality), rate_feature(quality))
+    def measure_scale(self, batches: Decoded, n: int = 24) -> None:
+        """Fit the scale to the errors of the codec, a parabola of its logarithm over the quality."""
+        place, log_error = [], []
+        for step in range(n):
+            x, x_mmse, _, quality = batches(step)
+            error = (x - x_mmse).square().mean((1, 2, 3)).clamp(min=1e-7)
+            log_error += error.log().tolist()
+            place += (quality / QUALITY_STEPS).tolist()
+        curve = np.polyfit(place, log_error, 2)
+        anchors = np.linspace(0.0, 1.0, len(self.log_scale))
+        self.log_scale.copy_(torch.from_numpy(np.polyval(curve, anchors) / 2))
 
-    def forward(self, u: Tensor, time: Tensor, inputs: FlowInput) -> Tensor:
-        """End of the flow of the whitened residual, predicted from a state along the path.
 
-        Args:
-            u: State, (n, 3, height, width).
-            time: Shape (n,).
-            inputs: From :meth:`conditioning`.
-        """
-        x = inputs.x_mmse
-        parts = [2 * x - 1, detail(x, inputs.scale), u, inputs.size.log()]
-        change = self.network(torch.cat(parts, 1), inputs.features, time, u, inputs.side)
-        return linear_estimate(u, time) + change
+class LatentSampler:
+    """Random patches coded by a codec at random qualities with random quantizers, as files are.
+
+    Args:
+        sources: Pictures.
+        model: The codec as shipped.
+        patch: Side of the patches in pixels, a multiple of 64.
+        batch_size: Patches of a batch.
+        seed: Of everything random.
+    """
+
+    def __init__(
+        self, sources: Sources, model: VdcModel, *, patch: int, batch_size: int, seed: int
+    ) -> None:
+        self.patches = SourceSampler(sources, patch=patch, batch_size=batch_size, seed=seed)
+        self.batch_size, self.model, self.seed = batch_size, model, seed
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """``source`` uint8 (n, patch, patch, 3), ``latents`` as the synthesis takes them, ``quality`` (n,)."""
+        source = self.patches.batch(step)["source"]
+        rng = np.random.default_rng([self.seed, step, 1])
+        place = (rng.permutation(len(source)) + rng.random(len(source))) / len(source)
+        quality = (place * (QUALITY_STEPS + 1)).astype(int)
+        names = rng.choice([*QUANTIZERS], len(source))
+        latents = [
+            self.coded(x, int(q), str(name), int(rng.integers(2**31)))
+            for x, q, name in zip(source, quality, names, strict=True)
+        ]
+        return {
+            "source": source, "latents": np.stack(latents), "quality": quality.astype(np.float32),
+        }  # fmt: skip
+
+    def coded(self, x: np.ndarray, quality: int, name: str, seed: int) -> np.ndarray:
+        """Latents times the inverse gain of a patch, float32 of shape (latents, height / 16, width / 16)."""
+        encoder = VdcEncoder(self.model, EncodeOptions(quantizer=name))
+        gain, inverse = self.model.gains(quality)
+        y = encoder.analysed(x) * gain
+        _, rows, columns = y.shape
+        key = TileKey(rows, columns, quality, quantizer_named(name), seed)
+        _, latents = encode_tile(self.model.entropy, y, encoder.hyperlatents(y), key)
+        return latents.astype(np.float32) * (inverse / np.float32(MEAN_UNIT))
+
+
+Decoded = Callable[[int], tuple[Tensor, Tensor, Tensor, Tensor]]
+"""Source, estimate, features of the synthesis and quality of a step."""
+
+
+def train_synthesis(
+    network: Synthesis,
+    batches: Tensors,
+    schedule: Schedule,
+    checkpoint: Path,
+    accelerator: Accelerator,
+    *,
+    seconds: float | None = None,
+    report: Report = lambda step, loss, seconds: None,
+) -> tuple[nn.Module, dict[str, float]] | None:
+    """Least squares on latents that stay; ``None`` if ``seconds`` ran out, with a checkpoint.
+
+    The error of a patch counts by its weight in ``estimator_train``, in units of what errors its quality has.
+    """
+    network.requires_grad_(True)
+    to_channels_last(network)
+    unit = LatentSpread(1)
+    unit.measure_scale(decoded(network, batches))
+    unit.to(accelerator.device)
+    trained = list(network.parameters())
+
+    def part(x: Tensor, y: Tensor, quality: Tensor, more: Synthesis) -> tuple[Tensor, ...]:
+        with accelerator.autocast():
+            out = more(y, quality)
+        weight = expected_weight(out.detach(), unit.scale(quality))
+        value = ((out.float() - x).square() * weight).mean()
+        return value.detach(), *torch.autograd.grad(value, trained)
+
+    split = in_threads(accelerator, trained, part)
+    return train(
+        network, lambda model, step: split(*batches(step), more=model), schedule, checkpoint,
+        accelerator=accelerator, report=report, stop_after_seconds=seconds,
+    )  # fmt: skip
+
+
+def decoded(synthesis: Synthesis, batches: Tensors) -> Decoded:
+    """Batches of latents decoded by a synthesis that stays as it is."""
+
+    def of(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x, y, quality = batches(step)
+        with torch.no_grad():
+            x_mmse, side = synthesis.with_features(y, quality)
+        return x, x_mmse, side, quality
+
+    return of
+
+
+def train_spread(
+    network: LatentSpread,
+    batches: Decoded,
+    schedule: Schedule,
+    checkpoint: Path,
+    accelerator: Accelerator,
+    *,
+    seconds: float | None = None,
+    report: Report = lambda step, loss, seconds: None,
+) -> tuple[nn.Module, dict[str, float]] | None:
+    """Gaussian likelihood of the local size; ``None`` if ``seconds`` ran out, with a checkpoint."""
+    if not checkpoint.exists():
+        network.measure_scale(batches)
+    network.requires_grad_(True)
+
+    def loss(model: LatentSpread, step: int) -> Tensor:
+        x, x_mmse, side, quality = batches(step)
+        size, scale, _ = model(side, quality)
+        return spread_loss(x - x_mmse, size, scale)
+
+    return train(
+        network, loss, schedule, checkpoint, accelerator=accelerator, report=report,
+        stop_after_seconds=seconds,
+    )  # fmt: skip
+
+
+def given(synthesis: Synthesis, spread: LatentSpread) -> Callable[..., tuple[Tensor, ...]]:
+    """Of rows of a batch what the generator is given; see ``training.generator.train_generator``."""
+
+    def of(x: Tensor, y: Tensor, quality: Tensor) -> tuple[Tensor, ...]:
+        x_mmse, side = synthesis.with_features(y, quality)
+        size, scale, features = spread(side, quality)
+        return x, x_mmse, size, side, features, scale
+
+    return of

@@ -53,7 +53,7 @@ def main() -> None:
     spec.loader.exec_module(conftest)
     path = HERE / "tiny.npz"
     save_codec(path, conftest.lively_networks(), {"command": "make.py"}, name="golden-1")
-    save_generator(path, conftest.lively_flow(), {"command": "make.py"})
+    save_generator(path, *conftest.lively_generator(), {"command": "make.py"})
     model = load_model(path)
     expected = {setting[0]: coded(model, *setting) for setting in FILES}
     (HERE / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
