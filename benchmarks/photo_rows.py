@@ -1,7 +1,7 @@
 """What the measurements on folders of photographs share: records, measures and tables.
 
-A row is one coded picture; it is a line of JSON, and beside it an ``.npz`` file holds the feature
-statistics of each version, from which distances of any set of pictures follow. So a killed run
+A row is one coded picture; it is a line of JSON, and beside it an ``.npz`` file holds the features of
+the patches of each version, from which distances of any set of pictures follow. So a killed run
 goes on, and tables of several runs can be joined without measuring anything again.
 """
 
@@ -20,14 +20,26 @@ from rich.progress import track
 from veridical.measure import (
     FeatureStatistics,
     PatchFeatures,
+    TrunkFeatures,
+    frechet_difference,
     frechet_with_error,
+    kernel_distance,
     mse_unit,
     psnr_db,
     st_lpips,
+    wasserstein_distortion,
 )
+from veridical.measure.stlpips import Trunk
 
-VERSIONS = ("ordinary", "0", "0.5", "1")
+REALISMS = (0.0, 0.25, 0.5, 0.75, 1.0)
+VERSIONS = ("ordinary", *(f"{a:g}" for a in REALISMS))
 """The ordinary decoder, and veridical at these realisms; a learned file has no ordinary decoder."""
+
+STAGES = (3, 5)
+"""Of EfficientNet-Lite0: fine detail, and larger shapes."""
+
+SIGMAS = (4.0, 16.0)
+"""Windows of the Wasserstein distortion, in pixels."""
 
 CROP = 256
 _ORDER = ("VDC", "VDC-AVIF", "VDC-WEBP", "VDC-JPEG", "AVIF", "WEBP", "JPEG")
@@ -104,65 +116,73 @@ def central(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x[top : top + CROP, left : left + CROP])
 
 
-def _statistics_file(folder: Path, row: Row) -> Path:
+def _features_file(folder: Path, row: Row) -> Path:
     stem = Path(row["picture"]).stem
     return folder / f"{stem}-{row['format']}-{row['target_bits_per_pixel']}.npz"
 
 
 def add_measures(
-    row: Row, truth: np.ndarray, versions: dict[str, np.ndarray], folder: Path, *, stlpips: bool
+    row: Row, truth: np.ndarray, versions: dict[str, np.ndarray], folder: Path, *, slow: bool
 ) -> Row:
-    """A row with the measures of each version, whose feature statistics are stored.
+    """A row with the measures of each version, the features of whose patches are stored.
 
-    PSNR and squared error on all of the picture, ST-LPIPS on its central 256 x 256 pixels.
+    PSNR and squared error on all of the picture; on its central 256 x 256 pixels ST-LPIPS by AlexNet and, of
+    the decoder and the ends of the knob, by VGG, and the Wasserstein distortion on VGG's second stage.
     """
-    row = dict(row)
+    row, trunk = dict(row), TrunkFeatures()
     for key, x in versions.items():
         row[f"psnr_db {key}"] = psnr_db(truth, x)
         row[f"mse {key}"] = mse_unit(truth, x)
-        row[f"stlpips {key}"] = st_lpips(central(truth), central(x)) if stlpips else float("nan")
-    features = PatchFeatures()
-    arrays = {}
-    for key, x in {"original": truth, **versions}.items():
-        s = features.statistics(x)
-        arrays |= {
-            f"{key} count": np.array(s.count),
-            f"{key} mean": s.mean,
-            f"{key} scatter": s.scatter,
-        }
-    np.savez(_statistics_file(folder, row), **arrays)
+        if not slow:
+            continue
+        one, two = central(truth), central(x)
+        row[f"alex {key}"] = st_lpips(one, two)
+        if key in ("ordinary", "0", "1"):
+            row[f"vgg {key}"] = st_lpips(one, two, trunk=Trunk.VGG)
+            for sigma in SIGMAS:
+                row[f"wd{sigma:g} {key}"] = wasserstein_distortion(one, two, sigma, features=trunk)
+    arrays = {
+        f"{key} {stage}": PatchFeatures(stage=stage)(x).astype(np.float16)
+        for stage in STAGES
+        for key, x in {"original": truth, **versions}.items()
+    }
+    np.savez(_features_file(folder, row), **arrays)
     return row
 
 
-def statistics(folder: Path, rows: list[Row], key: str) -> list[FeatureStatistics]:
-    """Stored feature statistics of one version of all pictures."""
+def features(folder: Path, rows: list[Row], key: str, stage: int) -> list[np.ndarray]:
+    """Stored features of one version of all pictures, a table each."""
     out = []
     for row in rows:
-        with np.load(_statistics_file(folder, row)) as z:
-            out.append(
-                FeatureStatistics(int(z[f"{key} count"]), z[f"{key} mean"], z[f"{key} scatter"])
-            )
+        with np.load(_features_file(folder, row)) as z:
+            out.append(z[f"{key} {stage}"].astype(np.float64))
     return out
 
 
 def tables(sources: list[tuple[Path, list[Row]]], *, by_rate: bool = False) -> str:
-    """Markdown tables of rows and the folders where their statistics lie."""
-    head = "format | bits/pixel | {}: decoder | realism 0 | 0.5 | 1"
-    checks = "gain at 0 | error 1 / error 0 | formula / measured at 1"
-    prediction = "predicted less measured PSNR at 0, 1"
-    lines = [f"| {head.format('PSNR dB')} | {checks} | {prediction} |", "|---" * 10 + "|"]
-    stlpips = "ST-LPIPS: decoder | realism 0 | 0.5 | 1"
-    second = [f"| {head.format('Frechet')} | {stlpips} |", "|---" * 10 + "|"]
+    """Markdown tables of rows and the folders where their features lie."""
+    start = "| format | bits/pixel "
+    realisms = " | ".join(f"{a:g}" for a in REALISMS)
+    off = "predicted less measured PSNR at 0, 1"
+    heads = [
+        f"{start}| PSNR dB: decoder | {realisms} | gain at 0 | error 1 / error 0 | formula / measured at 1 | {off} |",
+        f"{start}| Frechet: decoder | {realisms} | 1 / lower of decoder and 0 | their difference |",
+        f"{start}| KID x 1000: decoder | {realisms} | ST-LPIPS: decoder | {realisms} |",
+        f"{start}| Frechet, stage 5: decoder | 0 | 1 | ST-LPIPS by VGG: decoder | 0 | 1 | "
+        + " | ".join(f"WD, {s:g} pixels: decoder | 0 | 1" for s in SIGMAS)
+        + " |",
+    ]
     groups: dict[tuple[float, ...], tuple[Path, list[Row]]] = {}
     for folder, rows in sources:
         for r in rows:
             key = (_ORDER.index(r["format"]), r["target_bits_per_pixel"])
             groups.setdefault(key[::-1] if by_rate else key, (folder, []))[1].append(r)
-    for key in sorted(groups):
-        first, other = _lines(*groups[key])
-        lines.append(first)
-        second.append(other)
-    return "\n".join([*lines, "", *second])
+    found = [_lines(*groups[key]) for key in sorted(groups)]
+    parts = [
+        "\n".join([head, "|---" * (head.count("|") - 1) + "|", *(f[k] for f in found)])
+        for k, head in enumerate(heads)
+    ]
+    return "\n\n".join(parts)
 
 
 def _mean(rows: list[Row], key: str) -> float:
@@ -183,13 +203,14 @@ def _off(rows: list[Row], version: str) -> str:
     return f"{_cell(float(np.mean(off)), '+.2f')} ± {_cell(float(np.std(off)), '.2f')}"
 
 
-def _lines(folder: Path, rows: list[Row]) -> tuple[str, str]:
-    """One format at one rate in both tables."""
+def _lines(folder: Path, rows: list[Row]) -> list[str]:
+    """One format at one rate in every table."""
     name = rows[0]["format"]
     rate = f"{_NAMES.get(name, name)} | {_mean(rows, 'bits_per_pixel'):.3f}"
-    p = [_mean(rows, f"psnr_db {v}") for v in VERSIONS]
     d = {v: _mean(rows, f"mse {v}") for v in VERSIONS}
+    there = [v for v in VERSIONS if not np.isnan(d[v])]
     cost = _mean(rows, "transport_cost")
+    p = [_mean(rows, f"psnr_db {v}") for v in VERSIONS]
     first = [
         *(_cell(x, ".2f") for x in p),
         _cell(p[1] - p[0], "+.2f"),
@@ -197,13 +218,36 @@ def _lines(folder: Path, rows: list[Row]) -> tuple[str, str]:
         _cell((d["0"] + cost) / d["1"], ".3f"),
         ", ".join(_off(rows, v) for v in ("0", "1")),
     ]
-    original = statistics(folder, rows, "original")
-    distances = []
-    for v in VERSIONS:
-        if np.isnan(d[v]):
-            distances.append("–")
-            continue
-        m = frechet_with_error(original, statistics(folder, rows, v))
-        distances.append(f"{m.value:.1f} ± {m.standard_error:.1f}")
-    lpips = [_cell(_mean(rows, f"stlpips {v}"), ".4f") for v in VERSIONS]
-    return f"| {rate} | {' | '.join(first)} |", f"| {rate} | {' | '.join(distances + lpips)} |"
+    original = features(folder, rows, "original", 3)
+    mine = {v: features(folder, rows, v, 3) for v in there}
+    truth, sets = _statistics(original), {v: _statistics(f) for v, f in mine.items()}
+    frechet = {v: frechet_with_error(truth, sets[v]) for v in there}
+    second = [
+        f"{frechet[v].value:.1f} ± {frechet[v].standard_error:.1f}" if v in there else "–"
+        for v in VERSIONS
+    ]
+    if "1" in there:
+        lower = min((v for v in ("ordinary", "0") if v in there), key=lambda v: frechet[v].value)
+        gap = frechet_difference(truth, sets[lower], sets["1"])
+        second.append(f"{frechet['1'].value / frechet[lower].value:.2f}")
+        second.append(f"{gap.value:+.1f} ± {gap.standard_error:.1f}")
+    whole = np.concatenate(original)
+    kid = {v: kernel_distance(whole, np.concatenate(mine[v])).value for v in there}
+    third = [_cell(1000 * kid.get(v, np.nan), ".2f") for v in VERSIONS]
+    third += [_cell(_mean(rows, f"alex {v}"), ".3f") for v in VERSIONS]
+    ends, fourth = ("ordinary", "0", "1"), []
+    truth = _statistics(features(folder, rows, "original", 5))
+    for v in ends:
+        shown = v in there
+        value = (
+            frechet_with_error(truth, _statistics(features(folder, rows, v, 5))) if shown else None
+        )
+        fourth.append("–" if value is None else f"{value.value:.0f}")
+    fourth += [_cell(_mean(rows, f"vgg {v}"), ".3f") for v in ends]
+    for sigma in SIGMAS:
+        fourth += [_cell(_mean(rows, f"wd{sigma:g} {v}"), ".3g") for v in ends]
+    return [f"| {rate} | {' | '.join(cells)} |" for cells in (first, second, third, fourth)]
+
+
+def _statistics(parts: list[np.ndarray]) -> list[FeatureStatistics]:
+    return [FeatureStatistics.of(f) for f in parts]

@@ -19,7 +19,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from photo_rows import Records, Row, add_measures, picture_paths, pixels_of, tables
+from photo_rows import REALISMS, Records, Row, add_measures, picture_paths, pixels_of, tables
 from PIL import Image
 
 from veridical import decode, info
@@ -28,8 +28,6 @@ from veridical.measure import mse_unit
 from veridical.photo.options import Target
 from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.model import load_model, network_path, vdc_path
-
-REALISMS = (0.0, 0.5, 1.0)
 
 
 def weights_key(path: Path | None, digest: str) -> str:
@@ -52,7 +50,7 @@ def coded(picture: Image.Image, most: int, weights: Path | None) -> bytes:
 def measure(
     *, picture: str, format: str, target_bits_per_pixel: float, weights: str,  # noqa: A002
     folder: Path, out: Path, path: Path | None, sizes: dict[tuple[str, float], int],
-    realisms: tuple[float, ...], stlpips: bool,
+    realisms: tuple[float, ...], slow: bool,
 ) -> Row:  # fmt: skip
     """One picture at one rate."""
     truth = pixels_of(folder / picture)
@@ -75,7 +73,7 @@ def measure(
     }
     if "1" in versions:
         row["transport_cost"] = mse_unit(versions["0"], versions["1"])
-    return add_measures(row, truth, versions, out, stlpips=stlpips)
+    return add_measures(row, truth, versions, out, slow=slow)
 
 
 def sizes_of(rows: list[Row], name: str, folder: Path) -> dict[tuple[str, float], int]:
@@ -103,7 +101,10 @@ def main() -> None:
     parser.add_argument("--bytes-of", choices=["AVIF", "WEBP", "JPEG"], help="see above")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument(
-        "--no-stlpips", dest="stlpips", action="store_false", help="leave out the slowest measure"
+        "--quick",
+        dest="slow",
+        action="store_false",
+        help="leave out ST-LPIPS and Wasserstein distortion",
     )
     chosen = parser.parse_args()
     model = load_model(chosen.weights)
@@ -134,7 +135,7 @@ def main() -> None:
     records = Records(chosen.out / "records.jsonl")
     records.measure(
         measure, tasks, chosen.jobs, folder=chosen.originals.resolve(), out=chosen.out.resolve(),
-        path=chosen.weights, sizes=sizes, realisms=realisms, stlpips=chosen.stlpips,
+        path=chosen.weights, sizes=sizes, realisms=realisms, slow=chosen.slow,
     )  # fmt: skip
     names = {p.name for p in paths}
 
