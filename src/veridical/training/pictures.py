@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from veridical.errors import InvalidSetting, TrainingData
+from veridical.extras import require
 from veridical.photo.formats import format_named
 from veridical.photo.formats.conventional import ConventionalFormat
 
@@ -44,8 +45,11 @@ def conventional(name: str) -> ConventionalFormat:
 
     Raises:
         InvalidSetting: Unknown, or a format with a training of its own.
+        MissingDependency: Its plugin is not installed.
     """
     found = format_named(name)
     if not isinstance(found, ConventionalFormat):
         raise InvalidSetting(f"{name} has a training of its own: veridical train photo-codec")
+    if found.plugin:
+        require(found.plugin)
     return found
