@@ -155,7 +155,8 @@ def run_all(
         estimator = sizes.estimator(form.features)
     else:
         header, estimator = load_estimator(start)
-        known = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
+        if header["format"] == form.name:
+            known = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
     generator = sizes.generator.network()
     if not group.is_main_process:
         progress, say = silent, (lambda message: None)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from veridical.errors import InvalidSetting, TrainingData
+from veridical.extras import require
 from veridical.photo.formats import format_named
 from veridical.photo.formats.conventional import ConventionalFormat
 
@@ -46,10 +47,13 @@ def conventional(name: str) -> ConventionalFormat:
 
     Raises:
         InvalidSetting: Unknown, or a format with a training of its own.
+        MissingDependency: Its plugin is not installed.
     """
     found = format_named(name)
     if not isinstance(found, ConventionalFormat):
         raise InvalidSetting(f"{name} has a training of its own: veridical train photo-codec")
+    if found.plugin:
+        require(found.plugin)
     return found
 
 

@@ -74,6 +74,9 @@ def _settings(rng: np.random.Generator, name: str, quality: int, mode: str) -> d
         tune = {"advanced": {"tune": "ssim"}} if rng.random() < 0.2 else {}
         chroma = {} if mode == "grey" else {"subsampling": mode}
         return {"quality": quality, "speed": int(rng.integers(7, 11))} | tune | chroma
+    if name == "JXL":
+        effort = int(rng.choice((4, 5, 6, 7, 7, 7)))
+        return {"quality": min(quality, 99), "effort": effort, "num_threads": 0}  # 100 is lossless
     if name != "JPEG":
         return {"quality": quality}
     options = _tables(rng, quality)
