@@ -40,7 +40,7 @@ def test_networks_are_the_trained_ones(networks, trained_generator, lively, wind
     with torch.no_grad():
         y = torch.from_numpy(window.latents.astype(np.float32))[None]
         y = y * networks.gains(quality)[1] / 16
-        x, side = in_half_precision(networks.synthesis).with_features(y, quality)
+        x, side = in_half_precision(networks.synthesis).with_features(y, quality, torch.zeros(1))
         size, scale, features = spread(side, quality)
         x_real = generator(x, size, side, features, scale)
     assert (found - estimate.x_mmse).std() > 0.01

@@ -58,7 +58,8 @@ class VdcDecoder:
         _, inverse = self.model.gains(index.quality)
         y = index.latents.astype(np.float32) * (inverse / np.float32(MEAN_UNIT))
         quality = np.full(1, index.quality, np.float32)
-        x, side = self.model.network("synthesis")(y=y[None], quality=quality)
+        dithered = np.full(1, index.quantizer > 0, np.float32)
+        x, side = self.model.network("synthesis")(y=y[None], quality=quality, dithered=dithered)
         return Estimate(
             x[0, :, : index.box.height, : index.box.width],
             (index.box, {"x_mmse": x, "side": side, "quality": quality}),

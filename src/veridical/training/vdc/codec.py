@@ -96,21 +96,9 @@ class TrainedCodec(nn.Module):
             decoded = latents * (inverse / MEAN_UNIT)
         symbols = ((latents - mean) / MEAN_UNIT).detach()
         return Relaxed(
-            self.synthesis(decoded, quality),
+            self.synthesis(decoded, quality, torch.full_like(quality, dither)),
             latent_bits.sum((1, 2, 3)), hyper_bits.sum((1, 2, 3)), symbols, rows.detach(),
         )  # fmt: skip
-
-    def decoded(self, x: Tensor, quality: Tensor, noise: Tensor, *, dither: bool = False) -> Tensor:
-        """What the synthesis sees of pictures, (n, latents, height / 16, width / 16).
-
-        Arguments as for :meth:`forward`.
-        """
-        y, z, inverse = self._analysed(x, quality)
-        with torch.autocast(x.device.type, enabled=False):
-            latents, _, _ = self._passes(
-                y, _whole(z), quality, noise[:, : y.shape[1]], dither=dither
-            )
-            return latents * (inverse / MEAN_UNIT)
 
     def _analysed(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Latents in steps, hyperlatents before rounding, and the inverse gain."""

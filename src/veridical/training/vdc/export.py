@@ -39,8 +39,8 @@ class _Synthesis(nn.Module):
         super().__init__()
         self.network = synthesis
 
-    def forward(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.with_features(y, quality)
+    def forward(self, y: Tensor, quality: Tensor, dithered: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.with_features(y, quality, dithered)
 
 
 def codec_tensors(networks: TrainedCodec) -> Tensors:
@@ -151,7 +151,10 @@ def save_synthesis(
         recipe: For the card.
         digest: Of the codec.
     """
-    inputs = {"y": torch.randn(2, latents, 12, 16), "quality": torch.tensor([5000.0, 2500.0])}
+    inputs = {
+        "y": torch.randn(2, latents, 12, 16), "quality": torch.tensor([5000.0, 2500.0]),
+        "dithered": torch.tensor([0.0, 1.0]),
+    }  # fmt: skip
     about = {"kind": "vdc-synthesis", "codec": digest, "network": asdict(config)}
     data = to_onnx(_Synthesis(synthesis), inputs, ("x_mmse", "features"), about)
     write_weights(network_path(path, "synthesis"), data, recipe)

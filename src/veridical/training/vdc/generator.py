@@ -5,7 +5,7 @@
                       └─ its features at 1/4 ─┬─ spread ─┼─ generator (training.generator) ─ x_real
                                               └──────────┘
 ```
-The synthesis goes on alone, on latents of every quantizer, until it is the conditional mean that realism 0 promises;
+The synthesis goes on alone, on latents of every quantizer and told which, towards the conditional mean that realism 0 promises;
 what it knows of the latents before its last layer is what the generator sees beside the estimate.
 """
 
@@ -113,7 +113,7 @@ class LatentSampler:
         self.batch_size, self.model, self.seed = batch_size, model, seed
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
-        """``source`` uint8 (n, patch, patch, 3), ``latents`` as the synthesis takes them, ``quality`` (n,)."""
+        """``source`` uint8 (n, patch, patch, 3), and what the synthesis takes: ``latents``, ``quality`` and ``dithered`` (n,)."""
         source = self.patches.batch(step)["source"]
         rng = np.random.default_rng([self.seed, step, 1])
         place = (rng.permutation(len(source)) + rng.random(len(source))) / len(source)
@@ -125,6 +125,7 @@ class LatentSampler:
         ]
         return {
             "source": source, "latents": np.stack(latents), "quality": quality.astype(np.float32),
+            "dithered": (names != "scalar").astype(np.float32),
         }  # fmt: skip
 
     def coded(self, x: np.ndarray, quality: int, name: str, seed: int) -> np.ndarray:
@@ -163,9 +164,11 @@ def train_synthesis(
     unit.to(accelerator.device)
     trained = list(network.parameters())
 
-    def part(x: Tensor, y: Tensor, quality: Tensor, more: Synthesis) -> tuple[Tensor, ...]:
+    def part(
+        x: Tensor, y: Tensor, quality: Tensor, dithered: Tensor, more: Synthesis
+    ) -> tuple[Tensor, ...]:
         with accelerator.autocast():
-            out = more(y, quality)
+            out = more(y, quality, dithered)
         weight = expected_weight(out.detach(), unit.scale(quality))
         value = ((out.float() - x).square() * weight).mean()
         return value.detach(), *torch.autograd.grad(value, trained)
@@ -181,9 +184,9 @@ def decoded(synthesis: Synthesis, batches: Tensors) -> Decoded:
     """Batches of latents decoded by a synthesis that stays as it is."""
 
     def of(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        x, y, quality = batches(step)
+        x, y, quality, dithered = batches(step)
         with torch.no_grad():
-            x_mmse, side = synthesis.with_features(y, quality)
+            x_mmse, side = synthesis.with_features(y, quality, dithered)
         return x, x_mmse, side, quality
 
     return of
@@ -218,8 +221,8 @@ def train_spread(
 def given(synthesis: Synthesis, spread: LatentSpread) -> Callable[..., tuple[Tensor, ...]]:
     """Of rows of a batch what the generator is given; see ``training.generator.train_generator``."""
 
-    def of(x: Tensor, y: Tensor, quality: Tensor) -> tuple[Tensor, ...]:
-        x_mmse, side = synthesis.with_features(y, quality)
+    def of(x: Tensor, y: Tensor, quality: Tensor, dithered: Tensor) -> tuple[Tensor, ...]:
+        x_mmse, side = synthesis.with_features(y, quality, dithered)
         size, scale, features = spread(side, quality)
         return x, x_mmse, size, side, features, scale
 
