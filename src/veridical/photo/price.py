@@ -170,7 +170,7 @@ def _variance(residual: np.ndarray, z: np.ndarray) -> np.ndarray:
         s = np.exp(v[0]) + np.exp(v[1]) * z * z
         return float(np.mean(np.log(s) + residual**2 / s))
 
-    start = np.array([math.log(np.mean(residual**2) + 1e-4), math.log(0.05)])
+    start = np.array([math.log(min(np.mean(residual**2) + 1e-4, 10.0)), math.log(0.05)])
     return minimize(loss, start, method="Nelder-Mead", bounds=[(-15, 4)] * 2).x
 
 

@@ -58,7 +58,7 @@ class CodecPreset:
 
     name: str
     schedule: Schedule
-    synthesis: Schedule = field(default_factory=lambda: Schedule(2000, 3e-4, average=0.995))
+    synthesis: Schedule = field(default_factory=lambda: Schedule(1200, 3e-4, average=0.995))
     spread: Schedule = field(default_factory=lambda: Schedule(500, 2e-3, average=0.98))
     generator: GeneratorPreset = field(default_factory=GeneratorPreset)
     transform: TransformConfig = field(default_factory=TransformConfig)

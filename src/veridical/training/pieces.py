@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, JpegPresets
@@ -109,7 +109,7 @@ class Piece:
 
 
 def fit_scale(
-    sources: Sources, form: ConventionalFormat, n: int = 700, seed: int = 9
+    sources: Sources | Pieces, form: ConventionalFormat | Pieces, n: int = 700, seed: int = 9
 ) -> ResidualScale:
     """A residual scale fitted to photographs at all settings.
 
@@ -127,11 +127,29 @@ def fit_scale(
     return ResidualScale(told.with_quantizer, hidden.without_quantizer)
 
 
+class Pieces(Protocol):
+    """Pieces that some codec has coded already."""
+
+    @property
+    def name(self) -> str:
+        """Of the codec, in capitals."""
+        ...
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of what the networks are told."""
+        ...
+
+    def piece(self, rng: np.random.Generator) -> Piece:
+        """Any one."""
+        ...
+
+
 class PieceSampler:
     """Random patches of coded pieces; ``batch(step)`` depends only on the seed and the step.
 
     Args:
-        sources: Pictures.
+        sources: Pictures, or pieces that are coded already.
         form: The format that the pieces are coded in.
         names: Of the features that the networks are told.
         scale: Residual scale; None for ones.
@@ -146,8 +164,8 @@ class PieceSampler:
 
     def __init__(
         self,
-        sources: Sources,
-        form: ConventionalFormat,
+        sources: Sources | Pieces,
+        form: ConventionalFormat | Pieces,
         names: Sequence[str],
         scale: ResidualScale | None,
         *,
@@ -159,13 +177,16 @@ class PieceSampler:
         finest: int = 100,
         largest: int = 400,
     ) -> None:
-        self.sources, self.format, self.names, self.scale = sources, form, names, scale
+        self.sources: Any = sources
+        self.format, self.names, self.scale = form, names, scale
         self.patch, self.batch_size, self.seed = patch, batch_size, seed
         self.per_piece, self.shares = patches_per_piece, shares
         self.finest, self.largest = finest, largest
 
     def piece(self, rng: np.random.Generator, kind: str | None = None) -> Piece:
-        """A coded piece of a picture of one of :data:`SHARES`."""
+        """A coded piece of a picture of one of :data:`SHARES`, or of pairs any one."""
+        if not isinstance(self.sources, Sources):
+            return self.sources.piece(rng)
         while True:
             p = self._piece(rng, kind)
             if p is not None:
@@ -173,6 +194,7 @@ class PieceSampler:
 
     def _piece(self, rng: np.random.Generator, kind: str | None) -> Piece | None:
         """The same, or None if the file was lossless or is too small for a patch."""
+        assert isinstance(self.format, ConventionalFormat)
         if kind is None:
             kind = str(rng.choice(list(self.shares), p=list(self.shares.values())))
         low = kind == "photograph" and rng.random() < 0.45

@@ -152,9 +152,7 @@ class Synthesis(nn.Module):
         """
         return self.with_features(y, quality, dithered)[0]
 
-    def with_features(
-        self, y: Tensor, quality: Tensor, dithered: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def with_features(self, y: Tensor, quality: Tensor, dithered: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`forward`, and what the last layer sees, (n, widths[0], 4 height, 4 width)."""
         with torch.autocast(y.device.type, enabled=False):  # their sums need every digit
             condition = self.embed(_features(quality).to(y.dtype))
