@@ -82,7 +82,7 @@ def inference(networks: torch.nn.Module, latents: int, rows: list[int]) -> None:
     with torch.inference_mode():
         y = networks.analysis(picture)
         print(f"analysis: {scale * seconds(lambda: networks.analysis(picture)):.3f} s a megapixel")
-        synthesis = scale * seconds(lambda: networks.synthesis(y, quality, 0 * quality))
+        synthesis = scale * seconds(lambda: networks.synthesis(y, quality))
     print(f"synthesis: {synthesis:.3f} s a megapixel")
     key = TileKey(SIDE // 16, SIDE // 16, 5000, Scalar())
     z = np.zeros((networks.prior.config.hyper, SIDE // 64, SIDE // 64), dtype=np.int64)

@@ -162,7 +162,8 @@ def test_a_cut_run_ends_in_the_same_weights(vdc_run, vdc_pictures, tmp_path, mon
         return whole(*args, **(kwargs | {"stop_after_seconds": 0.0 if len(calls) < 4 else None}))
 
     monkeypatch.setattr(photo_codec, "train", cut)
-    monkeypatch.setattr(photo_codec_run, "export_generator", lambda *args, **options: None)
+    for name in ("measure_codec", "measure_generator"):
+        monkeypatch.setattr(photo_codec_run, name, lambda *args, **options: None)
     (tmp_path / "sources").symlink_to(run / "sources")
     for _ in range(3):
         assert run_codec([vdc_pictures], vdc_pictures, tmp_path, preset="tiny") is None

@@ -78,13 +78,12 @@ def test_realism_is_a_blend(vdc_run):
 
 
 def test_a_cut_run_ends_in_the_same_generator(vdc_run, vdc_pictures, tmp_path, monkeypatch):
-    # Oracle: the run that was not cut, from the same synthesis on; 1e-6, as sums may be in another order.
+    # Oracle: the run that was not cut, with the same codec; 1e-6, as sums may be in another order.
     run, path = vdc_run
     monkeypatch.setattr(stages.time, "monotonic", iter(range(10**6)).__next__)
-    monkeypatch.setattr(photo_codec_run, "export_generator", lambda *args, **options: None)
+    for name in ("measure_codec", "measure_generator"):
+        monkeypatch.setattr(photo_codec_run, name, lambda *args, **options: None)
     (tmp_path / "sources").symlink_to(run / "sources")
-    for name in ("synthesis.safetensors", "synthesis.json"):
-        (tmp_path / name).write_bytes((run / name).read_bytes())
     found, stopped = None, 0
     while found is None:
         found = run_codec(
@@ -92,23 +91,28 @@ def test_a_cut_run_ends_in_the_same_generator(vdc_run, vdc_pictures, tmp_path, m
         )
         stopped += found is None
     assert stopped >= 2
-    for stage in ("spread", "generator"):
+    for stage in ("spread", "refinement", "generator"):
         a, b = (load_file(r / f"{stage}.safetensors") for r in (run, tmp_path))
         assert all(np.allclose(a[k], b[k], atol=1e-6, rtol=0) for k in a)
 
 
-def test_pieces_are_coded_as_files_are(sampler, vdc_run):
+def test_pieces_are_coded_as_files_are(sampler, vdc_run, tmp_path):
     # Oracle: the file of the same patch at the same quality, decoded: within a level, for what has no seed.
     batch = sampler.batch(5)
     assert np.array_equal(batch["source"], sampler.patches.batch(5)["source"])
     y = torch.from_numpy(sampler.coded(batch["source"][0], 4000, "scalar", 9))[None]
     _, synthesis = load_synthesis(vdc_run[1], sampler.model.n_latents)
     with torch.no_grad():
-        x_mmse = synthesis(y, torch.tensor([4000]), torch.zeros(1))[0].numpy()
+        x_mmse = synthesis(y, torch.tensor([4000]))[0].numpy()
     data = encode(
         Image.fromarray(batch["source"][0]), format="VDC", quality=40.0, weights=vdc_run[1]
     )
-    wanted = np.asarray(decode(data, realism=0.0, weights=vdc_run[1])).transpose(2, 0, 1)
+    bare = tmp_path / "vdc.npz"  # without a generator, so that the synthesis alone decodes
+    for part in ("", "-analysis", "-hyper-analysis", "-synthesis"):
+        for suffix in (".json", ".onnx" if part else ".npz"):
+            name = f"vdc{part}{suffix}"
+            (tmp_path / name).write_bytes((vdc_run[0] / name).read_bytes())
+    wanted = np.asarray(decode(data, realism=0.0, weights=bare)).transpose(2, 0, 1)
     assert np.abs(255 * x_mmse.clip(0, 1) - wanted).max() <= 1
     again = LatentSampler(sampler.patches.sources, sampler.model, patch=64, batch_size=4, seed=3)
     assert all(np.array_equal(batch[k], v) for k, v in again.batch(5).items())
@@ -134,7 +138,7 @@ def test_the_scale_is_that_of_the_error(sampler, vdc_run):
     batches = decoded(load_synthesis(vdc_run[1], sampler.model.n_latents)[1], coded)
     spread = LatentSpread(8)
     spread.measure_scale(batches)
-    x, x_mmse, _, quality = batches(99)
+    x, x_mmse, _, quality, _ = batches(99)
     measured = (x - x_mmse).square().mean().sqrt()
     assert 1 / 1.5 < float(spread.scale(quality).mean() / measured) < 1.5
 

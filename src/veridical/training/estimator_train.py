@@ -142,7 +142,7 @@ def train_unet(
         x, y, features, scale = batches(step)
         with accelerator.autocast():
             out, _ = estimate(model, y, features[:, : model.config.features], scale)
-        return ((out.float() - x) ** 2 * expected_weight(y, scale)).mean()
+        return ((out.float() - x) ** 2 * _weight(y, scale)).mean()
 
     return train(
         network, loss, schedule, checkpoint, accelerator=accelerator, hidden=network.hidden_weights(),
@@ -150,7 +150,7 @@ def train_unet(
     )  # fmt: skip
 
 
-def expected_weight(y: Tensor, scale: Tensor) -> Tensor:
+def _weight(y: Tensor, scale: Tensor) -> Tensor:
     """Inverse of the squared error to expect of a patch, from what the decoder sees of it.
 
     Busy patches have larger errors; measured on the training files, in proportion to the 0.27th

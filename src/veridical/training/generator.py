@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,12 +155,16 @@ class GeneratorPreset:
     error: float = 0.15
     gradient_penalty: float = 0.3
 
+    def least_squares(self) -> GeneratorPreset:
+        """The same network trained to its squared error alone."""
+        return replace(self, energy=0.0, critic=0.0, error=1.0)
+
     def network(self, side: int = 0) -> FilterGenerator:
         """A new generator; ``side`` is the number of features of a synthesis, if that is what it sees."""
         return FilterGenerator(
             NetworkConfig(
                 3 if side else 4, self.widths, blocks=(1, 1, 1), blocks_up=(1, 1), side=side,
-                features=1 if side else 4, tail=False,
+                features=2 if side else 4, tail=False,
             )
         )  # fmt: skip
 

@@ -44,9 +44,8 @@ class CodecPreset:
         patch: Side of the crops of the codec's training, a multiple of 64.
         batch_size: Crops in a step.
         schedule: Steps and rates.
-        synthesis: Schedule of the synthesis alone.
-        spread: Of the local size of the error.
-        generator: Sizes of the generator's training.
+        spread: Schedule of the local size of the error.
+        generator: Sizes of the training of refinement and generator.
         lambdas: Weight of the squared error at quality 0 and 100.
         balance: See the module.
         dither_share: Share of steps that quantize with dither.
@@ -58,7 +57,6 @@ class CodecPreset:
 
     name: str
     schedule: Schedule
-    synthesis: Schedule = field(default_factory=lambda: Schedule(1200, 3e-4, average=0.995))
     spread: Schedule = field(default_factory=lambda: Schedule(500, 2e-3, average=0.98))
     generator: GeneratorPreset = field(default_factory=GeneratorPreset)
     transform: TransformConfig = field(default_factory=TransformConfig)
@@ -85,7 +83,6 @@ CODEC_PRESETS = {
     "gpu": CodecPreset(
         "photo-gpu-1",
         Schedule(200_000, 4e-4, 0.9995),
-        Schedule(10_000, 2e-4, 0.9995),
         generator=GeneratorPreset(Schedule(8000, 5e-4), (64, 112, 128)),
         transform=TransformConfig((96, 176, 256), (2, 3, 3), (2, 3, 4), 64),
         prior=PriorConfig(224, 96, 160, 224),
@@ -94,7 +91,6 @@ CODEC_PRESETS = {
     "tiny": CodecPreset(
         "photo-tiny-1",
         Schedule(6),
-        Schedule(3),
         Schedule(3),
         GeneratorPreset(Schedule(4), (8, 8, 8)),
         TransformConfig((8, 8, 16), (1, 1, 1), (1, 1, 1), 8),

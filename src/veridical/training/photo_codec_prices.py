@@ -24,11 +24,9 @@ from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import QUALITY_STEPS
 from veridical.photo.vdc.quantizers import QUANTIZERS
 from veridical.photo.weights import write_weights
-from veridical.training.generator import FilterGenerator
 from veridical.training.pictures import centre_crops
 from veridical.training.stages import Progress, silent
-from veridical.training.vdc.export import save_generator, save_prices
-from veridical.training.vdc.generator import LatentSpread
+from veridical.training.vdc.export import save_prices
 
 
 def rate_and_error(
@@ -94,9 +92,8 @@ def measure_codec(
     save_prices(path, {0: prices}, recipe | {"validation": validated, "figures": figures})
 
 
-def export_generator(
+def measure_generator(
     path: Path,
-    generator: tuple[LatentSpread, FilterGenerator],
     validation: Path,
     side: int,
     log: Path,
@@ -105,11 +102,10 @@ def export_generator(
     progress: Progress = silent,
     say: Callable[[str], None] = lambda message: None,
 ) -> None:
-    """Write the generator beside the codec's weights, with prices for every quantizer.
+    """Measure prices for every quantizer, and put figures on the generator's card.
 
     Args:
-        path: Weights file of the codec.
-        generator: The spread of the error and the generator, trained.
+        path: Weights file of the codec, with the generator beside it.
         validation: Folder or tar file of pictures that were not trained on.
         side: Of their middles, in pixels.
         log: File from which a killed measurement goes on.
@@ -120,7 +116,6 @@ def export_generator(
     Raises:
         TrainingData: No usable validation picture.
     """
-    save_generator(path, *generator, recipe)
     model = load_model(path)
     pictures = centre_crops(validation, side)
     anchors = model.entropy.prior.config.anchors

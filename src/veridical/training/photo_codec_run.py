@@ -23,7 +23,7 @@ from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.weights import write_weights
 from veridical.training.generator import train_generator
 from veridical.training.photo_codec import CODEC_PRESETS, CodecPreset, new_networks, train_codec
-from veridical.training.photo_codec_prices import export_generator, measure_codec
+from veridical.training.photo_codec_prices import measure_codec, measure_generator
 from veridical.training.sources import Sources, SourceSampler, prepare_sources
 from veridical.training.stages import (
     Batches,
@@ -34,14 +34,13 @@ from veridical.training.stages import (
     silent,
     stage_figures,
 )
-from veridical.training.vdc.export import load_synthesis, save_codec, save_synthesis
+from veridical.training.vdc.export import load_synthesis, save_codec, save_decoder
 from veridical.training.vdc.generator import (
     LatentSampler,
     LatentSpread,
     decoded,
     given,
     train_spread,
-    train_synthesis,
 )
 
 N = TypeVar("N", bound=nn.Module)
@@ -103,7 +102,10 @@ def run_codec(
     model = load_model(path, threads=1)
     config, synthesis = load_synthesis(path, model.n_latents)
     torch.manual_seed(5)  # initial weights only; nothing else reads the global generator
-    spread, generator = LatentSpread(config.widths[0]), sizes.generator.network(config.widths[0])
+    side = config.widths[0]
+    spread, refinement, generator = (
+        LatentSpread(side), sizes.generator.network(side), sizes.generator.network(side)
+    )  # fmt: skip
 
     def batches(seed: int) -> Batches:
         sampler = LatentSampler(
@@ -114,43 +116,40 @@ def run_codec(
     def fixed(network: N) -> N:
         return network.to(accelerator.device).eval().requires_grad_(False)
 
-    def train_on_latents(checkpoint: Path, **options: Any) -> Any:
+    def train_first(checkpoint: Path, **options: Any) -> Any:
+        seen = decoded(fixed(synthesis), batches(2))
+        return train_spread(spread, seen, sizes.spread, checkpoint, accelerator, **options)
+
+    def refine(checkpoint: Path, **options: Any) -> Any:
         return train_generator(
-            generator, given(fixed(synthesis), fixed(spread)), batches(3), sizes.generator, checkpoint,
-            accelerator, **options,
+            refinement, given(fixed(synthesis), fixed(spread)), batches(4), sizes.generator.least_squares(),
+            checkpoint, accelerator, **options,
         )  # fmt: skip
 
-    alone = Stage(
-        "synthesis", synthesis, steps=sizes.synthesis.steps,
-        train=lambda c, **o: train_synthesis(synthesis, batches(4), sizes.synthesis, c, accelerator, **o),
-    )  # fmt: skip
-    if not go(alone):
-        return None
-    recipe["stages"] = recipe.get("stages", {}) | stage_figures([alone], run)
-    if not _measured(path):
-        save_synthesis(
-            path, synthesis.cpu().eval(), config, model.n_latents, recipe, digest=model.digest
+    def generate(checkpoint: Path, **options: Any) -> Any:
+        seen = given(fixed(synthesis), fixed(spread), fixed(refinement))
+        return train_generator(
+            generator, seen, batches(3), sizes.generator, checkpoint, accelerator, **options
         )
-        measure_codec(
-            path, validation, sizes.validation_side, {"name": model.name} | recipe, progress=progress, say=say
-        )  # fmt: skip
+
+    steps = sizes.generator.schedule.steps
     stages = (
-        Stage(
-            "spread", spread, steps=sizes.spread.steps,
-            train=lambda c, **o: train_spread(
-                spread, decoded(fixed(synthesis), batches(2)), sizes.spread, c, accelerator, **o
-            ),
-        ),
-        Stage("generator", generator, train_on_latents, sizes.generator.schedule.steps),
-    )  # fmt: skip
+        Stage("spread", spread, train_first, sizes.spread.steps),
+        Stage("refinement", refinement, refine, steps),
+        Stage("generator", generator, generate, steps),
+    )
     if not go(*stages):
         return None
+    recipe["stages"] = recipe.get("stages", {}) | stage_figures(stages, run)
     if not _measured(network_path(path, "generator")):
-        recipe["stages"] = stage_figures(stages, run)
-        export_generator(
-            path, (spread.cpu().eval(), generator.cpu().eval()), validation, sizes.prices_side,
-            run / "prices.jsonl", recipe, progress=progress, say=say,
-        )  # fmt: skip
+        networks = {"refinement": refinement.cpu().eval(), "generator": generator.cpu().eval()}
+        save_decoder(path, spread.cpu().eval(), networks, recipe)
+        shown = {"progress": progress, "say": say}
+        card = {"name": model.name} | recipe
+        measure_codec(path, validation, sizes.validation_side, card, **shown)
+        measure_generator(
+            path, validation, sizes.prices_side, run / "prices.jsonl", recipe, **shown
+        )
     return path
 
 

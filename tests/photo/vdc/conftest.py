@@ -40,14 +40,15 @@ def lively_networks(seed=0):
 
 
 def lively_generator(seed=1):
-    """A random spread and generator whose output is not its input."""
+    """A random spread, refinement and generator, whose outputs are not their inputs."""
     torch.manual_seed(seed)
-    spread, generator = LatentSpread(8, 3), GeneratorPreset(widths=(8, 8, 8)).network(8)
+    preset = GeneratorPreset(widths=(8, 8, 8))
+    networks = LatentSpread(8, 3), preset.network(8), preset.network(8)
     with torch.no_grad():
-        for network in (spread, generator):
+        for network in networks:
             for value in network.parameters():
                 value.add_(0.1 * torch.randn_like(value))
-    return tuple(network.eval().requires_grad_(False) for network in (spread, generator))
+    return tuple(network.eval().requires_grad_(False) for network in networks)
 
 
 def copied(path, parts):
@@ -76,7 +77,7 @@ def weights(tmp_path_factory):
 def lively(tmp_path_factory):
     """Weights with a generator, whose output is not its input."""
     path = tmp_path_factory.mktemp("lively") / "tiny.npz"
-    return copied(path, ("analysis", "hyper-analysis", "synthesis", "spread", "generator"))
+    return copied(path, ("analysis", "hyper-analysis", "synthesis", "spread", "refinement", "generator"))
 
 
 @pytest.fixture(scope="session")
@@ -97,5 +98,5 @@ def networks():
 
 @pytest.fixture(scope="session")
 def trained_generator():
-    """The trained form of its spread and generator."""
+    """The trained form of its spread, refinement and generator."""
     return lively_generator()

@@ -27,7 +27,7 @@ def in_half_precision(network, least=1):
 @pytest.fixture
 def window():
     latents = np.random.default_rng(0).integers(-40, 41, (32, 5, 3)).astype(np.int16)
-    return LatentWindow(latents, Box(32, 105, 16, 60), 6200)
+    return LatentWindow(latents, Box(32, 105, 16, 60), 6200, 1)
 
 
 def test_networks_are_the_trained_ones(networks, trained_generator, lively, window):
@@ -36,12 +36,13 @@ def test_networks_are_the_trained_ones(networks, trained_generator, lively, wind
     estimate = decoder.estimate(window)
     found = decoder.generate(estimate, NoiseField(3))
     quality = torch.tensor([6200])
-    spread, generator = (in_half_precision(n, 256) for n in trained_generator)
+    spread, refine, generator = (in_half_precision(n, 256) for n in trained_generator)
     with torch.no_grad():
         y = torch.from_numpy(window.latents.astype(np.float32))[None]
         y = y * networks.gains(quality)[1] / 16
-        x, side = in_half_precision(networks.synthesis).with_features(y, quality, torch.zeros(1))
-        size, scale, features = spread(side, quality)
+        x, side = in_half_precision(networks.synthesis).with_features(y, quality)
+        size, scale, features = spread(side, quality, torch.ones(1))
+        x = refine(x, size, side, features, scale)
         x_real = generator(x, size, side, features, scale)
     assert (found - estimate.x_mmse).std() > 0.01
     for mine, theirs in ((estimate.x_mmse, x), (found, x_real)):

@@ -1,9 +1,11 @@
 """Decoder of ``.vdc`` files: from a window of latents to ``x_mmse`` and to a realistic picture near it.
 
 ```
- latents ─ inverse gains ─ synthesis (ONNX) ─ x_mmse, its features ─ spread (ONNX) ─ local size of the error
-                                                └───────────┴──── generator (ONNX) ─ x_real
+ latents ─ inverse gains ─ synthesis ─┬─ picture ─────────────┬─ refinement ─ x_mmse ─ generator ─ x_real
+                                      └─ features ─┬─ spread ─┤                            │
+                                                   └──────────┴────────────────────────────┘
 ```
+All of them are ONNX files. Weights without a generator have the synthesis alone, whose picture is ``x_mmse`` then.
 """
 
 from __future__ import annotations
@@ -58,12 +60,16 @@ class VdcDecoder:
         _, inverse = self.model.gains(index.quality)
         y = index.latents.astype(np.float32) * (inverse / np.float32(MEAN_UNIT))
         quality = np.full(1, index.quality, np.float32)
-        dithered = np.full(1, index.quantizer > 0, np.float32)
-        x, side = self.model.network("synthesis")(y=y[None], quality=quality, dithered=dithered)
-        return Estimate(
-            x[0, :, : index.box.height, : index.box.width],
-            (index.box, {"x_mmse": x, "side": side, "quality": quality}),
-        )
+        x, side = self.model.network("synthesis")(y=y[None], quality=quality)
+        state = {}
+        if self.model.has_generator:
+            dithered = np.full(1, index.quantizer > 0, np.float32)
+            spread = self.model.network("spread")
+            size, scale, features = spread(side=side, quality=quality, dithered=dithered)
+            state = {"size": size, "side": side, "features": features, "scale": scale}
+            (x,) = self.model.network("refinement")(x_mmse=x, **state)
+        box = index.box
+        return Estimate(x[0, :, : box.height, : box.width], (box, {"x_mmse": x} | state))
 
     def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
         """The realistic picture near ``x_mmse``; this generator needs no noise."""
@@ -71,11 +77,7 @@ class VdcDecoder:
         if estimate.state is None:
             return estimate.x_mmse
         box, state = estimate.state
-        x_mmse, side, quality = (state[k] for k in ("x_mmse", "side", "quality"))
-        size, scale, features = self.model.network("spread")(side=side, quality=quality)
-        (x_real,) = self.model.network("generator")(
-            x_mmse=x_mmse, size=size, side=side, features=features, scale=scale
-        )
+        (x_real,) = self.model.network("generator")(**state)
         return x_real[0, :, : box.height, : box.width]
 
     def price(self, index: LatentWindow) -> Calibration | None:

@@ -3,7 +3,7 @@
 ``vdc.npz`` holds the prior in whole numbers, the frozen frequency tables and the gains, and as JSON the
 sizes, the prices and the *digest* by which coded files know their model; ``vdc-analysis.onnx``,
 ``vdc-hyper-analysis.onnx`` and ``vdc-synthesis.onnx`` lie beside it and name that digest.
-``vdc-spread.onnx`` and ``vdc-generator.onnx`` are the generator, if there is one. Loading computes no table
+``vdc-spread.onnx``, ``vdc-refinement.onnx`` and ``vdc-generator.onnx`` finish the decoder, if they are there. Loading computes no table
 and no weight: it proves the bounds of all sums and hands on.
 """
 
@@ -106,14 +106,14 @@ class VdcModel:
         return network_path(self.path, "generator").exists()
 
     def network(self, part: str) -> Network:
-        """One of "analysis", "hyper-analysis", "synthesis", "spread" and "generator".
+        """One of "analysis", "hyper-analysis", "synthesis", "spread", "refinement" and "generator".
 
         Raises:
             BadWeights: Missing, damaged, or made for another codec.
             InvalidSetting: There is no generator.
         """
         path = network_path(self.path, part)
-        if part in {"spread", "generator"} and not self.has_generator:
+        if part in {"spread", "refinement", "generator"} and not self.has_generator:
             raise InvalidSetting(
                 f"{self.path} has no generator beside it, so that realism 0 is all it can do; use "
                 "--realism 0 or other weights"

@@ -96,7 +96,7 @@ class TrainedCodec(nn.Module):
             decoded = latents * (inverse / MEAN_UNIT)
         symbols = ((latents - mean) / MEAN_UNIT).detach()
         return Relaxed(
-            self.synthesis(decoded, quality, torch.full_like(quality, dither)),
+            self.synthesis(decoded, quality),
             latent_bits.sum((1, 2, 3)), hyper_bits.sum((1, 2, 3)), symbols, rows.detach(),
         )  # fmt: skip
 

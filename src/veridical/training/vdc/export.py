@@ -39,8 +39,8 @@ class _Synthesis(nn.Module):
         super().__init__()
         self.network = synthesis
 
-    def forward(self, y: Tensor, quality: Tensor, dithered: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.with_features(y, quality, dithered)
+    def forward(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.with_features(y, quality)
 
 
 def codec_tensors(networks: TrainedCodec) -> Tensors:
@@ -116,48 +116,24 @@ def write_codec(
     transform, prior = networks.config
     recipe = {"name": name, **recipe}
     x = 0.5 + 0.1 * torch.rand(2, 3, 160, 192, generator=torch.Generator().manual_seed(0))
-    y = torch.randn(2, prior.latents, 12, 16)
+    y, quality = torch.randn(2, prior.latents, 12, 16), torch.tensor([5000.0, 2500.0])
     graphs: dict[str, tuple[nn.Module, dict[str, Tensor], tuple[str, ...]]] = {
         "analysis": (networks.analysis, {"x": x}, ("y",)),
         "hyper-analysis": (networks.hyper_analysis, {"y": y}, ("z",)),
+        "synthesis": (
+            _Synthesis(networks.synthesis),
+            {"y": y, "quality": quality},
+            ("x_mmse", "features"),
+        ),
     }
     for part, (graph, inputs, outputs) in graphs.items():
         about = {"kind": f"vdc-{part}", "codec": digest, "network": asdict(transform)}
         write_weights(network_path(path, part), to_onnx(graph, inputs, outputs, about), recipe)
-    save_synthesis(path, networks.synthesis, transform, prior.latents, recipe, digest=digest)
     header = {
         "layout": LAYOUT, "kind": "vdc", "name": name, "digest": digest, "prior": asdict(prior),
         "prices": _as_json(prices or {}),
     }  # fmt: skip
     write_weights(path, _npz(header, tensors), recipe)
-
-
-def save_synthesis(
-    path: Path,
-    synthesis: Synthesis,
-    config: TransformConfig,
-    latents: int,
-    recipe: dict[str, Any],
-    *,
-    digest: str,
-) -> None:
-    """Write the synthesis of a codec, as it was trained with it or trained on since; files stay readable.
-
-    Args:
-        path: ``NAME.npz``.
-        synthesis: Trained.
-        config: Its sizes.
-        latents: Channels.
-        recipe: For the card.
-        digest: Of the codec.
-    """
-    inputs = {
-        "y": torch.randn(2, latents, 12, 16), "quality": torch.tensor([5000.0, 2500.0]),
-        "dithered": torch.tensor([0.0, 1.0]),
-    }  # fmt: skip
-    about = {"kind": "vdc-synthesis", "codec": digest, "network": asdict(config)}
-    data = to_onnx(_Synthesis(synthesis), inputs, ("x_mmse", "features"), about)
-    write_weights(network_path(path, "synthesis"), data, recipe)
 
 
 def load_synthesis(path: Path, latents: int) -> tuple[TransformConfig, Synthesis]:
@@ -174,26 +150,34 @@ def load_synthesis(path: Path, latents: int) -> tuple[TransformConfig, Synthesis
     return config, filled(network, tensors, place).network
 
 
-def save_generator(
-    path: Path, spread: LatentSpread, generator: FilterGenerator, recipe: dict[str, Any]
+def save_decoder(
+    path: Path,
+    spread: LatentSpread,
+    generators: Mapping[str, FilterGenerator],
+    recipe: dict[str, Any],
 ) -> None:
-    """Write the generator of a codec beside it: the spread of the error, then the generator.
+    """Write what was trained on a finished codec beside it.
 
-    Files of their own, so that coded files stay readable when it is improved.
+    Files of their own, so that coded files stay readable when they are improved.
 
     Args:
         path: ``NAME.npz`` of the codec.
         spread: Trained.
-        generator: Trained on it.
+        generators: "refinement" and "generator".
         recipe: For the cards.
     """
-    config = generator.network.config
-    header = {"codec": load_model(path).digest, "network": asdict(config)}
-    inputs = example(generator, config.features, config.side)
-    told = {"side": inputs["side"], "quality": torch.tensor([5000.0, 2500.0])}
-    for part, graph, given in (("spread", spread, told), ("generator", generator, inputs)):
-        data = to_onnx(graph, given, graph.OUTPUTS, {"kind": f"vdc-{part}", **header})
+    header = {"codec": load_model(path).digest}
+    inputs: dict[str, Tensor] = {}
+    for part, graph in generators.items():
+        config = graph.network.config
+        inputs = example(graph, config.features, config.side)
+        about = {"kind": f"vdc-{part}", "network": asdict(config), **header}
+        data = to_onnx(graph, inputs, graph.OUTPUTS, about)
         write_weights(network_path(path, part), data, recipe)
+    two = torch.tensor([5000.0, 2500.0])
+    told = {"side": inputs["side"], "quality": two, "dithered": torch.tensor([0.0, 1.0])}
+    data = to_onnx(spread, told, spread.OUTPUTS, {"kind": "vdc-spread", **header})
+    write_weights(network_path(path, "spread"), data, recipe)
 
 
 def save_prices(

@@ -1,12 +1,12 @@
 """What ``.vdc`` files' decoder is trained on when the codec itself is finished: pieces coded as in use.
 
 ```
- latents ─ synthesis ─┬─ x_mmse ─────────────────────────┐
-                      └─ its features at 1/4 ─┬─ spread ─┼─ generator (training.generator) ─ x_real
-                                              └──────────┘
+ latents ─ synthesis ─┬─ picture ────────────────────────┬─ refinement ─ x_mmse ─ generator ─ x_real
+                      └─ its features at 1/4 ─┬─ spread ─┤                            │
+                                              └──────────┴────────────────────────────┘
 ```
-The synthesis goes on alone, on latents of every quantizer and told which, towards the conditional mean that realism 0 promises;
-what it knows of the latents before its last layer is what the generator sees beside the estimate.
+Refinement and generator are networks of one kind (``training.generator``), trained to least squares and to realism.
+What the synthesis knows of the latents before its last layer is what both see beside the picture.
 """
 
 from __future__ import annotations
@@ -29,12 +29,10 @@ from veridical.photo.vdc.quantizers import QUANTIZERS, quantizer_named
 from veridical.training.estimator_train import (
     Report,
     Tensors,
-    expected_weight,
-    in_threads,
     spread_loss,
 )
+from veridical.training.generator import FilterGenerator
 from veridical.training.loop import Schedule, train
-from veridical.training.networks import to_channels_last
 from veridical.training.residual import local_size
 from veridical.training.sources import Sources, SourceSampler
 from veridical.training.vdc.transform import Synthesis
@@ -46,17 +44,18 @@ _WIDTH = 48
 
 
 class LatentSpread(nn.Module):
-    """``forward(side, quality)`` gives the local size of the error, its unit and what the generator is told.
+    """``forward(side, quality, dithered)`` gives the local size of the error, its unit and what the generator is told.
 
-    Shapes: ``side`` (n, channels, height / 4, width / 4), ``quality`` (n,) from 0 to ``QUALITY_STEPS``; the size
-    (n, 3, height, width) along the axes of colour in units of the scale (n, 1, 1, 1), and features (n, 1).
+    Shapes: ``side`` (n, channels, height / 4, width / 4), ``quality`` from 0 to ``QUALITY_STEPS`` and ``dithered``
+    (1 where the quantizer was dithered and 0 where it rounded) (n,); the size (n, 3, height, width) along the axes of
+    colour in units of the scale (n, 1, 1, 1), and features (n, 2).
 
     Args:
         side: Channels of the synthesis's features.
         anchors: Qualities, evenly spaced, between which the scale is interpolated.
     """
 
-    INPUTS = ("side", "quality")
+    INPUTS = ("side", "quality", "dithered")
     OUTPUTS = ("size", "scale", "features")
     log_scale: Tensor
 
@@ -68,10 +67,11 @@ class LatentSpread(nn.Module):
         )  # fmt: skip
         self.register_buffer("log_scale", torch.full((anchors,), math.log(0.03)))
 
-    def forward(self, side: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, side: Tensor, quality: Tensor, dithered: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
-        place = quality.float() / QUALITY_STEPS
-        features = 2 * place[:, None] - 1
+        features = torch.stack([2 * quality.float() / QUALITY_STEPS - 1, dithered.float()], 1)
         return local_size(self.spread(side)), self.scale(quality), features
 
     def scale(self, quality: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class LatentSpread(nn.Module):
         """Fit the scale to the errors of the codec, a parabola of its logarithm over the quality."""
         place, log_error = [], []
         for step in range(n):
-            x, x_mmse, _, quality = batches(step)
+            x, x_mmse, _, quality, _ = batches(step)
             error = (x - x_mmse).square().mean((1, 2, 3)).clamp(min=1e-7)
             log_error += error.log().tolist()
             place += (quality / QUALITY_STEPS).tolist()
@@ -139,55 +139,17 @@ class LatentSampler:
         return latents.astype(np.float32) * (inverse / np.float32(MEAN_UNIT))
 
 
-Decoded = Callable[[int], tuple[Tensor, Tensor, Tensor, Tensor]]
-"""Source, estimate, features of the synthesis and quality of a step."""
-
-
-def train_synthesis(
-    network: Synthesis,
-    batches: Tensors,
-    schedule: Schedule,
-    checkpoint: Path,
-    accelerator: Accelerator,
-    *,
-    seconds: float | None = None,
-    report: Report = lambda step, loss, seconds: None,
-) -> tuple[nn.Module, dict[str, float]] | None:
-    """Least squares on latents that stay; ``None`` if ``seconds`` ran out, with a checkpoint.
-
-    The error of a patch counts by its weight in ``estimator_train``, in units of what errors its quality has.
-    """
-    network.requires_grad_(True)
-    to_channels_last(network)
-    unit = LatentSpread(1)
-    unit.measure_scale(decoded(network, batches))
-    unit.to(accelerator.device)
-    trained = list(network.parameters())
-
-    def part(
-        x: Tensor, y: Tensor, quality: Tensor, dithered: Tensor, more: Synthesis
-    ) -> tuple[Tensor, ...]:
-        with accelerator.autocast():
-            out = more(y, quality, dithered)
-        weight = expected_weight(out.detach(), unit.scale(quality))
-        value = ((out.float() - x).square() * weight).mean()
-        return value.detach(), *torch.autograd.grad(value, trained)
-
-    split = in_threads(accelerator, trained, part)
-    return train(
-        network, lambda model, step: split(*batches(step), more=model), schedule, checkpoint,
-        accelerator=accelerator, report=report, stop_after_seconds=seconds,
-    )  # fmt: skip
+Decoded = Callable[[int], tuple[Tensor, ...]]
+"""Source, picture and features of the synthesis, quality and dither of a step."""
 
 
 def decoded(synthesis: Synthesis, batches: Tensors) -> Decoded:
     """Batches of latents decoded by a synthesis that stays as it is."""
 
-    def of(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def of(step: int) -> tuple[Tensor, ...]:
         x, y, quality, dithered = batches(step)
         with torch.no_grad():
-            x_mmse, side = synthesis.with_features(y, quality, dithered)
-        return x, x_mmse, side, quality
+            return x, *synthesis.with_features(y, quality), quality, dithered
 
     return of
 
@@ -208,8 +170,8 @@ def train_spread(
     network.requires_grad_(True)
 
     def loss(model: LatentSpread, step: int) -> Tensor:
-        x, x_mmse, side, quality = batches(step)
-        size, scale, _ = model(side, quality)
+        x, x_mmse, side, *told = batches(step)
+        size, scale, _ = model(side, *told)
         return spread_loss(x - x_mmse, size, scale)
 
     return train(
@@ -218,12 +180,16 @@ def train_spread(
     )  # fmt: skip
 
 
-def given(synthesis: Synthesis, spread: LatentSpread) -> Callable[..., tuple[Tensor, ...]]:
-    """Of rows of a batch what the generator is given; see ``training.generator.train_generator``."""
+def given(
+    synthesis: Synthesis, spread: LatentSpread, refinement: FilterGenerator | None = None
+) -> Callable[..., tuple[Tensor, ...]]:
+    """Of rows of a batch what a generator is given; see ``training.generator.train_generator``."""
 
     def of(x: Tensor, y: Tensor, quality: Tensor, dithered: Tensor) -> tuple[Tensor, ...]:
-        x_mmse, side = synthesis.with_features(y, quality, dithered)
-        size, scale, features = spread(side, quality)
+        x_mmse, side = synthesis.with_features(y, quality)
+        size, scale, features = spread(side, quality, dithered)
+        if refinement is not None:
+            x_mmse = refinement(x_mmse, size, side, features, scale)
         return x, x_mmse, size, side, features, scale
 
     return of

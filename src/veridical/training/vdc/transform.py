@@ -135,28 +135,25 @@ class Synthesis(nn.Module):
         self.at4 = _Stack(w4, config.blocks_up[0], h)
         self.tail = nn.Conv2d(w4, 48, 3, padding=1)
         self.block = nn.Conv2d(latents, 3 * STRIDE**2, 1, bias=False)
-        self.dithered = nn.Parameter(torch.zeros(h))
         with torch.no_grad():
             self.tail.weight.mul_(0.1)
             self.block.weight.copy_(
                 cosine_blocks(latents).reshape(latents, -1, 1, 1).transpose(0, 1)
             )
 
-    def forward(self, y: Tensor, quality: Tensor, dithered: Tensor) -> Tensor:
+    def forward(self, y: Tensor, quality: Tensor) -> Tensor:
         """Pictures, (n, 3, 16 height, 16 width).
 
         Args:
             y: Latents times the inverse gain, (n, latents, height, width).
             quality: 0 to ``QUALITY_STEPS``, shape (n,).
-            dithered: 1 where the quantizer was dithered and 0 where it rounded, shape (n,).
         """
-        return self.with_features(y, quality, dithered)[0]
+        return self.with_features(y, quality)[0]
 
-    def with_features(self, y: Tensor, quality: Tensor, dithered: Tensor) -> tuple[Tensor, Tensor]:
+    def with_features(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`forward`, and what the last layer sees, (n, widths[0], 4 height, 4 width)."""
         with torch.autocast(y.device.type, enabled=False):  # their sums need every digit
             condition = self.embed(_features(quality).to(y.dtype))
-            condition = condition + dithered.to(y.dtype)[:, None] * self.dithered
             blocks = nn.functional.pixel_shuffle(self.block(y), STRIDE)
         shuffle = nn.functional.pixel_shuffle
         a = self.at16(self.head(y), condition)

@@ -19,7 +19,7 @@ from veridical.photo.options import EncodeOptions, Target
 from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.image import decode_latents
 from veridical.photo.vdc.model import VdcModel, load_model
-from veridical.training.vdc.export import save_codec, save_generator
+from veridical.training.vdc.export import save_codec, save_decoder
 
 HERE = Path(__file__).parent
 FILES = (("rounded", "scalar", 60.0), ("dithered", "dither", 85.0), ("e8", "e8", 85.0))
@@ -53,7 +53,9 @@ def main() -> None:
     spec.loader.exec_module(conftest)
     path = HERE / "tiny.npz"
     save_codec(path, conftest.lively_networks(), {"command": "make.py"}, name="golden-1")
-    save_generator(path, *conftest.lively_generator(), {"command": "make.py"})
+    spread, refinement, generator = conftest.lively_generator()
+    networks = {"refinement": refinement, "generator": generator}
+    save_decoder(path, spread, networks, {"command": "make.py"})
     model = load_model(path)
     expected = {setting[0]: coded(model, *setting) for setting in FILES}
     (HERE / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
