@@ -17,6 +17,7 @@ from veridical.limits.certificate import (
     iterate_channel,
     join,
     lower_bound,
+    perception_of,
     support,
 )
 from veridical.limits.divergence import Divergence, TotalVariation
@@ -107,8 +108,11 @@ class Search:
             self._forced()
             return
         self._cheapest()
-        if not self.done and form.cost is not None and form.d.size > _LARGE:
-            self._ascend(careful=False)
+        if not self.done and form.cost is not None:
+            if form.perception < _TINY:
+                self._ascend()
+            elif form.d.size > _LARGE:
+                self._ascend(careful=False)
         if self.done:
             return
         for inside, start in self._starts():
@@ -232,10 +236,23 @@ class Search:
             support.tau *= 0.2
 
     def _see(self, point: Point, mu: float, plan: Array | None) -> bool:
-        self._certify(point, mu, plan)
+        """Certify a point of the ascent; the law of its plan is its output law, to the last digit."""
+        channel = iterate_channel(self.form, point, exact_law=plan is not None)
+        self._certify(point, mu, plan, channel)
         if not self.done and not self.form.same:
-            self.pool = [*self.pool[-11:], (iterate_channel(self.form, point), plan)]
+            self.pool = [*self.pool[-11:], (channel, plan)]
+            self._towards_equal(channel, plan)
         return self.done
+
+    def _towards_equal(self, channel: Array, plan: Array | None) -> None:
+        """Offer the mixture with the channel of equal laws that meets the perception."""
+        if self.equal is None or plan is None or self.equal[1] is None:
+            return
+        over = perception_of(self.form, channel, plan) / self.form.perception
+        if over > 1.0:
+            share = (1.0 - 1e-12) / over
+            mixed = self.equal[0] + share * (channel - self.equal[0])
+            self.offer(join(self.form, mixed, self.equal[1] + share * (plan - self.equal[1]), self.anchor))
 
     def _blend(self) -> None:
         """Offer the best mixture of the latest channels and the anchor."""
@@ -257,7 +274,7 @@ class Search:
             self.lower, self.lam, self.mu = lower, point.lam, self._price(point.L, transport)
         channel = iterate_channel(same, point, careful=True)
         self.offer(join(self.form, channel, transport, self.anchor))
-        self.anchor = anchor_at(self.form, channel, transport) or self.anchor
+        self.equal = (channel, transport)
         return self.done
 
     def _nearest_law(self) -> tuple[Array | None, Array | None]:
@@ -354,9 +371,9 @@ class Search:
 
     def _certify_block(self, point: Point, block: Block) -> None:
         plan = block.full(block.plan) if isinstance(block, TransportBlock) else None
-        self._certify(point, max(block.mu, 0.0), plan)
+        self._certify(point, max(block.mu, 0.0), plan, iterate_channel(self.form, point))
 
-    def _certify(self, point: Point, mu: float, plan: Array | None) -> None:
+    def _certify(self, point: Point, mu: float, plan: Array | None, channel: Array) -> None:
         lower = lower_bound(self.form, point, mu)
         if lower > self.lower:
             self.lower, self.lam, self.mu, self.a = lower, point.lam, mu, point.a.copy()
@@ -365,7 +382,6 @@ class Search:
         if lower > self.entropy * (1 + 1e-9) + 1e-6:
             # No channel carries more than the entropy: the constraints contradict each other.
             self.infeasible = True
-        channel = iterate_channel(self.form, point)
         self.offer(join(self.form, channel, plan, self.anchor))
         anchor = anchor_at(self.form, channel, plan)
         if anchor is not None and self.best is not None:
