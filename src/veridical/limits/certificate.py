@@ -219,6 +219,8 @@ def iterate_channel(
         elif np.all(np.isfinite(joint)):
             exact = round_on_tree(joint, form.p, point.q, ~off)
             # An output law that may differ a little is better than none.
-            joint = exact if exact is not None else joint if exact_law else np.full_like(joint, np.nan)
+            joint = (
+                exact if exact is not None else joint if exact_law else np.full_like(joint, np.nan)
+            )
     with np.errstate(invalid="ignore", divide="ignore"):
         return joint / np.sum(joint, axis=1, keepdims=True)
