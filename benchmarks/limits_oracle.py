@@ -3,7 +3,8 @@
 With ``P = 0`` the oracle is Sinkhorn's iteration in logarithms, with Brent's method for the multiplier of ``D``, tolerance
 1e-6 bits; where that does not converge, and with ``P > 0``, cvxpy with Clarabel. Clarabel's tolerance is measured on its own
 answer: twice the violation of each constraint times its price (first order), how far its objective is from the rate of its
-channel, and its own 1e-8: of the gap, and of the residual of each cone times the price of what it stands for. An oracle that does not say "optimal", or whose tolerance is above 1e-4 bits, is
+channel, and its own 1e-8: of the gap, and of the residual of each cone times the price of what it stands for. An oracle
+that does not say "optimal", misses a constraint (relative) by more than 1e-3, or whose tolerance is above 1e-4 bits, is
 counted as not converged. A disagreement is a value farther outside the bracket than the oracle's tolerance.
 
 Usage: OMP_NUM_THREADS=1 python benchmarks/limits_oracle.py [problems] [first] [largest alphabet]
@@ -64,6 +65,8 @@ def clarabel(
     except cp.SolverError:
         return None
     if task.status != "optimal" or not math.isfinite(task.value):
+        return None
+    if max(float(np.max(rule.violation())) for rule in rules) > 1e-3:
         return None
     J, law = np.maximum(joint.value, 0.0), np.maximum(q.value, 1e-300)
     rate = float(np.sum(rel_entr(J, p[:, None] * law)))
