@@ -67,8 +67,13 @@ class Network:
     session: Any = field(repr=False)
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
-        """Outputs for named inputs, in the order in which the file names them."""
-        return self.session.run(None, inputs)
+        """Outputs for named inputs, in the order in which the file names them.
+
+        Raises:
+            BadWeights: The network cannot compute them.
+        """
+        with damaged_weights(self.path):
+            return self.session.run(None, inputs)
 
 
 def default_weights() -> Path:
