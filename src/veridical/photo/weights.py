@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,9 @@ SHIPPED = Path(__file__).parent / "weights"
 
 VARIABLE = "VERIDICAL_WEIGHTS"
 """Environment variable that names the weights (a folder, or a file) where no option does."""
+
+_ELSEWHERE = re.compile(rb"\n(?:\x08|\x88\x80*\x00)location")
+"""The key of ONNX's external data as a field of a protocol buffer, its length written in any way."""
 
 LAYOUT = 3
 """Of the metadata; earlier layouts were safetensors files."""
@@ -176,6 +180,8 @@ def _load(
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     read_card(path, digest)
+    if _ELSEWHERE.search(data):
+        raise BadWeights(f"{path} takes its weights from another file; export it as one file")
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.log_severity_level = 4  # what goes wrong is raised, and said once
