@@ -17,9 +17,11 @@ from veridical.block.trellis import trellis_codec
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile, WrongModel
 from veridical.kept import codec_id, open_message
 from veridical.oneshot.circle import circle_codec
+from veridical.oneshot.simulated import simulated_gaussian
 from veridical.oneshot.swap import posterior_of, with_generator
 from veridical.quantize.group import NestedChain
 from veridical.quantize.lattice import checkerboard, cubic, gosset, hexagonal, leech24
+from veridical.quantize.simulation import PoissonRepresentation
 from veridical.sources.alphabet import quantized_gaussian
 from veridical.sources.circle import circle_samples
 
@@ -59,6 +61,8 @@ CASES = {
     "variable length": (lambda: designed(variable_length=True), lambda: X),
     "posterior": (posterior, lambda: X),
     "circle": (lambda: circle_codec(3, math.inf), lambda: circle_samples(50, np.random.default_rng(0))),
+    "simulated": (lambda: simulated_gaussian(1.5, dimension=2), lambda: blocks(2)),
+    "selected": (lambda: simulated_gaussian(1.5, simulate=PoissonRepresentation), lambda: blocks(1)),
     "random": (lambda: random_code(10, 1.0, 0.5, codebook_seed=3), lambda: blocks(10)),
     "Z": (lambda: of_lattice(cubic(1)), lambda: blocks(1)),
     "D4": (lambda: of_lattice(checkerboard(4), common_bits=math.inf), lambda: blocks(4)),
