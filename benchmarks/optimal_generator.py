@@ -122,7 +122,9 @@ def sliced(x: np.ndarray, y: np.ndarray) -> float:
 
 def maps() -> None:
     """Both maps on every source."""
-    print("| source | d | map | steps | C / W2^2 | second moment | law | map |\n" + "|---" * 8 + "|")
+    print(
+        "| source | d | map | steps | C / W2^2 | second moment | law | map |\n" + "|---" * 8 + "|"
+    )
     for d in (2, 10, 50):
         for make in (normal, mixture, pushed):
             rng = np.random.default_rng(d)
@@ -132,7 +134,10 @@ def maps() -> None:
             pursuit = PursuitMap.fitted(x_mmse, x, rng=rng)
             print(f"{make.__name__} {d}: {time.process_time() - start:.0f} s", file=sys.stderr)
             (given, own), (_, fresh), (_, others) = (draw(N, rng) for _ in range(3))
-            for name, generator in (("affine", GaussianMap.fitted(x_mmse, x)), ("pursuit", pursuit)):
+            for name, generator in (
+                ("affine", GaussianMap.fitted(x_mmse, x)),
+                ("pursuit", pursuit),
+            ):
                 out = generator.generate(given, rng)
                 cost, off, w2 = np.mean(np.sum(np.square(out - given), axis=1)), "", truth
                 if callable(truth):
@@ -160,9 +165,9 @@ def flow(S: np.ndarray, cross: np.ndarray, T: np.ndarray, steps: int = 1500) -> 
     for t in np.arange(steps) * h:
         a, b, c = speed(t), speed(t + h / 2), speed(min(t + h, 1.0))
         k = a @ A
-        l = b @ (A + h / 2 * k)
-        m = b @ (A + h / 2 * l)
-        A = A + h / 6 * (k + 2 * l + 2 * m + c @ (A + h * m))
+        m = b @ (A + h / 2 * k)
+        o = b @ (A + h / 2 * m)
+        A = A + h / 6 * (k + 2 * m + 2 * o + c @ (A + h * o))
     return A
 
 

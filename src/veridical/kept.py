@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.arrays import check_file, like, read_npz, to_numpy
+from veridical.arrays import check_file, check_rng, like, read_npz, to_numpy
 from veridical.errors import DamagedFile, InvalidSetting, WrongModel
 from veridical.writing import write_whole
 
@@ -103,6 +103,7 @@ class Kept:
 
     def decode(self, index: Any, rng: np.random.Generator, **settings: Any) -> Any:
         """Reconstructions of an index; a torch tensor gives a torch tensor on its device."""
+        check_rng(rng)
         codec: Any = super()
         return like(index, codec.decode(to_numpy(index), rng, **settings))
 

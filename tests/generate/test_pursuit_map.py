@@ -61,7 +61,9 @@ def test_it_is_kept_and_refuses(tmp_path):
     save_codec(made, tmp_path / "map.npz")
     again = load_codec(tmp_path / "map.npz")
     np.testing.assert_array_equal(again.generate(e, rng), made.generate(e, rng))
-    flat = np.outer(e[:, 0], [1.0, 1.0])  # fewer dimensions than the source: noise, and steps all the same
+    flat = np.outer(
+        e[:, 0], [1.0, 1.0]
+    )  # fewer dimensions than the source: noise, and steps all the same
     assert PursuitMap.fitted(flat, bent(e), rng=rng).generate(flat, rng).shape == e.shape
     for bad in ({"steps": -1}, {"x": e[:100]}, {"x": e[:, :1]}):
         with pytest.raises(InvalidSetting):

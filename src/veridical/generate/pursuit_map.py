@@ -115,9 +115,7 @@ class PursuitMap:
         """One sample for each estimate, shape ``(n, d)``."""
         del context
         y = self.first.generate(x_mmse, rng)
-        for f, g, before, after in zip(
-            self.seen, self.moved, self.before, self.after, strict=True
-        ):
+        for f, g, before, after in zip(self.seen, self.moved, self.before, self.after, strict=True):
             y = y + np.outer(_shift(y @ f, before, after), g)
         return self.last.generate(y, rng)
 
