@@ -1,281 +1,243 @@
-"""Mutated files through every reader: what comes back is a result or a typed error, in bounded time.
+"""Changed files through every reader: what comes back is a result or a typed error, within bounds.
 
-    python benchmarks/fuzz.py --count 100000 --jobs 2
+    python benchmarks/fuzz.py --count 1000000 --state runs/fuzz
 
-Each reader gets its share of the count. A mutation flips bytes, cuts or repeats a piece, swaps
-two, or puts an extreme number in the place of one; where a checksum stands before the content, every second mutation repairs it, so that what
-lies behind it is tested as well. Prints one line a reader; exits with 1 if anything but a typed error
-came out.
+One process a reader handles thousands of files, each made from its number alone; the time of the
+processor and the peak of memory are measured for each. Killed, it goes on where it was. A process that
+ends, hangs or keeps memory is started again behind the file that did it. Prints one line a reader;
+exits with 1 if anything but a typed error came out, or a file took more than 2 s or 300 MiB. A single
+file is made and read again with ``--one "JPEG" 4711``.
 """
 
 import argparse
-import contextlib
-import functools
-import hashlib
-import io
+import base64
 import json
+import mmap
 import os
+import random
+import resource
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 import warnings
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if os.access("/dev/shm", os.W_OK):  # noqa: S108 (of this process alone)
+    tempfile.tempdir = "/dev/shm"  # noqa: S108 (thousands of files a second)
 
-import numpy as np
-from PIL import Image
+from fuzz_changes import KEPT, NPZ, change, repaired
+from fuzz_readers import READERS, Reader
 
 from veridical.errors import VeridicalError
 
-EXTREMES = [0, 1, 127, 128, 255, 65_535, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, -1, -2]
-Read = Callable[[bytes], object]
-Repair = Callable[[bytes], bytes]
+MOST_SECONDS, MOST_MIB, HANGS_SECONDS = 2.0, 300.0, 60.0
+_PAGE = resource.getpagesize()
+_AGAIN = 77
+"""Exit code of a process that holds too much memory and wants to be started again."""
 
 
-def picture() -> Image.Image:
-    """A small smooth picture."""
-    rng = np.random.default_rng(0)
-    pixels = np.kron(rng.integers(0, 256, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-    return Image.fromarray(pixels)
+def prepared(name: str) -> Reader:
+    """A reader whose files are the same in every process: archives without the time of day."""
+    reader = READERS[name][1]()
+    for k, (data, layout) in enumerate(reader.seeds):
+        if layout in (NPZ, KEPT):
+            reader.seeds[k] = repaired(data, layout), layout
+    return reader
 
 
-def coded(format_name: str) -> tuple[bytes, Read, Repair | None]:
-    """A file of a conventional format through its decoder and the header reader behind it."""
-    from veridical.photo.encode import encode
-    from veridical.photo.formats import open_image
-    from veridical.photo.options import DecodeOptions
-
-    options = DecodeOptions(max_pixels=1_000_000)
-    data = encode(picture(), format=format_name, quality=30)
-    return data, lambda b: open_image(b, options), None
-
-
-def by_file(suffix: str, data: bytes, read: Callable[[Path], object]) -> tuple[bytes, Read, None]:
-    """A reader of files: each mutation is written first."""
-    folder = Path(tempfile.mkdtemp())
-
-    def through_file(content: bytes) -> object:
-        path = folder / f"mutated{suffix}"
-        path.write_bytes(content)
-        return read(path)
-
-    return data, through_file, None
+def changed(reader: Reader, name: str, number: int) -> bytes:
+    """The changed file of a number."""
+    rng = random.Random(f"{name} {number}")  # noqa: S311 (no secret)
+    data, layout = rng.choice(reader.seeds)
+    out = change(data, layout, rng)
+    if layout is not None and rng.random() < 0.3:
+        out = repaired(out, layout)
+    return out
 
 
-def message() -> tuple[bytes, Read, Repair]:
-    """An entropy-coded message, with and without its checksum repaired."""
-    from veridical.bitstream.entropy import FrequencyTables, decode_symbols, encode_symbols
-
-    rng = np.random.default_rng(0)
-    tables = FrequencyTables.from_law(rng.dirichlet(np.ones(40), size=3))
-    contexts = rng.integers(0, 3, 200)
-    data = encode_symbols(rng.integers(0, 40, 200), contexts, tables)
-    return (
-        data,
-        lambda b: decode_symbols(b, contexts, tables),
-        lambda b: struct.pack("<I", zlib.crc32(b[4:])) + b[4:],
-    )
+def resident_mib() -> float:
+    """What this process holds now."""
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 (thousands of times a second)
+        return int(file.read().split()[1]) * _PAGE / (1 << 20)
 
 
-def record() -> tuple[bytes, Read, None]:
-    """The record of a study."""
-    from veridical.studies.records import Record, load_record, save_record
-
-    path = save_record(Record("x", {"a": 1}, {"y": np.arange(9.0)}), Path(tempfile.mkdtemp()))
-    return by_file(".npz", path.read_bytes(), load_record)
-
-
-def source() -> tuple[bytes, Read, None]:
-    """The NPZ of ``veridical limits discrete``."""
-    from veridical.cli.limits_finite import _read
-
-    buffer = io.BytesIO()
-    np.savez(buffer, source=np.full(3, 1 / 3), distortion=1.0 - np.eye(3))
-    return by_file(".npz", buffer.getvalue(), lambda p: _read(p, ("source", "distortion")))
+def peak_mib(*, forget: bool = False) -> float:
+    """The most that it has held."""
+    if forget:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def journal() -> tuple[bytes, Read, None]:
-    """The journal of a batch: damaged lines are skipped."""
-    from veridical.batch import Journal
-
-    lines = [{"key": str(k), "fingerprint": "f", "state": "done", "result": k} for k in range(9)]
-    data = "\n".join(json.dumps(line) for line in lines).encode()
-    return by_file(".jsonl", data, Journal)
-
-
-def weights() -> tuple[bytes, Read, None]:
-    """A small network, with a card that has the digest of what came of it."""
-    from veridical.photo.weights import load_network
-
-    golden = Path(__file__).parents[1] / "tests/photo/vdc/golden/tiny-spread.onnx"
-    path = Path(tempfile.mkdtemp()) / "w.onnx"
-    kind = kind_of(golden)
-
-    def read(content: bytes) -> object:
-        path.write_bytes(content)
-        card = {"sha256": hashlib.sha256(content).hexdigest()}
-        path.with_suffix(".json").write_text(json.dumps(card))
-        return load_network(path, kind=kind, device="cpu", threads=1)
-
-    return golden.read_bytes(), read, None
+def empty() -> dict[str, Any]:
+    """Figures of a reader that has read nothing."""
+    return {
+        "next": 0,
+        "read": 0,
+        "refused": 0,
+        "slowest": [0.0, -1],
+        "largest": [0.0, -1],
+        "faults": {},
+    }
 
 
-def kind_of(path: Path) -> str:
-    """What the metadata of a network says it is."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path.read_bytes())
-    return json.loads(session.get_modelmeta().custom_metadata_map["veridical"])["kind"]
+def note(found: dict[str, Any], place: str, number: int, text: str, data: bytes = b"") -> None:
+    """Keep a fault: one example for each place, and how many there were."""
+    new = {"number": number, "count": 0, "trace": text, "file": base64.b64encode(data).decode()}
+    found["faults"].setdefault(place, new)["count"] += 1
 
 
-def samples() -> tuple[bytes, Read, None]:
-    """The NPY of ``veridical design``."""
-    from veridical.cli.samples import read_samples
-
-    buffer = io.BytesIO()
-    np.save(buffer, np.arange(12.0).reshape(6, 2))
-    return by_file(".npy", buffer.getvalue(), read_samples)
+def place_of(error: BaseException) -> str:
+    """Where an error came out of the package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "veridical" in f.filename] or list(frames)
+    return f"{type(error).__name__} {Path(own[-1].filename).name}:{own[-1].lineno}"
 
 
-def vdc(*, partial: bool) -> tuple[bytes, Read, Repair]:
-    """A `.vdc` file of the golden tests, whole or in parts, with chunk checksums repaired or not."""
-    import veridical
-
-    golden = Path(__file__).parents[1] / "tests/photo/vdc/golden"
-    if partial:
-        # One step behind the parse: what is whole of a damaged file is shown.
-        def read(data: bytes) -> object:
-            return veridical.decode(
-                data, weights=golden / "tiny.npz", allow_partial=True, max_pixels=1_000_000
-            )
-    else:
-
-        def read(data: bytes) -> object:
-            return veridical.decode(data, weights=golden / "tiny.npz", max_pixels=1_000_000)
-
-    return (golden / "rounded.vdc").read_bytes(), read, repaired_chunks
-
-
-def repaired_chunks(data: bytes) -> bytes:
-    """The file with the checksum of every chunk that its lengths still lead to."""
-    out, at = bytearray(data), 10
-    while at + 12 <= len(out):
-        length = int.from_bytes(out[at : at + 4], "little")
-        end = at + 8 + length
-        if end + 4 > len(out):
-            break
-        out[end : end + 4] = struct.pack("<I", zlib.crc32(out[at + 4 : end]))
-        at = end + 4
-    return bytes(out)
-
-
-READERS: dict[str, Callable[[], tuple[bytes, Read, Repair | None]]] = {
-    "AVIF": functools.partial(coded, "AVIF"),
-    "WebP": functools.partial(coded, "WEBP"),
-    "JPEG": functools.partial(coded, "JPEG"),
-    "vdc": functools.partial(vdc, partial=False),
-    "vdc, partial": functools.partial(vdc, partial=True),
-    "entropy-coded message": message,
-    "record of a study": record,
-    "source of limits": source,
-    "journal": journal,
-    "weights": weights,
-    "samples": samples,
-}
-
-
-def mutate(data: bytes, rng: np.random.Generator) -> bytes:
-    """One to four random changes."""
-    out = bytearray(data)
-    for _ in range(int(rng.integers(1, 5))):
-        if not out:
-            break
-        a, b = sorted(int(x) for x in rng.integers(0, len(out), 2))
-        kind = int(rng.integers(0, 7))
-        if kind <= 1:
-            out[a] = int(rng.integers(0, 256))
-        elif kind == 2:
-            out[a] ^= 1 << int(rng.integers(0, 8))
-        elif kind == 3:
-            del out[a : len(out) if rng.random() < 0.5 else min(b, a + 64)]
-        elif kind == 4:
-            out[a:a] = out[a : min(b, a + 64)]
-        elif kind == 5:  # a size or a count of any width that a format may have
-            width = int(rng.choice([2, 4, 8]))
-            value = int(rng.choice(EXTREMES)) % (1 << 8 * width)
-            out[a : a + width] = value.to_bytes(width, "little" if rng.random() < 0.5 else "big")
-        else:
-            size = int(rng.integers(1, 9))
-            out[a : a + size], out[b : b + size] = out[b : b + size], out[a : a + size]
-    return bytes(out)
-
-
-def run(job: tuple[str, int, int]) -> dict[str, Any]:
-    """Some mutations through one reader."""
-    name, seed, count = job
-    data, read, repair = READERS[name]()
-    read(data)
-    rng = np.random.default_rng([sorted(READERS).index(name), seed])
-    found = {"read": 0, "refused": 0, "slowest_s": 0.0, "faults": []}
-    for k in range(count):
-        mutated = mutate(data, rng)
-        if repair is not None and k % 2 and len(mutated) >= 8:
-            mutated = repair(mutated)
-        start = time.perf_counter()
+def child(name: str, end: int, state: Path) -> None:
+    """Files up to a number; the figures go to ``state`` and the number at hand to memory that outlives us."""
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+    found = json.loads(state.read_text(encoding="utf-8"))
+    reader = prepared(name)
+    for data, _ in reader.seeds:
+        reader.read(data)
+    warnings.simplefilter("ignore")
+    parent, kept = os.getppid(), time.monotonic()
+    first = peak_mib(forget=True)
+    with state.with_suffix(".at").open("r+b") as file:
+        at = mmap.mmap(file.fileno(), 8)
+    while found["next"] < end and os.getppid() == parent:
+        number = found["next"]
+        struct.pack_into("<q", at, 0, number)
+        data = changed(reader, name, number)
+        before = resident_mib()
+        if peak_mib() > before + 2:  # of making the file, or of the one before
+            peak_mib(forget=True)
+        begun = time.process_time()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                read(mutated)
+            reader.read(data)
             found["read"] += 1
         except VeridicalError:
             found["refused"] += 1
-        except BaseException:  # noqa: BLE001 (whatever else comes out is what is looked for)
-            found["faults"].append({"hex": mutated.hex()[:4000], "trace": traceback.format_exc()})
-        found["slowest_s"] = max(found["slowest_s"], time.perf_counter() - start)
+        except BaseException as error:  # noqa: BLE001 (whatever else comes out is what is looked for)
+            note(found, place_of(error), number, traceback.format_exc()[-3000:], data)
+        taken, grown = time.process_time() - begun, peak_mib() - before
+        if taken > found["slowest"][0]:
+            found["slowest"] = [taken, number]
+        if grown > found["largest"][0]:
+            found["largest"] = [grown, number]
+        if taken > MOST_SECONDS:
+            note(found, f"slow: {taken:.0f} s", number, "", data)
+        if grown > MOST_MIB:
+            note(found, f"large: {grown // 100 * 100:.0f} MiB", number, "", data)
+        found["next"] += 1
+        if time.monotonic() - kept > 2:
+            write(state, found)
+            kept = time.monotonic()
+            if resident_mib() > first + 500:
+                sys.exit(_AGAIN)
+    write(state, found)
+
+
+def write(state: Path, found: dict[str, Any]) -> None:
+    """Figures, whole or not there."""
+    temporary = state.with_suffix(".tmp")
+    temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    temporary.replace(state)
+
+
+def run(name: str, count: int, folder: Path) -> dict[str, Any]:
+    """All files of a reader, those of earlier runs among them."""
+    state = folder / f"{name.replace(' ', '-').replace(',', '').strip('.')}.json"
+    if not state.exists():
+        write(state, empty())
+    at = state.with_suffix(".at")
+    while (found := json.loads(state.read_text(encoding="utf-8")))["next"] < count:
+        at.write_bytes(struct.pack("<q", -1))
+        words = [sys.executable, __file__, "--child", name, str(count), str(state)]
+        log = state.with_suffix(".log")  # libraries in C say much there
+        with log.open("wb") as said, subprocess.Popen(words, stderr=said) as process:
+            why = watch(process, at)
+        last = log.read_bytes()[-2000:].decode(errors="replace")
+        (number,) = struct.unpack("<q", at.read_bytes())
+        if why is None:
+            continue
+        found = json.loads(state.read_text(encoding="utf-8"))
+        if number < 0:
+            raise SystemExit(f"{name} cannot begin: {last}")
+        note(found, why, number, last)
+        write(state, found | {"next": number + 1})
     return found
+
+
+def watch(process: "subprocess.Popen[bytes]", at: Path) -> str | None:
+    """Wait for a process; why it ended before its time, or None."""
+    last, since = b"", time.monotonic()
+    while True:
+        try:
+            code = process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            now = at.read_bytes()
+            if now != last or now == struct.pack("<q", -1):
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > HANGS_SECONDS:
+                process.kill()
+                process.wait()
+                return "hangs"
+            continue
+        return None if code in (0, _AGAIN) else f"ended with code {code}"
 
 
 def main() -> None:
     """Share the count among the readers and print what came of it."""
-    from veridical.batch import Engine, Task, run_batch
-
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--count", type=int, default=100_000)
-    options.add_argument("--jobs", type=int, default=2)
-    options.add_argument("--only", nargs="*", default=list(READERS))
-    options.add_argument("--faults", type=Path, help="where to write what went wrong, as JSON")
-    chosen = options.parse_args()
-    parts = 8
-    each = -(-chosen.count // (len(chosen.only) * parts))
-    tasks = [Task(f"{name} {k}", (name, k, each)) for name in chosen.only for k in range(parts)]
-    start = time.perf_counter()
-    summary = run_batch(run, tasks, engine=Engine(jobs=chosen.jobs))
-    faults: list[Any] = [o.error for o in summary.failed]
-    print(
-        "| reader | mutated files | read | refused | other | slowest s |\n|---|---|---|---|---|---|"
+    options.add_argument("--count", type=int, default=100_000, help="of all readers together")
+    options.add_argument(
+        "--state", type=Path, default=Path("runs/fuzz"), help="where figures are kept"
     )
+    options.add_argument("--only", nargs="*", default=list(READERS), choices=list(READERS))
+    options.add_argument("--one", nargs=2, metavar=("READER", "NUMBER"), help="a single file again")
+    options.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.child:
+        child(chosen.child[0], int(chosen.child[1]), Path(chosen.child[2]))
+        return
+    if chosen.one:
+        reader = prepared(chosen.one[0])
+        data = changed(reader, chosen.one[0], int(chosen.one[1]))
+        Path("one.bin").write_bytes(data)
+        begun = time.process_time()
+        try:
+            reader.read(data)
+        finally:
+            print(f"one.bin, {len(data):,} bytes: {time.process_time() - begun:.3f} s")
+        return
+    chosen.state.mkdir(parents=True, exist_ok=True)
+    print(
+        "| reader | changed files | read | refused | faults | slowest s | most MiB |\n|---|---|---|---|---|---|---|"
+    )
+    begun, total, faults = time.monotonic(), 0, []
+    shares = sum(share for share, _ in READERS.values())
     for name in chosen.only:
-        found = [
-            o.result for o in summary.outcomes if o.key.rpartition(" ")[0] == name and o.result
-        ]
-        wrong = [fault for f in found for fault in f["faults"]]
-        faults += wrong
-        read, refused = (sum(f[k] for f in found) for k in ("read", "refused"))
-        slowest = max((f["slowest_s"] for f in found), default=float("nan"))
-        total = read + refused + len(wrong)
-        print(f"| {name} | {total:,} | {read:,} | {refused:,} | {len(wrong)} | {slowest:.3f} |")
-    print(f"{time.perf_counter() - start:.0f} s")
-    if chosen.faults is not None:
-        with contextlib.suppress(OSError):
-            chosen.faults.write_text(json.dumps(faults, indent=1))
-    for fault in faults[:3]:
-        print(fault if isinstance(fault, str) else fault["trace"])
+        count = -(-chosen.count * READERS[name][0] // shares)
+        found = run(name, count, chosen.state)
+        total += found["next"]
+        faults += [(name, place, fault) for place, fault in found["faults"].items()]
+        wrong = sum(fault["count"] for fault in found["faults"].values())
+        print(
+            f"| {name} | {found['next']:,} | {found['read']:,} | {found['refused']:,} | {wrong} "
+            f"| {found['slowest'][0]:.3f} | {found['largest'][0]:.0f} |",
+            flush=True,
+        )
+    print(f"{total:,} files, {time.monotonic() - begun:.0f} s in this run")
+    for name, place, fault in faults:
+        print(
+            f"\n{name}: {fault['count']} times {place}, the first --one {name!r} {fault['number']}\n{fault['trace']}"
+        )
     sys.exit(1 if faults else 0)
 
 

@@ -28,11 +28,10 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from fuzz import coded, picture, repaired_chunks
+from fuzz_readers import GOLDEN, conventional, repaired_chunks, vdc_files
 
 from veridical.errors import VeridicalError
 
-GOLDEN = Path(__file__).parents[1] / "tests/photo/vdc/golden"
 MOST_PIXELS = 1 << 13
 Test = Callable[[bytes], object]
 
@@ -49,7 +48,8 @@ def container_target() -> tuple[Test, list[bytes]]:
             if again != found:
                 raise ValueError("what was written again differs")
 
-    return test, vdc_files()
+    goldens = [(GOLDEN / f"{name}.vdc").read_bytes() for name in ("rounded", "dithered")]
+    return test, goldens + [data for data, _ in vdc_files()]
 
 
 def decode_target() -> tuple[Test, list[bytes]]:
@@ -67,7 +67,7 @@ def decode_target() -> tuple[Test, list[bytes]]:
             return
         decode(data, weights=weights, max_pixels=MOST_PIXELS, realism=0.0)
 
-    return test, small_files()
+    return test, [data for data, _ in vdc_files()]
 
 
 def headers_target() -> tuple[Test, list[bytes]]:
@@ -84,58 +84,10 @@ def headers_target() -> tuple[Test, list[bytes]]:
             if found.n_bytes < 1 or not 0 <= (found.quantizer or 0.0) <= 1:
                 raise ValueError(f"out of range: {found}")
 
-    seeds = [coded(name)[0] for name in ("AVIF", "WEBP", "JPEG")]
-    return test, seeds + odd_files()
+    return test, [data for name in ("AVIF", "WEBP", "JPEG") for data, _ in conventional(name)]
 
 
 TARGETS = {"container": container_target, "decode": decode_target, "headers": headers_target}
-
-
-def vdc_files() -> list[bytes]:
-    """The golden files, one of them with a chunk of metadata before its end."""
-    from veridical.bitstream.chunks import write_chunk
-
-    files = [(GOLDEN / f"{name}.vdc").read_bytes() for name in ("rounded", "dithered")]
-    end = write_chunk("VEND", b"")
-    return [*files, files[0][: -len(end)] + write_chunk("exif", b"Exif\0\0II*\0") + end]
-
-
-def small_files() -> list[bytes]:
-    """Files of one tile and of two, so that an input takes little time."""
-    from veridical.photo.options import EncodeOptions, Target
-    from veridical.photo.vdc.encode import VdcEncoder
-    from veridical.photo.vdc.model import load_model
-
-    model = load_model(GOLDEN / "tiny.npz")
-    out = []
-    for quantizer, quality, size in (("scalar", 60.0, (40, 24)), ("dither", 85.0, (70, 16))):
-        encoder = VdcEncoder(model, EncodeOptions(quantizer=quantizer, seed=5), tile=64)
-        out.append(encoder.encode(picture().resize(size), Target(quality=quality)))
-    return out
-
-
-def odd_files() -> list[bytes]:
-    """Everyday files of less usual kinds: full colour, lossless, transparent, moving, progressive."""
-    import io
-
-    im = picture()
-    clear = im.convert("RGBA")
-    clear.putalpha(99)
-    kinds: list[tuple[Any, str, dict[str, Any]]] = [
-        (im, "AVIF", {"quality": 70, "subsampling": "4:4:4"}),
-        (clear, "AVIF", {"quality": 20}),
-        (im, "WEBP", {"lossless": True}),
-        (clear, "WEBP", {"quality": 40}),
-        (im, "WEBP", {"save_all": True, "append_images": [im.rotate(90)], "quality": 10}),
-        (im, "JPEG", {"progressive": True, "subsampling": "4:4:4"}),
-        (im.convert("L"), "JPEG", {"quality": 5}),
-    ]
-    out = []
-    for source, name, options in kinds:
-        buffer = io.BytesIO()
-        source.save(buffer, name, **options)
-        out.append(buffer.getvalue())
-    return out
 
 
 class Watch:

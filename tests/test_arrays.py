@@ -73,7 +73,8 @@ def test_what_is_no_array_file(tmp_path):
     (tmp_path / "long.npy").write_bytes(npy((1,), b"x" * 20))
     (tmp_path / "text.npy").write_bytes(b"no array")
     (tmp_path / "empty.npy").touch()
-    for name in ("object", "cut", "long", "text", "empty"):
+    (tmp_path / "letter.npy").write_bytes(npy((1,), b"\xff" * 8, "<U2"))
+    for name in ("object", "cut", "long", "text", "empty", "letter"):
         with pytest.raises(DamagedFile):
             read_npy(tmp_path / f"{name}.npy")
         with pytest.raises(DamagedFile):

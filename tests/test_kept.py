@@ -2,7 +2,9 @@
 
 import io
 import math
+import re
 import struct
+import tracemalloc
 import zipfile
 import zlib
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 import veridical
+from veridical import kept
 from veridical.block.group_design import Effort, design_group_codec
 from veridical.block.lattice import lattice_codec
 from veridical.block.random_coding import random_code
@@ -168,3 +171,77 @@ def test_files_that_are_no_codec(tmp_path):
     simulated = pytest.importorskip("veridical.oneshot.simulated").simulated_gaussian(1.0)
     with pytest.raises(InvalidSetting, match="cannot be kept"):
         codec_id(simulated)
+
+
+def altered(path, tree=lambda text: text, **arrays):
+    """The file with another tree and other arrays, its digest repaired."""
+    with np.load(path) as file:
+        parts = dict(file)
+    text = tree(parts["codec"].tobytes().decode())
+    parts["codec"] = np.frombuffer(text.encode(), dtype=np.uint8)
+    parts |= arrays
+    whole = kept._identity(text, [parts[f"a{k}"] for k in range(len(parts) - 2)])
+    np.savez_compressed(path, **parts | {"sha256": np.frombuffer(whole, dtype=np.uint8)})
+
+
+def test_a_message_claims_no_more_than_its_bytes_can_hold():
+    # Oracle: 2^21 numbers and 2^13 a byte; refused within 1 MiB of memory, and by the codec itself where
+    # the limit was raised.
+    codec = circle_codec(3, math.inf)
+    data = codec.to_message(codec.encode(circle_samples(5, np.random.default_rng(0))))
+    tracemalloc.start()
+    for count in (1 << 22, 1 << 33, (1 << 64) - 1):
+        body = data[:36] + struct.pack("<Q", count) + data[44:-4]
+        claims = body + struct.pack("<I", zlib.crc32(body))
+        with pytest.raises(DamagedFile, match="limit"):
+            open_message(codec, claims)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    body = data[:36] + struct.pack("<Q", 1 << 22) + data[44:-4]
+    with pytest.raises(DamagedFile, match="5 symbols"):
+        open_message(codec, body + struct.pack("<I", zlib.crc32(body)), max_numbers=1 << 22)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: re.sub(r'"calibration": {[^}]*}}', '"calibration": 1', t), "calibration"),
+        (lambda t: t.replace('"outputs": 2', '"outputs": "2"'), "outputs"),
+        (lambda t: t.replace('"seeds": 2', '"seeds": NaN'), "seeds"),
+    ],
+)
+def test_parts_of_another_kind_are_refused(tmp_path, change, message):
+    # Oracle: a digest that fits proves nothing; the names of the parts are in the sentence.
+    designed().save(tmp_path / "c.npz")
+    altered(tmp_path / "c.npz", tree=change)
+    with pytest.raises(DamagedFile, match=message):
+        veridical.load_codec(tmp_path / "c.npz")
+
+
+def test_numbers_that_do_not_fit_each_other_are_an_error_of_the_package(tmp_path):
+    # Oracle: rows and places of a plan that are not there are InvalidSetting when they are drawn from,
+    # NaN is refused when it is loaded, and zeros that are packed a thousand to one before they are unpacked.
+    codec = designed()
+    codec.save(tmp_path / "c.npz")
+    index = codec.encode(X)
+    with np.load(tmp_path / "c.npz") as file:
+        arrays = {k: v for k, v in file.items() if k[0] == "a"}
+    for name, array in arrays.items():
+        codec.save(tmp_path / "c.npz")
+        if (
+            array.dtype.kind == "i" and array.ndim == 1
+        ):  # tables, which have two axes, are checked when loaded
+            altered(tmp_path / "c.npz", **{name: array + 10**6})
+            again = veridical.load_codec(tmp_path / "c.npz")
+            with pytest.raises(InvalidSetting):
+                again.decode(index, np.random.default_rng(0))
+        elif array.dtype.kind == "f":
+            altered(tmp_path / "c.npz", **{name: np.full_like(array, np.nan)})
+            with pytest.raises(DamagedFile):
+                veridical.load_codec(tmp_path / "c.npz")
+    altered(tmp_path / "c.npz", a0=np.zeros(1 << 23))
+    tracemalloc.start()
+    with pytest.raises(DamagedFile, match="limit"):
+        veridical.load_codec(tmp_path / "c.npz")
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()

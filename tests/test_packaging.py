@@ -1,5 +1,6 @@
 """The wheel: its size, what it holds, and that it works outside the checkout."""
 
+import os
 import subprocess
 import sys
 import venv
@@ -21,8 +22,15 @@ price: float = veridical.Calibration(0.5, 0.5).distortion_at(0.5)
 
 
 def call(*words, cwd):
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}  # not the checkout's modules
     done = subprocess.run(
-        [str(w) for w in words], cwd=cwd, capture_output=True, text=True, check=False, timeout=300
+        [str(w) for w in words],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

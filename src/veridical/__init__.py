@@ -25,6 +25,7 @@ __all__ = [
     "EncodeOptions",
     "FileInfo",
     "Page",
+    "Restorer",
     "SampleCodec",
     "VeridicalError",
     "__version__",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from veridical.photo.formats import open_image as open  # noqa: A004 (the word for it)
     from veridical.photo.image import CodedImage, FileInfo
     from veridical.photo.options import DecodeOptions, EncodeOptions
+    from veridical.photo.restorer import Restorer
     from veridical.photo.view import Page, view
 
 _HOME = {
@@ -63,6 +65,7 @@ _HOME = {
     "EncodeOptions": "veridical.photo.options:EncodeOptions",
     "FileInfo": "veridical.photo.image:FileInfo",
     "Page": "veridical.photo.view:Page",
+    "Restorer": "veridical.photo.restorer:Restorer",
     "SampleCodec": "veridical.oneshot.sample_codec:SampleCodec",
     "SampleCoder": "veridical.oneshot.coder:SampleCoder",
     "VeridicalError": "veridical.errors:VeridicalError",

@@ -5,6 +5,7 @@ The headers of files say how much there is before anything is allocated.
 
 from __future__ import annotations
 
+import io
 import math
 import sys
 import zipfile
@@ -75,12 +76,12 @@ def read_npy(path: Path, most_bytes: int = MOST_BYTES) -> NDArray[Any]:
 
 
 def read_npz(
-    path: Path, names: Collection[str] | None = None, most_bytes: int = MOST_BYTES
+    path: Path | bytes, names: Collection[str] | None = None, most_bytes: int = MOST_BYTES
 ) -> dict[str, NDArray[Any]]:
     """Arrays of an NPZ file; nothing in it is executed.
 
     Args:
-        path: Of the file.
+        path: Of the file, or its bytes.
         names: Which ones, of those that there are; None for all.
         most_bytes: Of all that are read.
 
@@ -89,26 +90,30 @@ def read_npz(
         InvalidSetting: The arrays are larger than the limit.
         DamagedFile: The file is no NPZ, is damaged, or claims more than it has.
     """
-    check_file(path)
+    if isinstance(path, Path):
+        check_file(path)
+    content, file_name = (path, path) if isinstance(path, Path) else (io.BytesIO(path), "the file")
     out: dict[str, NDArray[Any]] = {}
     left = most_bytes
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(content) as archive:
             entries = archive.infolist()
             if len(entries) > _MOST_ENTRIES:
-                raise DamagedFile(f"{path} holds {len(entries):,} arrays; is it the right file?")
+                raise DamagedFile(
+                    f"{file_name} holds {len(entries):,} arrays; is it the right file?"
+                )
             for entry in entries:
                 name = entry.filename.removesuffix(".npy")
                 if names is not None and name not in names:
                     continue
                 with archive.open(entry) as file:
-                    out[name] = _read(file, entry.file_size, left, f"{name!r} of {path}")
+                    out[name] = _read(file, entry.file_size, left, f"{name!r} of {file_name}")
                 left -= out[name].nbytes
     except (DamagedFile, InvalidSetting):
         raise
     except Exception as cause:  # as above, and zipfile's own
         raise DamagedFile(
-            f"{path} cannot be read as NPZ: {cause or 'it ends too early'}"
+            f"{file_name} cannot be read as NPZ: {cause or 'it ends too early'}"
         ) from cause
     return out
 
@@ -140,6 +145,8 @@ def _read(file: IO[bytes], size: int, most_bytes: int, name: str) -> NDArray[Any
         raise DamagedFile(f"{name} ends after {len(data):,} of {n_bytes:,} bytes")
     if file.read(1):
         raise DamagedFile(f"{name} goes on behind its end")
+    if dtype.kind == "U" and np.any(np.frombuffer(data, dtype.byteorder + "u4") > sys.maxunicode):
+        raise DamagedFile(f"{name} holds a text with characters that there are not")
     array = np.frombuffer(data, dtype) if n_bytes else np.empty(math.prod(shape), dtype)
     return array.reshape(shape, order="F" if fortran else "C")
 

@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veridical.arrays import check_file, check_rng, like, read_npz, to_numpy
-from veridical.errors import DamagedFile, InvalidSetting, WrongModel
+from veridical.errors import DamagedFile, InvalidSetting, VeridicalError, WrongModel, typed_errors
 from veridical.writing import write_whole
 
 __all__ = [
@@ -39,8 +43,12 @@ __all__ = [
 _SIGNATURE = b"\x89VDS\r\n\x1a\n"
 _VERSION = 1
 _HEAD = struct.Struct("<8sHH16sQ")
-_MOST_BYTES = 2 << 30
-_MOST_SAMPLES = 1 << 40
+_ALWAYS_BYTES, _BYTES_PER_BYTE = 32 << 20, 64
+"""Of a codec's arrays, unless the caller says otherwise: zeros are packed a thousand to one."""
+
+_MOST_NUMBERS, _ALWAYS_NUMBERS, _NUMBERS_PER_BYTE = 1 << 25, 1 << 21, 1 << 13
+"""Of a message, unless the caller says otherwise: a few bytes stand for few numbers."""
+
 _LATTICES = "veridical.quantize.lattice.families"
 _CLASSES = {
     "veridical.bitstream.entropy": ("FrequencyTables",),
@@ -99,13 +107,15 @@ class Kept:
     def encode(self, x: Any, *, seed: int = 0) -> Any:
         """Index of samples; a torch tensor gives a torch tensor on its device."""
         codec: Any = super()
-        return like(x, codec.encode(to_numpy(x), seed=seed))
+        with _sound():
+            return like(x, codec.encode(to_numpy(x), seed=seed))
 
     def decode(self, index: Any, rng: np.random.Generator, **settings: Any) -> Any:
         """Reconstructions of an index; a torch tensor gives a torch tensor on its device."""
         check_rng(rng)
         codec: Any = super()
-        return like(index, codec.decode(to_numpy(index), rng, **settings))
+        with _sound():
+            return like(index, codec.decode(to_numpy(index), rng, **settings))
 
     @property
     def coder(self) -> MessageCoder:
@@ -130,8 +140,9 @@ class Kept:
             or not 0 <= seed < 1 << 64
         ):
             raise InvalidSetting(f"seed must be a whole number from 0 to 2^64 - 1, got {seed!r}")
-        head = _HEAD.pack(_SIGNATURE, _VERSION, z.ndim, codec_id(self), seed)
-        body = head + struct.pack(f"<{z.ndim}Q", *z.shape) + codec.to_bytes(z, seed=seed)
+        with _sound():
+            head = _HEAD.pack(_SIGNATURE, _VERSION, z.ndim, codec_id(self), seed)
+            body = head + struct.pack(f"<{z.ndim}Q", *z.shape) + codec.to_bytes(z, seed=seed)
         return body + struct.pack("<I", zlib.crc32(body))
 
 
@@ -172,11 +183,31 @@ class Message:
     seed: int
 
 
-def open_message(codec: Kept, data: bytes) -> Message:
+@contextmanager
+def _sound() -> Iterator[None]:
+    """Whatever the parts of a codec cannot make of each other's numbers is an error of this package."""
+    with typed_errors():
+        try:
+            yield
+        except (VeridicalError, MemoryError, OSError, OverflowError, RecursionError):
+            raise
+        except Exception as cause:  # parts of a file fit each other or fail, each in its own way
+            raise InvalidSetting(
+                f"the codec cannot work with these numbers ({cause!r:.200}); if they are right, its file is "
+                "damaged: load or design it again"
+            ) from cause
+
+
+def open_message(codec: Kept, data: bytes, *, max_numbers: int | None = None) -> Message:
     """Read a message of :meth:`Kept.to_message`.
 
+    Args:
+        codec: That coded it.
+        data: The message.
+        max_numbers: What it may claim to hold; None allows 2^21 and 2^13 for each byte, at most 2^25 in all.
+
     Raises:
-        DamagedFile: no such message, truncated or altered.
+        DamagedFile: no such message, truncated or altered, or of more numbers than the limit.
         WrongModel: made with another codec.
     """
     if len(data) < _HEAD.size + 4 or data[:8] != _SIGNATURE:
@@ -196,12 +227,22 @@ def open_message(codec: Kept, data: bytes) -> Message:
     count = 1
     for length in shape:
         count *= length
-    if count > _MOST_SAMPLES:
-        raise DamagedFile(f"the message claims {count} numbers")
+    usual = min(_MOST_NUMBERS, _ALWAYS_NUMBERS + _NUMBERS_PER_BYTE * len(data))
+    most = usual if max_numbers is None else max_numbers
+    if max(count, *shape) > most:
+        raise DamagedFile(
+            f"{len(data):,} bytes claim to hold {max(count, *shape):,} numbers, and the limit is {most:,}; if the "
+            "message is to be trusted, raise it (--max-numbers N or max_numbers=N)"
+        )
     stream = getattr(codec, "streams", False)
     reader: Any = codec
-    index = reader.from_bytes(data[start:-4], count if stream else shape[0], seed=seed)
-    return Message(index.reshape(shape), seed)
+    with _sound():
+        index = reader.from_bytes(data[start:-4], count if stream else shape[0], seed=seed)
+        if index.size != count:
+            raise DamagedFile(
+                f"the message claims the shape {shape} and holds {index.size} numbers"
+            )
+        return Message(index.reshape(shape), seed)
 
 
 def codec_id(codec: Any) -> bytes:
@@ -236,17 +277,22 @@ def save_codec(codec: Any, path: str | Path) -> None:
     write_whole(Path(path), lambda file: np.savez_compressed(file, allow_pickle=False, **parts))
 
 
-def load_codec(path: str | Path) -> Any:
+def load_codec(path: str | Path, *, max_bytes: int | None = None) -> Any:
     """Read a codec that was saved; nothing in the file is executed.
+
+    Args:
+        path: Of the file.
+        max_bytes: Of its arrays; None allows 32 MiB and 64 times the bytes of the file.
 
     Raises:
         MissingFile: no such file.
-        DamagedFile: no codec, truncated, altered, or of a later version.
+        DamagedFile: no codec, truncated, altered, of a later version, or larger than the limit.
     """
     file = Path(path)
     check_file(file)
     try:
-        parts = read_npz(file, most_bytes=_MOST_BYTES)
+        usual = _ALWAYS_BYTES + _BYTES_PER_BYTE * file.stat().st_size
+        parts = read_npz(file, most_bytes=usual if max_bytes is None else max_bytes)
         tree = parts["codec"].tobytes().decode()
         arrays = [parts[f"a{k}"] for k in range(len(parts) - 2)]
         whole = parts["sha256"].tobytes() == _identity(tree, arrays)
@@ -310,5 +356,42 @@ def _made(node: Any, arrays: list[NDArray[Any]]) -> Any:
         sized = families.cubic if node["lattice"].startswith("Z") else families.checkerboard
         return made() if made else sized(node["dimension"])
     module, name = _HOMES[node["class"]]
+    kind = getattr(import_module(module), name)
     parts = {key: _made(value, arrays) for key, value in node["parts"].items()}
-    return getattr(import_module(module), name)(**parts)
+    hints = get_type_hints(kind)
+    for key, value in parts.items():
+        if not _fits(value, hints[key]):
+            raise DamagedFile(
+                f"{key} of {node['class']} is {value!r:.60}, which is not {hints[key]}"
+            )
+    return kind(**parts)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a part is what its class says, as far as can be told; no array holds NaN."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is np.ndarray:
+        kinds = [get_args(one) or (one,) for one in inner[1:]]
+        right = isinstance(value, np.ndarray) and (
+            not kinds or kinds[0][0] is Any or np.issubdtype(value.dtype, kinds[0][0])
+        )
+        return right and not (value.dtype.kind == "f" and bool(np.isnan(value).any()))
+    if origin is tuple:
+        every = inner[0] if inner[-1:] == (Ellipsis,) else None
+        return isinstance(value, tuple) and (
+            all(_fits(v, every) for v in value)
+            if every is not None
+            else len(value) == len(inner) and all(map(_fits, value, inner))
+        )
+    hint = origin or hint
+    if hint in (int, float):
+        return (
+            isinstance(value, int | hint) and not isinstance(value, bool) and not math.isnan(value)
+        )
+    if getattr(hint, "_is_protocol", False) or not isinstance(hint, type):
+        return not isinstance(value, int | float | str | None)
+    return isinstance(value, hint)

@@ -195,10 +195,14 @@ def run(job, folder, seen, log):
 
 def whole(path):
     """What is wrong with a file under its own name, or None."""
+    from veridical.photo.weights import read_card
+
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
                 [archive[name] for name in archive.files]
+            if path.with_suffix(".json").exists():
+                read_card(path, hashlib.sha256(path.read_bytes()).hexdigest())
         elif path.suffix == ".json":
             json.loads(path.read_text())
         elif path.suffix in (".pt", ".ckpt"):
@@ -209,8 +213,6 @@ def whole(path):
             with safe_open(path, framework="pt") as file:
                 list(file.keys())
         elif path.suffix == ".onnx":
-            from veridical.photo.weights import read_card
-
             read_card(path, hashlib.sha256(path.read_bytes()).hexdigest())
         elif path.suffix in (".png", ".jpg", ".avif", ".webp"):
             Image.open(path).load()

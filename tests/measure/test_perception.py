@@ -76,6 +76,19 @@ def test_features_are_the_window_averages_of_the_packages_own_network(stage):
 
 
 @pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(("stage", "height", "width"), [(1, 130, 70), (3, 333, 97), (5, 200, 65)])
+def test_windows_give_the_features_of_the_whole_picture(monkeypatch, stage, height, width):
+    # Oracle: the picture in one window, and in six or more; 1e-6 of the largest feature (float32).
+    import veridical.measure.perception as room
+
+    extractor, picture = PatchFeatures(stage=stage), noise_picture(height, width)
+    whole = extractor(picture)
+    monkeypatch.setattr(room, "_WINDOW", 48)
+    assert len(room._spans(height, 64, 8)) * len(room._spans(width, 64, 8)) >= 6
+    np.testing.assert_allclose(extractor(picture), whole, rtol=0, atol=1e-6 * np.abs(whole).max())
+
+
+@pytest.mark.usefixtures("installed")
 def test_a_rest_at_the_border_is_left_out_and_one_patch_is_enough():
     # Oracle: the count in the docstring; exact.
     features = PatchFeatures()

@@ -69,3 +69,40 @@ def test_zero_for_equal_and_symmetric():
 def test_what_is_no_pair_of_pictures_is_refused(a, b, message):
     with pytest.raises(InvalidSetting, match=message):
         st_lpips(a, b)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("trunk", "height", "width"),
+    [(Trunk.ALEX, 200, 147), (Trunk.ALEX, 33, 129), (Trunk.VGG, 33, 97)],
+)
+def test_windows_give_the_number_of_the_whole_picture(monkeypatch, trunk, height, width):
+    # Oracle: the picture in one window; 1e-6 relative (float32, another order of additions). Odd sides,
+    # and a window about as large as what it overlaps with.
+    picture = ramp(height, width)
+    whole = st_lpips(picture, altered(picture), trunk=trunk)
+    for side in (48, 90):
+        monkeypatch.setattr("veridical.measure.stlpips._WINDOW", side)
+        assert st_lpips(picture, altered(picture), trunk=trunk) == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.usefixtures("installed")
+def test_memory_does_not_grow_with_the_picture(monkeypatch):
+    # Oracle: the largest array that a convolution is given is the same for a picture of nearly three times
+    # the pixels; from three windows a side on there is one that others surround.
+    import torch
+
+    monkeypatch.setattr("veridical.measure.stlpips._WINDOW", 64)
+    real, sizes = torch.nn.functional.conv2d, []
+
+    def noted(x, *args, **kwargs):
+        sizes.append(x.numel())
+        return real(x, *args, **kwargs)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", noted)
+    largest = []
+    for side in (192, 320):
+        sizes.clear()
+        st_lpips(ramp(side, side), ramp(side, side))
+        largest.append(max(sizes))
+    assert largest[1] <= 1.1 * largest[0]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_one_flipped_bit_is_noticed(copy):
 
 
 def test_a_missing_file_or_card(copy, tmp_path):
-    with pytest.raises(BadWeights, match="cannot read"):
+    with pytest.raises(BadWeights, match="there are no weights for JPEG"):
         loaded(tmp_path / "none.onnx")
     copy.with_suffix(".json").unlink()
     with pytest.raises(BadWeights, match="cannot read"):
@@ -202,3 +203,34 @@ def test_weights_and_card_are_both_old_or_both_new(tmp_path, monkeypatch):
         assert found() == (new, f"m{new}")
         assert len(list(tmp_path.iterdir())) == 2
     assert (2.0, "m2.0") in seen  # between the two renamings the waiting card counts
+
+
+def test_a_network_that_cannot_be_computed_is_bad_weights(copy):
+    # Oracle: ONNX Runtime refuses inputs of another rank; what it says is inside the sentence.
+    network = load_network(copy, kind="estimator", device="cpu", threads=1)
+    name = network.session.get_inputs()[0].name
+    with pytest.raises(BadWeights, match="damaged"):
+        network(**{name: np.zeros((1, 2), np.float32)})
+
+
+@pytest.mark.parametrize("place", ["beside.bin", "../beside.bin", "ABSOLUTE", os.devnull])
+def test_weights_read_no_other_file(copy, monkeypatch, place):
+    # Oracle: numbers that ONNX would take from a file that the network names: refused, wherever it lies.
+    inner = copy.parent / "inner"
+    inner.mkdir()
+    monkeypatch.chdir(inner)
+    for folder in (inner, copy.parent):
+        (folder / "beside.bin").write_bytes(bytes(1 << 20))
+    named = place.replace("ABSOLUTE", str(copy.parent / "beside.bin"))
+
+    def outside(model):
+        tensor = next(t for t in model.graph.initializer if len(t.raw_data) > 1000)
+        size = str(len(tensor.raw_data))
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", named), ("offset", "0"), ("length", size)):
+            tensor.external_data.add(key=key, value=value)
+
+    rewritten(copy, outside)
+    with pytest.raises(BadWeights):
+        load_network(copy, kind="estimator", device="cpu", threads=1)

@@ -127,7 +127,10 @@ def test_formats_with_a_plugin_are_named_plainly(monkeypatch, kind, extra, packa
     with pytest.raises(MissingDependency, match=kind) as error:
         encode(HEADS[kind])
     assert f"veridical[{extra}]" in str(error.value)
-    with pytest.raises(UnsupportedFormat, match=kind) as error:
+    # A JPEG XL file holds something to restore, a HEIC file does not.
+    with pytest.raises(
+        (UnsupportedFormat, MissingDependency)[kind == "JPEG XL"], match=kind
+    ) as error:
         open_image(HEADS[kind])
     assert f"veridical[{extra}]" in str(error.value)
 

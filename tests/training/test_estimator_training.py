@@ -87,10 +87,12 @@ def sources(tmp_path_factory):
     return prepare_sources([folder], [folder], folder / "run", n_drawings=1)
 
 
-@pytest.mark.parametrize("name", ["AVIF", "WEBP", "JPEG"])
+@pytest.mark.parametrize("name", ["AVIF", "WEBP", "JPEG", "JXL"])
 def test_batches_depend_on_the_step_alone_and_conditions_on_the_file(sources, name):
     # Oracle: contract; fine pieces are within 12 levels of their sources, a shifted one of these
     # pictures is off by 30 and more; settings vary.
+    if name == "JXL":
+        pytest.importorskip("pillow_jxl")
     form = conventional(name)
     scale = ResidualScale(np.array([-9.0, 0, 0, 0, 0, 0, 0]), np.array([-9.0, 0, 0, 0, 0, 0, 0]))
     settings = {"patch": 48, "batch_size": 4, "seed": 3}
@@ -101,7 +103,8 @@ def test_batches_depend_on_the_step_alone_and_conditions_on_the_file(sources, na
     assert a["features"].shape == (4, len(form.features))
     pieces = [sampler.piece(np.random.default_rng([1, k])) for k in range(24)]
     assert all(p.source.shape == p.decoded.shape for p in pieces)
-    assert len({p.condition.quantizer for p in pieces}) > 10
+    told = {p.condition.quantizer for p in pieces}
+    assert len(told) > 10 or (name == "JXL" and None in told and len(told) > 5)  # half do not tell
     if name == "JPEG":
         grey = [p.condition.named()["grey"] for p in pieces]
         assert set(grey) == {0.0, 1.0}

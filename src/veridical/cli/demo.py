@@ -52,6 +52,7 @@ def demo(
     coded = [
         _shown(original, name, out / f"coffee{one.suffixes[0]}", bpp, options)
         for name, one in FORMATS.items()
+        if getattr(one, "plugin", None) is None  # the demonstration needs no extra
     ]
     html = page(original, [file for file in coded if file is not None])
     write_whole(out / "demo.html", lambda f: f.write(html.encode("utf-8")))

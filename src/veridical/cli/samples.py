@@ -20,6 +20,10 @@ samples_app = typer.Typer(
     help="Samples (.npy or CSV) through a codec of veridical design.", no_args_is_help=True
 )
 CodecFile = Annotated[Path, typer.Option("--codec", "-c", help="Codec saved by design --out.")]
+MaxNumbers = Annotated[
+    int | None,
+    typer.Option(help="Most numbers that a file may hold (default: 2^25; fewer for few bytes)."),
+]
 
 
 @samples_app.command("encode")
@@ -29,12 +33,14 @@ def encode_samples(
     *,
     codec: CodecFile,
     seed: Annotated[int, typer.Option(help="Common randomness; the message carries it.")] = 0,
+    max_numbers: MaxNumbers = None,
 ) -> None:
     """Code samples to a message that names its codec, seed and number of samples."""
     from veridical.kept import load_codec
 
     kept = load_codec(codec)
-    data = kept.to_message(kept.encode(read_samples(file), seed=seed), seed=seed)
+    x = read_samples(file, max_numbers or MOST_NUMBERS)
+    data = kept.to_message(kept.encode(x, seed=seed), seed=seed)
     write_whole(output, lambda out: out.write(data))
 
 
@@ -47,6 +53,7 @@ def decode_samples(
     realism: Annotated[float | None, typer.Option(help="0 (least error) to 1; default 1.")] = None,
     perception: Annotated[float | None, typer.Option(help="Squared W2 to be met instead.")] = None,
     rng_seed: Annotated[int, typer.Option(help="Private randomness of the decoder.")] = 0,
+    max_numbers: MaxNumbers = None,
 ) -> None:
     """Decode a message; another codec than it was made with is refused."""
     import numpy as np
@@ -55,7 +62,7 @@ def decode_samples(
 
     kept = load_codec(codec)
     check_file(file)
-    message = open_message(kept, file.read_bytes())
+    message = open_message(kept, file.read_bytes(), max_numbers=max_numbers)
     out = kept.decode(
         message.index, np.random.default_rng(rng_seed), realism=realism, perception=perception,
         seed=message.seed,

@@ -1,13 +1,17 @@
-"""The commands ``veridical train photo`` and ``veridical train photo-codec``."""
+"""The commands ``veridical train photo``, ``train photo-codec`` and ``train restorer``."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from veridical.cli import terminal
+from veridical.errors import InvalidSetting
 from veridical.extras import require
 
 __all__ = ["train_app"]
@@ -102,3 +106,71 @@ def photo_codec(
         terminal.say("stopped; the same command goes on")
     else:
         terminal.say(path)
+
+
+@train_app.command()
+def restorer(
+    original: Annotated[Path, typer.Option(help="Folder of originals.")],
+    name: Annotated[str, typer.Option(help="Of the codec: small letters, digits and _.")],
+    decoded: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of what the codec made of them, under the same names; folders inside for several settings."
+        ),
+    ] = None,
+    coded: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the coded files, laid out alike: their sizes are told."),
+    ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of --decoded: MODULE:FUNCTION from a Pillow picture to its decoded one."
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run; runs/NAME if left out.")
+    ] = None,
+    preset: PresetName = "cpu",
+    minutes: Minutes = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Weights file whose estimator to train on, such as avif.onnx."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every batch.")] = 0,
+) -> None:
+    """Train estimator and generator for any codec, from originals and decoded pictures; resumable.
+
+    The result is RUN/NAME.onnx with its companions, for ``veridical.Restorer.load``. Every eighth
+    original is held out for the price list.
+    """
+    require("accelerate")
+    from veridical.training.pairs import decode_all, prepare_pairs
+    from veridical.training.photo_run import run_all
+
+    run = run or Path("runs") / name
+    if (decoded is None) == (codec is None):
+        raise InvalidSetting("give either --decoded or --codec")
+    with terminal.progress("preparing") as update:
+        if codec is not None:
+            decoded = run / "decoded"
+            decode_all(_function(codec), original, decoded, update)
+        assert decoded is not None
+        pairs = prepare_pairs(name, original, decoded, run / "pairs", coded=coded, progress=update)
+        path = run_all(
+            [], original, run, format=pairs, preset=preset, minutes=minutes, start=start, seed=seed,
+            progress=lambda stage, done, total: update(done, total), say=terminal.notice,
+        )  # fmt: skip
+    terminal.say("stopped; the same command goes on" if path is None else path)
+
+
+def _function(named: str) -> Callable[..., Any]:
+    """A function by its module, which may lie in this folder, and its name."""
+    module, _, function = named.partition(":")
+    sys.path.insert(0, "")
+    try:
+        return getattr(import_module(module), function)
+    except Exception as cause:
+        raise InvalidSetting(
+            f"cannot import {named!r} as MODULE:FUNCTION: {cause!r:.200}"
+        ) from cause

@@ -50,7 +50,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,10 @@ _WEIGHTS = WeightsFile(
     "models/efficientnet-lite0-57934424.pth",
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
+
+
+_WINDOW = 512
+"""Side in pixels of what is computed at a time, besides an overlap: memory does not grow with the picture."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +135,8 @@ class PatchFeatures:
         """Features of one picture.
 
         Args:
-            image: ``uint8``, ``H x W x 3``, RGB, both sides at least ``patch`` pixels. Memory is
-                about 600 bytes a pixel.
+            image: ``uint8``, ``H x W x 3``, RGB, both sides at least ``patch`` pixels. It is computed in
+                windows, so that memory hardly grows with the picture.
 
         Returns:
             Shape ``(n, channels)``, patches row by row;
@@ -152,12 +156,29 @@ class PatchFeatures:
         from torch.nn import functional
 
         with torch.inference_mode():
-            levels = torch.from_numpy(np.array(image)).to(self.device)  # a copy: may be read-only
-            # The preprocessing of the Lite models: (level - 127) / 128, the same for R, G and B.
-            x = (levels.permute(2, 0, 1)[None].float() - 127.0) / 128.0
+            margin = -(-_reach(network) // stage.pixels) * stage.pixels
+            rows, columns = (_spans(n, margin, stage.pixels) for n in image.shape[:2])
+            strips = (
+                torch.cat([self._window(network, image, r, c) for c in columns], dim=3)
+                for r in rows
+            )
+            grid = torch.cat(list(strips), dim=2)
             window, step = self.patch // stage.pixels, self.stride // stage.pixels
-            pooled = functional.avg_pool2d(network(x), window, step)
+            pooled = functional.avg_pool2d(grid, window, step)
             return pooled[0].flatten(1).T.cpu().numpy()
+
+    def _window(
+        self, network: torch.nn.Module, image: NDArray[np.uint8], rows: _Span, columns: _Span
+    ) -> torch.Tensor:
+        """The network's output of a window, shape (1, channels, h, w)."""
+        import torch
+
+        levels = torch.from_numpy(
+            image[rows.start : rows.stop, columns.start : columns.stop].copy()
+        )
+        # The preprocessing of the Lite models: (level - 127) / 128, the same for R, G and B.
+        x = (levels.to(self.device).permute(2, 0, 1)[None].float() - 127.0) / 128.0
+        return network(x)[:, :, rows.own, columns.own]
 
     def statistics(self, image: NDArray[np.uint8]) -> FeatureStatistics:
         """Count, mean and scatter of the patches of one picture; add them up with ``+``."""
@@ -206,6 +227,38 @@ def patch_frechet(
         [extractor.statistics(image) for image in reference_images],
         [extractor.statistics(image) for image in images],
     )
+
+
+class _Span(NamedTuple):
+    """Of one side: pixels of a window with what it needs around it, and which positions are its own."""
+
+    start: int
+    stop: int
+    own: slice
+
+
+def _spans(n: int, margin: int, pixels: int) -> list[_Span]:
+    """Windows of a side of ``n`` pixels; each begins at a position of the output grid."""
+    step = max(pixels, _WINDOW // pixels * pixels)
+    out = []
+    for first in range(0, n, step):
+        start, last = max(0, first - margin), first + step >= n
+        end = None if last else (first + step - start) // pixels
+        own = slice((first - start) // pixels, end)
+        out.append(_Span(start, n if last else min(n, first + step + margin), own))
+    return out
+
+
+def _reach(network: torch.nn.Module) -> int:
+    """Input pixels behind one position of a chain of convolutions."""
+    from torch.nn import Conv2d
+
+    reach, step = 1, 1
+    for module in network.modules():
+        if isinstance(module, Conv2d):
+            reach += (module.kernel_size[0] - 1) * step
+            step *= module.stride[0]
+    return reach
 
 
 @lru_cache(maxsize=2)

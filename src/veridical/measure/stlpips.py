@@ -23,7 +23,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from itertools import accumulate, islice, product
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     import torch
 
 _DISTRIBUTION = "stlpips-pytorch==0.0.2"
+_WINDOW = 512
+"""Side in pixels of what is computed at a time, besides an overlap: memory does not grow with the picture."""
+
 _SMALLEST_SIDE = 32
 """Pixels; below it the deepest reflected border would be wider than the activations."""
 
@@ -139,14 +143,18 @@ def st_lpips(
 
     import torch
 
+    state = _state(trunk, device)
+    rows, columns = (_Axis.of(n, trunk, state) for n in a.shape[:2])
+    totals = [0.0] * len(_STAGES[trunk])
     with torch.inference_mode():
-        state, total = _state(trunk, device), 0.0
-        for number, activations in enumerate(_activations(np.stack([a, b]), trunk, 5, device)):
-            directions = activations / (activations.norm(dim=1, keepdim=True) + 1e-10)
-            difference = (directions[:1] - directions[1:]).square()
-            weighted = torch.nn.functional.conv2d(difference, state[f"lin{number}.model.1.weight"])
-            total += float(weighted.mean())
-    return total
+        for window in product(*(axis.windows(_WINDOW) for axis in (rows, columns))):
+            pair = (_activations(x, trunk, device, *window) for x in (a, b))
+            for number, (x, y) in enumerate(zip(*pair, strict=True)):
+                difference = (_directions(x) - _directions(y)).square_()
+                weight = state[f"lin{number}.model.1.weight"]
+                totals[number] += float(torch.nn.functional.conv2d(difference, weight).sum())
+    sizes = zip(totals, rows.after, columns.after, strict=True)
+    return sum(total / (height * width) for total, height, width in sizes)
 
 
 def trunk_activations(
@@ -163,43 +171,156 @@ def trunk_activations(
 
     import torch
 
+    axes = (_Axis.of(n, trunk, _state(trunk, device)) for n in image.shape[:2])
+    whole = (next(axis.windows(max(image.shape))) for axis in axes)
     with torch.inference_mode():
-        *_, last = _activations(image[None], trunk, stage, device)
+        *_, last = islice(_activations(image, trunk, device, *whole), stage)
         return last[0].permute(1, 2, 0).cpu().numpy().astype(np.float64)
 
 
+class _Reach(NamedTuple):
+    """Along one side, position ``i`` after a layer is computed from ``kernel`` ones from ``stride i - padding``."""
+
+    kernel: int
+    stride: int
+    padding: int
+
+    def size(self, n: int) -> int:
+        """Positions after the layer of ``n`` before it."""
+        return (n + 2 * self.padding - self.kernel) // self.stride + 1
+
+
+class _Cut(NamedTuple):
+    """What a window needs of one side before a layer: positions, and how many beyond the border."""
+
+    start: int
+    stop: int
+    before: int = 0
+    after: int = 0
+
+
+class _Part(NamedTuple):
+    """Of one side, one stage of a window: its cut before each layer, what comes out, and what of it is counted."""
+
+    cuts: list[_Cut]
+    out: _Cut
+    own: _Cut
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One side of a picture on its way through a trunk.
+
+    Attributes:
+        reaches: Of the layers of each stage.
+        before: Positions before each layer of each stage.
+        after: Positions after each stage.
+    """
+
+    reaches: list[list[_Reach]]
+    before: list[list[int]]
+    after: list[int]
+
+    @classmethod
+    def of(cls, n: int, trunk: Trunk, state: dict[str, torch.Tensor]) -> _Axis:
+        """A side of ``n`` pixels."""
+        reaches = [[_reach(layer, state) for layer in stage] for stage in _STAGES[trunk]]
+        sizes = [list(accumulate(reaches[0], lambda size, reach: reach.size(size), initial=n))]
+        for stage in reaches[1:]:
+            sizes.append(
+                list(accumulate(stage, lambda size, reach: reach.size(size), initial=sizes[-1][-1]))
+            )
+        return cls(reaches, [s[:-1] for s in sizes], [s[-1] for s in sizes])
+
+    def windows(self, side: int) -> Iterator[list[_Part]]:
+        """Windows of about ``side`` pixels that count every position of every stage once.
+
+        What a window needs around what it counts overlaps with others; beyond the borders of the picture it is
+        padded as the picture is.
+        """
+        count = -(-self.before[0][0] // side)
+        for k in range(count):
+            parts: list[_Part] = []
+            for reaches, before, after in zip(
+                self.reaches[::-1], self.before[::-1], self.after[::-1], strict=True
+            ):
+                own = _Cut(after * k // count, after * (k + 1) // count)
+                need = out = _union(own, parts[0].cuts[0]) if parts else own
+                cuts: list[_Cut] = []
+                for reach, n in zip(reaches[::-1], before[::-1], strict=True):
+                    start = reach.stride * need.start - reach.padding
+                    stop = reach.stride * (need.stop - 1) - reach.padding + reach.kernel
+                    need = _Cut(max(0, start), min(n, stop), max(0, -start), max(0, stop - n))
+                    cuts.insert(0, need)
+                parts.insert(0, _Part(cuts, out, own))
+            yield parts
+
+
+def _union(a: _Cut, b: _Cut) -> _Cut:
+    return _Cut(min(a.start, b.start), max(a.stop, b.stop))
+
+
+def _reach(layer: _Layer, state: dict[str, torch.Tensor]) -> _Reach:
+    match layer:
+        case _Conv(name, padding):
+            return _Reach(state[f"net.{name}.weight"].shape[-1], 1, padding)
+        case _MaxPool(size):
+            return _Reach(size, 1, 0)
+        case _BlurHalve():
+            return _Reach(3, 2, 2)
+        case _Relu():
+            return _Reach(1, 1, 0)
+
+
 def _activations(
-    images: NDArray[np.uint8], trunk: Trunk, stages: int, device: str
+    image: NDArray[np.uint8], trunk: Trunk, device: str, rows: list[_Part], columns: list[_Part]
 ) -> Iterator[torch.Tensor]:
-    """Of the first stages, shape ``(n, channels, h, w)`` each."""
+    """What a window counts after each stage, shape ``(1, channels, h, w)`` each."""
     import torch
 
     state = _state(trunk, device)
-    x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-    x = (x - state["scaling_layer.shift"]) / state["scaling_layer.scale"]
-    for stage in _STAGES[trunk][:stages]:
-        for layer in stage:
-            x = _apply(layer, x, state)
-        yield x
+    top, left = rows[0].cuts[0], columns[0].cuts[0]
+    cut = image[top.start : top.stop, left.start : left.stop]
+    x = torch.from_numpy(np.ascontiguousarray(cut)).to(device)[None].permute(0, 3, 1, 2).float()
+    x = (x / 127.5 - 1.0 - state["scaling_layer.shift"]) / state["scaling_layer.scale"]
+    for layers, down, across in zip(_STAGES[trunk], rows, columns, strict=True):
+        x = _cropped(x, (top.start, left.start), down.cuts[0], across.cuts[0])
+        for layer, r, c in zip(layers, down.cuts, across.cuts, strict=True):
+            x = _apply(layer, x, state, (c.before, c.after, r.before, r.after))
+        top, left = down.out, across.out
+        yield _cropped(x, (top.start, left.start), down.own, across.own)
 
 
-def _apply(layer: _Layer, x: torch.Tensor, state: dict[str, torch.Tensor]) -> torch.Tensor:
+def _cropped(x: torch.Tensor, origin: tuple[int, int], rows: _Cut, columns: _Cut) -> torch.Tensor:
+    top, left = origin
+    return x[..., rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+
+
+def _apply(
+    layer: _Layer, x: torch.Tensor, state: dict[str, torch.Tensor], pads: tuple[int, int, int, int]
+) -> torch.Tensor:
+    """A layer; ``pads`` are positions beyond the borders: left, right, top, bottom."""
     from torch.nn import functional
 
     match layer:
-        case _Conv(name, padding):
+        case _Conv(name, _):
             weight, bias = state[f"net.{name}.weight"], state[f"net.{name}.bias"]
-            return functional.conv2d(x, weight, bias, padding=padding)
+            return functional.conv2d(functional.pad(x, pads), weight, bias)
         case _MaxPool(size):
             return functional.max_pool2d(x, size, stride=1)
         case _BlurHalve():
-            padded = functional.pad(x, (2, 2, 2, 2), mode="reflect")
             kernel = x.new_tensor([1.0, 2.0, 1.0]).outer(x.new_tensor([1.0, 2.0, 1.0])) / 16.0
             channels = x.shape[1]
-            kernel = kernel.expand(channels, 1, 3, 3)
-            return functional.conv2d(padded, kernel, stride=2, groups=channels)
+            padded = functional.pad(x, pads, mode="reflect")
+            return functional.conv2d(
+                padded, kernel.expand(channels, 1, 3, 3), stride=2, groups=channels
+            )
         case _Relu():
-            return functional.relu(x)
+            return x.relu_()
+
+
+def _directions(x: torch.Tensor) -> torch.Tensor:
+    return x / (x.norm(dim=1, keepdim=True) + 1e-10)
 
 
 @lru_cache(maxsize=2)

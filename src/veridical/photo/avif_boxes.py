@@ -15,7 +15,8 @@ def is_avif(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and any(brand in head[8:64] for brand in (b"avif", b"avis"))
 
 
-def _boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
+def boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
+    """(name, start, end) of the contents of the boxes between two places; none behind a damaged one."""
     out = []
     while start + 8 <= end:
         size, name = struct.unpack(">I4s", data[start : start + 8])
@@ -63,18 +64,18 @@ def read_avif_item(data: bytes) -> AvifItem:
 
 
 def _primary_item(data: bytes) -> AvifItem:
-    meta = next((b for b in _boxes(data, 0, len(data)) if b[0] == b"meta"), None)
+    meta = next((b for b in boxes(data, 0, len(data)) if b[0] == b"meta"), None)
     if meta is None:
         return AvifItem()
-    inner = {name: (s, e) for name, s, e in _boxes(data, meta[1] + 4, meta[2])}
+    inner = {name: (s, e) for name, s, e in boxes(data, meta[1] + 4, meta[2])}
     pitm, iloc = inner[b"pitm"][0], inner[b"iloc"]
     primary = _uint(data, pitm + 4, 4 if data[pitm] else 2)
     spans = _iloc_spans(data, *iloc, primary)
     if not spans or sum(n for _, n in spans) > len(data):  # parts that overlap: not covered
         return AvifItem()
     coded = b"".join(data[s : s + n] for s, n in spans)
-    properties = {name: (s, e) for name, s, e in _boxes(data, *inner.get(b"iprp", (0, 0)))}
-    held = _boxes(data, *properties.get(b"ipco", (0, 0)))
+    properties = {name: (s, e) for name, s, e in boxes(data, *inner.get(b"iprp", (0, 0)))}
+    held = boxes(data, *properties.get(b"ipco", (0, 0)))
     own = _associated(data, *properties.get(b"ipma", (0, 0)), primary)
     mine = [held[k - 1] for k in own if 0 < k <= len(held)] + held
     av1c = next((b for b in mine if b[0] == b"av1C"), None)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,9 @@ SHIPPED = Path(__file__).parent / "weights"
 VARIABLE = "VERIDICAL_WEIGHTS"
 """Environment variable that names the weights (a folder, or a file) where no option does."""
 
+_ELSEWHERE = re.compile(rb"\n(?:\x08|\x88\x80*\x00)location")
+"""The key of ONNX's external data as a field of a protocol buffer, its length written in any way."""
+
 LAYOUT = 3
 """Of the metadata; earlier layouts were safetensors files."""
 
@@ -67,8 +71,13 @@ class Network:
     session: Any = field(repr=False)
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
-        """Outputs for named inputs, in the order in which the file names them."""
-        return self.session.run(None, inputs)
+        """Outputs for named inputs, in the order in which the file names them.
+
+        Raises:
+            BadWeights: The network cannot compute them.
+        """
+        with damaged_weights(self.path):
+            return self.session.run(None, inputs)
 
 
 def default_weights() -> Path:
@@ -171,6 +180,8 @@ def _load(
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     read_card(path, digest)
+    if _ELSEWHERE.search(data):
+        raise BadWeights(f"{path} takes its weights from another file; export it as one file")
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.log_severity_level = 4  # what goes wrong is raised, and said once

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.price import PriceList
 from veridical.photo.restoration import (
+    Cells,
     PixelWindow,
     RestorationDecoder,
     RestorationModel,
@@ -34,7 +34,9 @@ from veridical.training.estimator import BlockEstimator
 from veridical.training.estimator_validation import opened, saved
 from veridical.training.export import example, to_onnx, with_header
 from veridical.training.generator import FilterGenerator
+from veridical.training.pairs import Pairs
 from veridical.training.pictures import pictures
+from veridical.training.pieces import Piece
 from veridical.writing import write_text
 
 _QUALITIES = (2, 8, 18, 35, 60, 85, 95)
@@ -46,11 +48,12 @@ Progress = Callable[[str, int, int], None]
 
 
 def header_of(
-    form: ConventionalFormat, estimator: BlockEstimator, scale: ResidualScale
+    form: ConventionalFormat | Pairs, estimator: BlockEstimator, scale: ResidualScale
 ) -> dict[str, Any]:
     """Metadata of an estimator's file without prices."""
     return {
         "kind": "estimator", "format": form.name, "features": list(form.features), "prices": None,
+        "rate_known": not isinstance(form, Pairs) or form.rate_known,
         "network": asdict(estimator.network.config), "head": estimator.sizes,
         "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
     }  # fmt: skip
@@ -58,7 +61,7 @@ def header_of(
 
 def write_priced(
     path: Path,
-    form: ConventionalFormat,
+    form: ConventionalFormat | Pairs,
     estimator: BlockEstimator,
     generator: FilterGenerator,
     scale: ResidualScale,
@@ -75,7 +78,7 @@ def write_priced(
         estimator: Trained.
         generator: Trained on it.
         scale: Residual scale.
-        validation: Folder or tar file of photographs.
+        validation: Folder or tar file of photographs; pairs hold their own.
         recipe: For the cards.
         progress: Called with (stage, done, total).
 
@@ -98,7 +101,10 @@ def write_priced(
     expected, mmse, cost = (np.array([r[k] for r in fitted]) for k in ("expected", "mmse", "cost"))
     prices = PriceList.fit(conditions, expected, mmse, cost)
     recipe = recipe | {
-        "validation": {"files": len(rows), "sha256": digest_of(validation)},
+        "validation": {
+            "files": len(rows),
+            "sha256": form.digest if isinstance(form, Pairs) else digest_of(validation),
+        },
         "figures": figures_of(rows, prices),
     }
     _write_pair(path, networks, header | {"prices": prices.as_json()}, generator, recipe)
@@ -164,7 +170,7 @@ def _middle(picture: Image.Image) -> Image.Image:
 
 def _measure(
     model: RestorationModel,
-    form: ConventionalFormat,
+    form: ConventionalFormat | Pairs,
     validation: Path,
     log: Path,
     progress: Progress,
@@ -173,15 +179,24 @@ def _measure(
     digest = model.estimator.digest + model.generator.digest
     rows = [r for r in _rows(log) if r["weights"] == digest]
     known = {r["number"]: r for r in rows}
-    files = list(_files(validation, form.pillow_names[0]))
+    files: list[tuple[str, Any, bytes]] = list(
+        form.validation() if isinstance(form, Pairs) else _files(validation, form.pillow_names[0])
+    )
     if not any(group.startswith("photographs") for group, _, _ in files):
         raise TrainingData(f"{validation} holds no pictures for the price list")
     with log.open("a", encoding="utf-8", newline="\n") as out:
-        for number, (group, source, data) in enumerate(files):
+        for number, (group, found, data) in enumerate(files):
             progress("measuring prices", number + 1, len(files))
-            if number in known or form.condition(data, *source.size) is None:
+            if number in known:
                 continue
-            row = measure_file(model, form, source, data, _SIDE, number)
+            piece, cells = found, None
+            if isinstance(form, ConventionalFormat):
+                condition, cells = form.condition(data, *found.size), form.read_cells(data)
+                if condition is None:
+                    continue
+                y = np.asarray(opened(data))
+                piece = Piece(np.asarray(found.convert("RGB")), y, condition)
+            row = measure_piece(model, piece, cells, _SIDE, number)
             row |= {"number": number, "quality": group, "weights": digest}
             rows.append(row)
             out.write(json.dumps(row) + "\n")
@@ -199,39 +214,25 @@ def _rows(log: Path) -> list[dict]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def measure_file(
-    model: RestorationModel,
-    chosen: ConventionalFormat,
-    source: Image.Image,
-    data: bytes,
-    side: int,
-    seed: int,
+def measure_piece(
+    model: RestorationModel, piece: Piece, cells: Cells | None, side: int, seed: int
 ) -> dict:
-    """Errors and transport costs of the middle ``side`` pixels of a file.
+    """Errors and transport costs of the middle ``side`` pixels of a decoded picture.
 
     Args:
-        model: Networks of the file's format.
-        chosen: The format.
-        source: What the file stands for.
-        data: The file.
+        model: Networks of the codec.
+        piece: Source, decoded picture and what the networks are told.
+        cells: Quantization cells of the file, if they are known.
         side: In pixels.
         seed: Of the generator's noise.
-
-    Raises:
-        TrainingData: The file is lossless.
     """
-    condition = chosen.condition(data, *source.size)
-    if condition is None:
-        raise TrainingData(f"{chosen.name} files for the price list must not be lossless")
-    y = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    y, condition = piece.decoded, piece.condition
     top = max(0, (y.shape[0] - side) // 32 * 16)
     left = max(0, (y.shape[1] - side) // 32 * 16)
     cut = np.s_[top : top + side, left : left + side]
-    x = np.asarray(source)[cut].transpose(2, 0, 1) / 255
+    x = piece.source[cut].transpose(2, 0, 1) / 255
     height, width = y[cut].shape[:2]
-    window = PixelWindow(
-        y[cut], Box(top, top + height, left, left + width), chosen.read_cells(data)
-    )
+    window = PixelWindow(y[cut], Box(top, top + height, left, left + width), cells)
     decoder = RestorationDecoder(model, condition)
     estimate = decoder.estimate(window)
     x_mmse = np.clip(estimate.x_mmse, 0, 1)

@@ -22,6 +22,7 @@ from torch import nn
 
 from veridical.errors import InvalidSetting
 from veridical.photo.condition import BASIC_FEATURES, ResidualScale
+from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.training.estimator import BlockEstimator
 from veridical.training.estimator_train import HeadPreset, Plateau, train_head, train_unet
 from veridical.training.estimator_validation import validate
@@ -29,6 +30,7 @@ from veridical.training.export import load_estimator
 from veridical.training.generator import SHARES, FilterGenerator, GeneratorPreset, train_generator
 from veridical.training.loop import Schedule
 from veridical.training.networks import NetworkConfig
+from veridical.training.pairs import Pairs
 from veridical.training.photo_prices import Progress, write_priced
 from veridical.training.pictures import conventional
 from veridical.training.pieces import PieceSampler, Sources, fit_scale, prepare_sources
@@ -99,7 +101,7 @@ def run_all(
     validation: Path,
     run: Path,
     *,
-    format: str,  # noqa: A002 (the word for it)
+    format: str | Pairs,  # noqa: A002 (the word for it)
     camera: Sequence[Path] = (),
     preset: str | Preset = "cpu",
     minutes: float | None = None,
@@ -115,7 +117,7 @@ def run_all(
         data: Folders or tar files of training photographs.
         validation: Folder or tar file of other pictures, for the price list.
         run: Folder of the run.
-        format: Name of a conventional format.
+        format: Name of a conventional format; or pairs, which are all the data then.
         camera: Folders or tar files of camera pictures, taken at half their size.
         preset: Name in ``PRESETS``, or sizes.
         minutes: Stop with a checkpoint after this long.
@@ -134,7 +136,7 @@ def run_all(
         BadWeights: ``start`` is not a weights file of an estimator.
         TrainingData: No usable pictures.
     """
-    form = conventional(format)
+    form = format if isinstance(format, Pairs) else conventional(format)
     sizes = _checked(preset, start, keep_estimator, seed)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     accelerator, group = accelerator_for(sizes), processes()
@@ -145,16 +147,17 @@ def run_all(
         estimator = sizes.estimator(form.features)
     else:
         header, estimator = load_estimator(start)
-        known = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
+        if header["format"] == form.name:
+            known = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
     generator = sizes.generator.network()
     if not group.is_main_process:
         progress, say = (lambda stage, done, total: None), (lambda message: None)
     with group.main_process_first():
-        sources = prepare_sources(
+        sources = form if isinstance(form, Pairs) else prepare_sources(
             data, camera, run / "sources", lambda done, total: progress("preparing", done, total),
             n_drawings=sizes.drawings,
         )  # fmt: skip
-        scale = known or _scale(sources, form.name, run / "scale.json")
+        scale = known or _scale(sources, form, run / "scale.json")
 
     def batches(number: int, **kinds: Any) -> Batches:
         sampler = PieceSampler(
@@ -197,20 +200,21 @@ def run_all(
     recipe = _recipe(sources, estimator, generator, sizes, run, [name for name, *_ in stages])
     recipe |= {
         "format": form.name,
-        "command": _command(data, camera, validation, form.name, preset, start, keep_estimator, seed),
+        "command": _command(data, camera, validation, form, preset, start, keep_estimator, seed),
         "started_from": None if start is None else hashlib.sha256(start.read_bytes()).hexdigest(),
     }  # fmt: skip
-    gains = validate(estimator, form, scale, [validation])
-    recipe["gain_db_on_validation"] = {k: round(float(np.mean(v)), 3) for k, v in gains.items()}
+    if not isinstance(form, Pairs):
+        gains = validate(estimator, form, scale, [validation])
+        recipe["gain_db_on_validation"] = {k: round(float(np.mean(v)), 3) for k, v in gains.items()}
     write_priced(path, form, estimator, generator, scale, validation, recipe, progress)
     say(f"weights: {path}")
     return path
 
 
-def _scale(sources: Sources, name: str, kept: Path) -> ResidualScale:
+def _scale(sources: Sources | Pairs, form: ConventionalFormat | Pairs, kept: Path) -> ResidualScale:
     """Fitted once for a run."""
     if not kept.exists():
-        fitted = fit_scale(sources, conventional(name))
+        fitted = fit_scale(sources, form)
         tables = [t.tolist() for t in (fitted.with_quantizer, fitted.without_quantizer)]
         write_text(kept, json.dumps(tables))
     return ResidualScale(*map(np.array, json.loads(kept.read_text(encoding="utf-8"))))
@@ -234,15 +238,18 @@ def _command(
     data: Sequence[Path],
     camera: Sequence[Path],
     validation: Path,
-    name: str,
+    form: ConventionalFormat | Pairs,
     preset: str | Preset,
     start: Path | None,
     keep_estimator: bool,  # noqa: FBT001 (private)
     seed: int,
 ) -> str:
-    words = ["veridical train photo", *(p.name for p in data)]
-    words += [f"--camera {p.name}" for p in camera]
-    words += ["--validation", validation.name, "--format", name.lower()]
+    if isinstance(form, Pairs):
+        words = ["veridical train restorer --name", form.name.lower()]
+    else:
+        words = ["veridical train photo", *(p.name for p in data)]
+        words += [f"--camera {p.name}" for p in camera]
+        words += ["--validation", validation.name, "--format", form.name.lower()]
     words += ["--preset", preset if isinstance(preset, str) else "own"]
     words += [] if start is None else ["--start", start.name]
     words += [f"--seed {seed}"] if seed else []
@@ -250,7 +257,7 @@ def _command(
 
 
 def _recipe(
-    sources: Sources,
+    sources: Sources | Pairs,
     estimator: BlockEstimator,
     generator: FilterGenerator,
     sizes: Preset,

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from veridical.errors import InvalidSetting, TrainingData
+from veridical.extras import require
 from veridical.photo.formats import format_named
 from veridical.photo.formats.conventional import ConventionalFormat
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
+"""Of pictures to train on."""
 
 
 def dihedral(x: np.ndarray, k: int) -> np.ndarray:
@@ -25,7 +27,7 @@ def pictures(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the pictures in folders and tar files, in a fixed order."""
     for source in sources:
         if source.is_dir():
-            found = [p for p in source.rglob("*") if p.suffix.lower() in _SUFFIXES]
+            found = [p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES]
             # By the names' letters: paths themselves compare without case on Windows.
             for path in sorted(found, key=lambda p: p.parts):
                 yield path.name, path.read_bytes()
@@ -33,7 +35,7 @@ def pictures(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
             with tarfile.open(source) as tar:
                 for member in tar:
                     handle = tar.extractfile(member)
-                    if handle is not None and Path(member.name).suffix.lower() in _SUFFIXES:
+                    if handle is not None and Path(member.name).suffix.lower() in SUFFIXES:
                         yield member.name, handle.read()
         else:
             raise TrainingData(f"{source} is neither a folder nor a tar file of pictures")
@@ -44,8 +46,11 @@ def conventional(name: str) -> ConventionalFormat:
 
     Raises:
         InvalidSetting: Unknown, or a format with a training of its own.
+        MissingDependency: Its plugin is not installed.
     """
     found = format_named(name)
     if not isinstance(found, ConventionalFormat):
         raise InvalidSetting(f"{name} has a training of its own: veridical train photo-codec")
+    if found.plugin:
+        require(found.plugin)
     return found

@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, JpegPresets
@@ -182,6 +182,9 @@ def _settings(rng: np.random.Generator, name: str, quality: int, mode: str) -> d
         tune = {"advanced": {"tune": "ssim"}} if rng.random() < 0.2 else {}
         chroma = {} if mode == "grey" else {"subsampling": mode}
         return {"quality": quality, "speed": int(rng.integers(7, 11))} | tune | chroma
+    if name == "JXL":
+        effort = int(rng.choice((4, 5, 6, 7, 7, 7)))
+        return {"quality": min(quality, 99), "effort": effort, "num_threads": 0}  # 100 is lossless
     if name != "JPEG":
         return {"quality": quality}
     options = _tables(rng, quality)
@@ -214,7 +217,7 @@ class Piece:
 
 
 def fit_scale(
-    sources: Sources, form: ConventionalFormat, n: int = 700, seed: int = 9
+    sources: Sources | Pieces, form: ConventionalFormat | Pieces, n: int = 700, seed: int = 9
 ) -> ResidualScale:
     """A residual scale fitted to photographs at all settings.
 
@@ -232,11 +235,29 @@ def fit_scale(
     return ResidualScale(told.with_quantizer, hidden.without_quantizer)
 
 
+class Pieces(Protocol):
+    """Pieces that some codec has coded already."""
+
+    @property
+    def name(self) -> str:
+        """Of the codec, in capitals."""
+        ...
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of what the networks are told."""
+        ...
+
+    def piece(self, rng: np.random.Generator) -> Piece:
+        """Any one."""
+        ...
+
+
 class PieceSampler:
     """Random patches of coded pieces; ``batch(step)`` depends only on the seed and the step.
 
     Args:
-        sources: Pictures.
+        sources: Pictures, or pieces that are coded already.
         form: The format that the pieces are coded in.
         names: Of the features that the networks are told.
         scale: Residual scale; None for ones.
@@ -251,8 +272,8 @@ class PieceSampler:
 
     def __init__(
         self,
-        sources: Sources,
-        form: ConventionalFormat,
+        sources: Sources | Pieces,
+        form: ConventionalFormat | Pieces,
         names: Sequence[str],
         scale: ResidualScale | None,
         *,
@@ -264,7 +285,8 @@ class PieceSampler:
         finest: int = 100,
         largest: int = 400,
     ) -> None:
-        self.sources, self.format, self.names, self.scale = sources, form, names, scale
+        self.sources: Any = sources
+        self.format, self.names, self.scale = form, names, scale
         self.patch, self.batch_size, self.seed = patch, batch_size, seed
         self.per_piece, self.shares = patches_per_piece, shares
         self.finest, self.largest = finest, largest
@@ -311,7 +333,9 @@ class PieceSampler:
         return x[top : top + height, left : left + width]
 
     def piece(self, rng: np.random.Generator, kind: str | None = None) -> Piece:
-        """A coded piece of a picture of one of :data:`SHARES`."""
+        """A coded piece of a picture of one of :data:`SHARES`, or of pairs any one."""
+        if not isinstance(self.sources, Sources):
+            return self.sources.piece(rng)
         while True:
             p = self._piece(rng, kind)
             if p is not None:
@@ -319,6 +343,7 @@ class PieceSampler:
 
     def _piece(self, rng: np.random.Generator, kind: str | None) -> Piece | None:
         """The same, or None if the file was lossless or is too small for a patch."""
+        assert isinstance(self.format, ConventionalFormat)
         if kind is None:
             kind = str(rng.choice(list(self.shares), p=list(self.shares.values())))
         low = kind == "photograph" and rng.random() < 0.55

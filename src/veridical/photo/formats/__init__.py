@@ -17,6 +17,7 @@ from veridical.notices import Notice, log_notice, silent
 from veridical.photo.formats.avif import AVIF
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.formats.jpeg import JPEG
+from veridical.photo.formats.jxl import JXL
 from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.formats.vdc import VDC
 from veridical.photo.formats.webp import WEBP
@@ -99,10 +100,11 @@ FORMATS: dict[str, Format] = {}
 def register(new: Format) -> None:
     """Make a format known; one of the same name is replaced."""
     FORMATS[new.name] = new
-    OPENED.extend(n for n in getattr(new, "pillow_names", ()) if n not in OPENED)
+    if getattr(new, "plugin", None) is None:  # a plugin is imported when such a file is met
+        OPENED.extend(n for n in getattr(new, "pillow_names", ()) if n not in OPENED)
 
 
-for _format in (AVIF, WEBP, JPEG, VDC):
+for _format in (AVIF, WEBP, JPEG, JXL, VDC):
     register(_format)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from veridical.errors import InvalidSetting, UnsupportedFormat
+from veridical.extras import require
 from veridical.notices import Notice, silent, told_to
 from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats.payload import CodedPayload
@@ -52,6 +53,8 @@ class ConventionalFormat:
         default_quality: Where neither a quality nor a size is asked: small files, meant to be restored.
         largest_side: In pixels.
         tells_grey: Whether a file says if it is grey; if not, one whose colours are neutral is.
+        plugin: Package that teaches Pillow the format, if it needs one.
+        at_quality: Options of Pillow's ``save`` for a quality of 0 to 100.
     """
 
     name: str
@@ -65,6 +68,8 @@ class ConventionalFormat:
     default_quality: int = 35
     largest_side: int = 65_535
     tells_grey: bool = True
+    plugin: str | None = None
+    at_quality: Callable[[int], dict[str, Any]] = lambda quality: {"quality": quality}
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file that begins with ``head`` (64 bytes or the whole file) is of this format."""
@@ -98,7 +103,10 @@ class ConventionalFormat:
             InvalidSetting: As :meth:`check`.
             TargetUnreachable: Even the lowest quality is larger than the target.
             UnsupportedFormat: The picture exceeds the format's largest side.
+            MissingDependency: The format's plugin is not installed.
         """
+        if self.plugin:
+            require(self.plugin)
         target = target or Target()
         self.check(target, options or EncodeOptions())
         if max(image.size) > self.largest_side:
@@ -112,7 +120,7 @@ class ConventionalFormat:
 
         def save(quality: int) -> bytes:
             buffer = io.BytesIO()
-            x.save(buffer, self.pillow_names[0], quality=quality, **settings)
+            x.save(buffer, self.pillow_names[0], **self.at_quality(quality), **settings)
             return buffer.getvalue()
 
         limit = target.size_limit(x.width, x.height)

@@ -10,7 +10,6 @@ and no weight: it proves the bounds of all sums and hands on.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import read_npz
 from veridical.bitstream.container import DIGEST_BYTES, Header
 from veridical.bitstream.tables import TableSet
 from veridical.errors import BadWeights, InvalidSetting, WrongModel
@@ -41,6 +41,7 @@ from veridical.photo.weights import (
 __all__ = ["VdcModel", "load_model", "network_path", "vdc_path"]
 
 Array32 = NDArray[np.float32]
+_MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,8 +191,7 @@ def _load(path: Path, state: tuple[int, ...], device: str, threads: int | None) 
     del state  # the file as it lies there: another one is read anew
     data = path.read_bytes()
     read_card(path, hashlib.sha256(data).hexdigest())
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        tensors = {name: file[name] for name in file.files}
+    tensors = read_npz(data, most_bytes=_MOST_BYTES)
     header = json.loads(tensors["header"].tobytes())
     if (header["layout"], header["kind"]) != (LAYOUT, "vdc"):
         raise BadWeights(f"{path} holds other weights than those of .vdc files of this version")
