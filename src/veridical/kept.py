@@ -372,8 +372,6 @@ def _fits(value: Any, hint: Any) -> bool:
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in inner)
-    if origin is Literal:
-        return value in inner
     if origin is np.ndarray:
         kinds = [get_args(one) or (one,) for one in inner[1:]]
         right = isinstance(value, np.ndarray) and (
@@ -392,6 +390,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return (
             isinstance(value, int | hint) and not isinstance(value, bool) and not math.isnan(value)
         )
-    if getattr(hint, "_is_protocol", False) or not isinstance(hint, type):
-        return not isinstance(value, int | float | str | None)
+    if origin is Literal or getattr(hint, "_is_protocol", False) or not isinstance(hint, type):
+        return (
+            value in inner if origin is Literal else not isinstance(value, int | float | str | None)
+        )
     return isinstance(value, hint)
