@@ -120,7 +120,7 @@ def prepare_pairs(
             if coded is not None:
                 rate = 8 * _coded(coded, y_path.relative_to(decoded)).stat().st_size
                 rate /= x.shape[0] * x.shape[1]
-            sha.update(f"{y_path.relative_to(decoded)} {rate}".encode() + x.tobytes() + y.tobytes())
+            sha.update(f"{y_path.relative_to(decoded).as_posix()} {rate}".encode() + x.tobytes() + y.tobytes())
             for x_tile, y_tile in list(zip(_tiles(x), _tiles(y), strict=True))[:_MOST]:
                 a.write(x_tile.tobytes())
                 b.write(y_tile.tobytes())
