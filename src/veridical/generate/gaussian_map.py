@@ -20,6 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.errors import InvalidSetting
 from veridical.transport import weighted_points
 
+__all__ = ["GaussianMap"]
+
 Array = NDArray[np.float64]
 
 _RANK = 1e-9

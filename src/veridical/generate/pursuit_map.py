@@ -28,6 +28,8 @@ from veridical.errors import InvalidSetting
 from veridical.generate.gaussian_map import GaussianMap
 from veridical.transport import weighted_points
 
+__all__ = ["PursuitMap"]
+
 Array = NDArray[np.float64]
 
 _HELD_OUT = 0.2
