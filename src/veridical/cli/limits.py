@@ -22,9 +22,21 @@ from veridical.cli.tables import (
     show,
 )
 
+Texts = list[str] | None
+Variance = Annotated[float, typer.Option(help="Variance of the source.")]
+
 limits_app = typer.Typer(
     help="What no code can beat: rate, distortion, perception.", no_args_is_help=True
 )
+
+
+def _rates(rate: Texts, common: Texts, perception: Texts) -> product[tuple[float, ...]]:
+    """All combinations of ``R``, ``Rc`` and ``P``."""
+    return product(
+        numbers(rate, "rate"),
+        numbers(common, "common", "0"),
+        numbers(perception, "perception", "0"),
+    )
 
 
 @limits_app.callback()
@@ -91,7 +103,7 @@ def gaussian(
     rate: Rates = None,
     perception: Perceptions = None,
     common: Common = None,
-    variance: Annotated[float, typer.Option(help="Variance of the source.")] = 1.0,
+    variance: Variance = 1.0,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -99,11 +111,7 @@ def gaussian(
     from veridical.limits import gaussian_distortion, gaussian_transport_cost
 
     rows = []
-    for R, Rc, P in product(
-        numbers(rate, "rate"),
-        numbers(common, "common", "0"),
-        numbers(perception, "perception", "0"),
-    ):
+    for R, Rc, P in _rates(rate, common, perception):
         rows.append({
             "rate_bits": R, "common_bits": Rc, "perception": P,
             "distortion": float(gaussian_distortion(R, P, Rc, variance)),
@@ -117,7 +125,7 @@ def gaussian_rate(
     *,
     distortion: Distortions = None,
     perception: Perceptions = None,
-    variance: Annotated[float, typer.Option(help="Variance of the source.")] = 1.0,
+    variance: Variance = 1.0,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -136,7 +144,7 @@ def gaussian_kl(
     *,
     rate: Rates = None,
     perception: Perceptions = None,
-    variance: Annotated[float, typer.Option(help="Variance of the source.")] = 1.0,
+    variance: Variance = 1.0,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -166,11 +174,7 @@ def circle_block(
     from veridical.limits import circle_block_distortion
 
     rows = []
-    for R, Rc, P in product(
-        numbers(rate, "rate"),
-        numbers(common, "common", "0"),
-        numbers(perception, "perception", "0"),
-    ):
+    for R, Rc, P in _rates(rate, common, perception):
         D = float(circle_block_distortion(R, P, Rc))
         rows.append({"rate_bits": R, "common_bits": Rc, "perception": P, "distortion": D})
     show(rows, as_json, as_csv)
@@ -192,11 +196,7 @@ def vector_gaussian(
 
     spectrum = [number(x) for x in eigenvalues.split(",")]
     rows = []
-    for R, Rc, P in product(
-        numbers(rate, "rate"),
-        numbers(common, "common", "0"),
-        numbers(perception, "perception", "0"),
-    ):
+    for R, Rc, P in _rates(rate, common, perception):
         found = vector_gaussian_distortion(spectrum, R, P, Rc, tolerance=tolerance)
         plain = oblivious_distortion(spectrum, R, P, Rc)
         rows.append({

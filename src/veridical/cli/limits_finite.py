@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,12 +25,22 @@ from veridical.cli.tables import (
 )
 from veridical.errors import InvalidSetting, NotConverged
 
+if TYPE_CHECKING:
+    from veridical.limits import Divergence, FiniteSource
+
 __all__ = ["add_commands"]
 
 MaxSymbols = Annotated[int, typer.Option(help="Largest alphabet that is read.")]
-_MEASURES = (
-    "tv, w2, kl (reconstruction from source, nats), kl-reverse, chi2, hellinger, renyi (nats)."
-)
+SourceFile = Annotated[
+    Path, typer.Argument(help="NPZ with source, distortion and, for w2, cost; or CSV.")
+]
+Measure = Annotated[
+    str,
+    typer.Option(
+        help="tv, w2, kl (reconstruction from source, nats), kl-reverse, chi2, hellinger, renyi (nats)."
+    ),
+]
+Order = Annotated[float, typer.Option(help="Order of renyi.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -40,13 +51,11 @@ def add_commands(app: typer.Typer) -> None:
 
 def discrete(
     *,
-    file: Annotated[
-        Path, typer.Argument(help="NPZ with source, distortion and, for w2, cost; or CSV.")
-    ],
+    file: SourceFile,
     distortion: Distortions = None,
     perception: Perceptions = None,
-    divergence: Annotated[str, typer.Option(help=_MEASURES)] = "tv",
-    order: Annotated[float, typer.Option(help="Order of renyi.")] = 0.5,
+    divergence: Measure = "tv",
+    order: Order = 0.5,
     tolerance: Annotated[float, typer.Option(help="Largest gap in bits.")] = 1e-6,
     max_symbols: MaxSymbols = 2048,
     as_json: AsJson = False,
@@ -56,43 +65,29 @@ def discrete(
 
     A CSV has one line per source symbol: its probability, then its row of the distortion.
     """
-    from veridical.limits import Bound, FiniteSource, least_rate
-    from veridical.limits.divergence import by_name
+    from veridical.limits import Bound, least_rate
 
-    arrays = _read(file, ("source", "distortion"), max_symbols)
-    source = FiniteSource(arrays["source"], arrays["distortion"])
-    measure = by_name(divergence, cost=arrays.get("cost"), order=order)
-    rows = []
-    for D, P in product(
-        numbers(distortion, "distortion"), numbers(perception, "perception", "inf")
-    ):
-        try:
-            b, certified = (
-                least_rate(source, D, P, divergence=measure, tolerance_bits=tolerance),
-                True,
-            )
-        except NotConverged as failure:
-            if not isinstance(failure.best, Bound):
-                raise
-            b, certified = failure.best, False
-            terminal.notice(str(failure))
-        rows.append({
+    source, measure = _problem(file, divergence, order, max_symbols)
+    points = product(numbers(distortion, "distortion"), numbers(perception, "perception", "inf"))
+    _solve(
+        list(points), Bound,
+        lambda D, P: least_rate(source, D, P, divergence=measure, tolerance_bits=tolerance),
+        lambda D, P, b: {
             "distortion": D, "perception": P, "rate_bits": b.rate_bits, "lower_bits": b.lower_bits,
             "upper_bits": b.upper_bits, "slope_distortion": b.slope_distortion,
-            "slope_perception": b.slope_perception, "iterations": b.iterations, "certified": certified,
-        })  # fmt: skip
-    _finish(rows, as_json, as_csv)
+            "slope_perception": b.slope_perception, "iterations": b.iterations,
+        },
+        as_json, as_csv,
+    )  # fmt: skip
 
 
 def distortion_at_rate(
     *,
-    file: Annotated[
-        Path, typer.Argument(help="NPZ with source, distortion and, for w2, cost; or CSV.")
-    ],
+    file: SourceFile,
     rate: Rates = None,
     perception: Perceptions = None,
-    divergence: Annotated[str, typer.Option(help=_MEASURES)] = "tv",
-    order: Annotated[float, typer.Option(help="Order of renyi.")] = 0.5,
+    divergence: Measure = "tv",
+    order: Order = 0.5,
     tolerance: Annotated[
         float, typer.Option(help="Largest gap, relative to the distortion without rate.")
     ] = 1e-6,
@@ -101,42 +96,29 @@ def distortion_at_rate(
     as_csv: AsCsv = False,
 ) -> None:
     """Certified D(R, P) of any finite source, unlimited common randomness: the inverse of `discrete`."""
-    from veridical.limits import DistortionBound, FiniteSource
+    from veridical.limits import DistortionBound
     from veridical.limits import distortion_at_rate as bracket
-    from veridical.limits.divergence import by_name
 
-    arrays = _read(file, ("source", "distortion"), max_symbols)
-    source = FiniteSource(arrays["source"], arrays["distortion"])
-    measure = by_name(divergence, cost=arrays.get("cost"), order=order)
-    points = list(product(numbers(rate, "rate"), numbers(perception, "perception", "inf")))
-    rows = []
-    with terminal.progress("solving") as update:
-        for k, (R, P) in enumerate(points):
-            update(k, len(points))
-            try:
-                b, certified = bracket(source, R, P, divergence=measure, tolerance=tolerance), True
-            except NotConverged as failure:
-                if not isinstance(failure.best, DistortionBound):
-                    raise
-                b, certified = failure.best, False
-                terminal.notice(str(failure))
-            rows.append({
-                "rate_bits": R, "perception": P, "distortion": b.distortion,
-                "lower_distortion": b.lower_distortion, "upper_distortion": b.upper_distortion,
-                "certified": certified,
-            })  # fmt: skip
-    _finish(rows, as_json, as_csv)
+    source, measure = _problem(file, divergence, order, max_symbols)
+    points = product(numbers(rate, "rate"), numbers(perception, "perception", "inf"))
+    _solve(
+        list(points), DistortionBound,
+        lambda R, P: bracket(source, R, P, divergence=measure, tolerance=tolerance),
+        lambda R, P, b: {
+            "rate_bits": R, "perception": P, "distortion": b.distortion,
+            "lower_distortion": b.lower_distortion, "upper_distortion": b.upper_distortion,
+        },
+        as_json, as_csv,
+    )  # fmt: skip
 
 
 def surface(
     *,
-    file: Annotated[
-        Path, typer.Argument(help="NPZ with source, distortion and, for w2, cost; or CSV.")
-    ],
+    file: SourceFile,
     distortion: Annotated[str, typer.Option("--distortion", "-d", help="START:STOP:COUNT.")],
     perception: Annotated[str, typer.Option("--perception", "-p", help="START:STOP:COUNT.")],
-    divergence: Annotated[str, typer.Option(help=_MEASURES)] = "tv",
-    order: Annotated[float, typer.Option(help="Order of renyi.")] = 0.5,
+    divergence: Measure = "tv",
+    order: Order = 0.5,
     tolerance: Annotated[float, typer.Option(help="Largest gap in bits, everywhere.")] = 1e-3,
     max_symbols: MaxSymbols = 2048,
     as_json: AsJson = False,
@@ -146,18 +128,15 @@ def surface(
 
     The bracket holds between the points of the grid as well.
     """
-    from veridical.limits import FiniteSource
     from veridical.limits import surface as bracket
-    from veridical.limits.divergence import by_name
 
-    arrays = _read(file, ("source", "distortion"), max_symbols)
-    measure = by_name(divergence, cost=arrays.get("cost"), order=order)
+    source, measure = _problem(file, divergence, order, max_symbols)
     D, P = numbers([distortion], "distortion"), numbers([perception], "perception")
     if len(D) < 2 or len(P) < 2:
         raise InvalidSetting("a surface needs two ranges, such as --distortion 0.05:0.3:11")
     with terminal.progress("solving") as update:
         found = bracket(
-            FiniteSource(arrays["source"], arrays["distortion"]), (min(D), max(D)), (min(P), max(P)),
+            source, (min(D), max(D)), (min(P), max(P)),
             divergence=measure, tolerance_bits=tolerance, progress=update,
         )  # fmt: skip
     rows = []
@@ -193,45 +172,64 @@ def common(
     from veridical.limits import CommonRandomnessBound, least_distortion
 
     arrays = _read(file, ("points", "source"), max_symbols)
-    points = list(
-        product(
-            numbers(rate, "rate"),
-            numbers(common, "common", "0"),
-            numbers(perception, "perception", "0"),
-        )
+    points = product(
+        numbers(rate, "rate"),
+        numbers(common, "common", "0"),
+        numbers(perception, "perception", "0"),
     )
+    x, p = arrays["points"], arrays["source"]
+    _solve(
+        list(points), CommonRandomnessBound,
+        lambda R, Rc, P: least_distortion(x, p, R, P, Rc, tolerance=tolerance),
+        lambda R, Rc, P, b: {
+            "rate_bits": R, "common_bits": Rc, "perception": P,
+            "lower_distortion": b.lower_distortion, "upper_distortion": b.upper_distortion,
+            "mmse": b.mmse, "transport_cost": b.transport_cost,
+        },
+        as_json, as_csv,
+    )  # fmt: skip
+
+
+def _solve(
+    points: list[tuple[float, ...]],
+    kind: type,
+    solve: Callable[..., Any],
+    row: Callable[..., dict[str, Any]],
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Solve each point and print a row; what stayed wider than asked for is printed and then fails."""
     rows = []
     with terminal.progress("solving") as update:
-        for k, (R, Rc, P) in enumerate(points):
+        for k, point in enumerate(points):
             update(k, len(points))
+            certified = True
             try:
-                b, certified = (
-                    least_distortion(
-                        arrays["points"], arrays["source"], R, P, Rc, tolerance=tolerance
-                    ),
-                    True,
-                )
+                bound = solve(*point)
             except NotConverged as failure:
-                if not isinstance(failure.best, CommonRandomnessBound):
+                if not isinstance(failure.best, kind):
                     raise
-                b, certified = failure.best, False
+                bound, certified = failure.best, False
                 terminal.notice(str(failure))
-            rows.append({
-                "rate_bits": R, "common_bits": Rc, "perception": P,
-                "lower_distortion": b.lower_distortion, "upper_distortion": b.upper_distortion,
-                "mmse": b.mmse, "transport_cost": b.transport_cost, "certified": certified,
-            })  # fmt: skip
-    _finish(rows, as_json, as_csv)
-
-
-def _finish(rows: list[dict[str, Any]], as_json: bool, as_csv: bool) -> None:
-    """Print rows, and fail if some are not certified to the tolerance."""
+            rows.append({**row(*point, bound), "certified": certified})
     show(rows, as_json, as_csv)
-    failed = sum(not row["certified"] for row in rows)
+    failed = sum(not one["certified"] for one in rows)
     if failed:
         raise NotConverged(
             f"{failed} of {len(rows)} points did not reach the tolerance; their brackets are printed"
         )
+
+
+def _problem(
+    file: Path, divergence: str, order: float, max_symbols: int
+) -> tuple[FiniteSource, Divergence]:
+    """The source and the measure."""
+    from veridical.limits import FiniteSource
+    from veridical.limits.divergence import by_name
+
+    arrays = _read(file, ("source", "distortion"), max_symbols)
+    measure = by_name(divergence, cost=arrays.get("cost"), order=order)
+    return FiniteSource(arrays["source"], arrays["distortion"]), measure
 
 
 def _read(file: Path, names: tuple[str, ...], max_symbols: int = 2048) -> dict[str, Any]:

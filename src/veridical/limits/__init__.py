@@ -24,6 +24,7 @@ from veridical.limits.circle import (
     circle_w2_squared,
 )
 from veridical.limits.common import CommonRandomnessBound, least_distortion
+from veridical.limits.conditional import conditional_distortion
 from veridical.limits.divergence import (
     ChiSquared,
     Divergence,
@@ -37,6 +38,7 @@ from veridical.limits.finite import FiniteSource
 from veridical.limits.gaussian import (
     gaussian_distortion,
     gaussian_distortion_kl,
+    gaussian_ecsq,
     gaussian_rate_bits,
     gaussian_transport_cost,
 )
@@ -76,9 +78,11 @@ __all__ = [
     "circle_mmse",
     "circle_radius",
     "circle_w2_squared",
+    "conditional_distortion",
     "distortion_at_rate",
     "gaussian_distortion",
     "gaussian_distortion_kl",
+    "gaussian_ecsq",
     "gaussian_rate_bits",
     "gaussian_transport_cost",
     "least_distortion",
