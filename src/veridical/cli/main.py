@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import warnings
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -111,12 +111,20 @@ def main() -> None:
     sys.exit(code)
 
 
-def _warned(message: Warning | str, category: type[Warning], *place: Any) -> None:
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """What the library warns of (data that do not fit a codec) is for people, without a place in the code."""
+    del file, line
     if category is UserWarning:
         terminal.notice(str(message))
     else:
-        terminal.err.print(warnings.formatwarning(message, category, *place[:2]), end="")
+        terminal.err.print(warnings.formatwarning(message, category, filename, lineno), end="")
 
 
 def _run(words: list[str]) -> int:

@@ -152,7 +152,7 @@ class _Search:
 
     def refuse(self, f: Array) -> None:
         """Seek elsewhere from now on: where noise won, it would win again."""
-        w = self._new(np.linalg.lstsq(self.white, f, rcond=None)[0])
+        w = self._new(np.asarray(np.linalg.lstsq(self.white, f, rcond=None)[0], np.float64))
         if np.linalg.norm(w) > 1e-6:
             self.refused.append(_unit(w))
 

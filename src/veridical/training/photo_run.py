@@ -11,14 +11,14 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting
 from veridical.photo.condition import BASIC_FEATURES, ResidualScale
@@ -131,7 +131,8 @@ def run_all(
         camera: Folders or tar files of camera pictures, taken at half their size.
         preset: Name in ``PRESETS``, or sizes.
         minutes: Stop with a checkpoint after this long.
-        start: Estimator's weights file to train on as a whole.
+        start: Estimator's weights file to train on as a whole; of the same format, the result is the mean of
+            the weights before and after.
         keep_estimator: Take the estimator of ``start`` as it is and train the generator alone.
         seed: Of the settings at which the pictures are coded and of every batch.
         progress: Called with (stage, done, total).
@@ -152,13 +153,8 @@ def run_all(
     accelerator, group = accelerator_for(sizes), processes()
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
-    known = None
-    if start is None:
-        estimator = sizes.estimator(form.features)
-    else:
-        header, estimator = load_estimator(start)
-        if header["format"] == form.name:
-            known = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
+    estimator, known = _begin(start, sizes, form)
+    before = {k: v.clone() for k, v in estimator.state_dict().items()}
     generator = sizes.generator.network()
     if not group.is_main_process:
         progress, say = silent, (lambda message: None)
@@ -189,9 +185,21 @@ def run_all(
 
     def train_on_pieces(number: int, *, whole: bool) -> Callable[..., Any]:
         schedule = sizes.whole if whole else sizes.head.schedule
-        return lambda checkpoint, **options: train_estimator(
-            estimator, batches(number), schedule, checkpoint, accelerator, whole=whole, **options
-        )
+        kept = None if known is None else before
+
+        def go(checkpoint: Path, **options: Any) -> Any:
+            result = train_estimator(
+                estimator,
+                batches(number),
+                schedule,
+                checkpoint,
+                accelerator,
+                whole=whole,
+                **options,
+            )
+            return _averaged(kept, result)
+
+        return go
 
     def train_first(checkpoint: Path, **options: Any) -> Any:
         return train_unet(
@@ -223,6 +231,33 @@ def run_all(
     write_priced(path, form, estimator, generator, scale, validation, recipe, progress)
     say(f"weights: {path}")
     return path
+
+
+def _begin(
+    start: Path | None, sizes: Preset, form: ConventionalFormat | Pairs
+) -> tuple[BlockEstimator, ResidualScale | None]:
+    """A new estimator or the one to go on with, and its residual scale where that is of the same format."""
+    if start is None:
+        return sizes.estimator(form.features), None
+    header, estimator = load_estimator(start)
+    scale = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
+    return estimator, scale if header["format"] == form.name else None
+
+
+def _averaged(before: Mapping[str, Tensor] | None, result: Any) -> Any:
+    """The result of a stage, half-way back to the weights before it, if there were any."""
+    if result is not None and before is not None:
+        halfway(result[0], before)
+    return result
+
+
+def halfway(network: nn.Module, before: Mapping[str, Tensor]) -> None:
+    """The mean of a network's weights and those that it went on from.
+
+    Better than either where the new pictures are of more kinds than those before (Wortsman et al., 2022).
+    """
+    for name, value in network.state_dict().items():
+        value.copy_((value + before[name].to(value)) / 2)
 
 
 def _scale(sources: Sources | Pairs, form: ConventionalFormat | Pairs, kept: Path) -> ResidualScale:
