@@ -7,6 +7,7 @@ cross-origin isolation let ONNX Runtime Web use several threads.
 
 from __future__ import annotations
 
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -57,6 +58,11 @@ class PageServer(ThreadingHTTPServer):
             ) from cause
         self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing of whoever hung up or fell silent; anything else is printed."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
     @property
     def url(self) -> str:
         """Address of the page."""
@@ -74,7 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
         """A file of the page."""
         if not self._is_for_us():
             return
-        name = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
+        try:
+            name = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
+        except ValueError:  # such as brackets that hold no address
+            name = "no address"
         path = self.server.files.get(name)
         if path is None:
             self._answer(HTTPStatus.NOT_FOUND, b"no such file\n", "text/plain")
@@ -88,7 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 (the base class names it)
 
     def _is_for_us(self) -> bool:
-        if self.headers.get("Host") in self.server.hosts:
+        named = self.headers.get_all("Host", [])
+        if len(named) == 1 and named[0] in self.server.hosts:
             return True
         self._answer(
             HTTPStatus.MISDIRECTED_REQUEST, b"this server has another name\n", "text/plain"
