@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ from veridical.block.trellis import trellis_codec
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile, WrongModel
 from veridical.kept import codec_id, open_message
 from veridical.oneshot.circle import circle_codec
+from veridical.oneshot.simulated import simulated_gaussian
 from veridical.oneshot.swap import posterior_of, with_generator
 from veridical.quantize.group import NestedChain
 from veridical.quantize.lattice import checkerboard, cubic, gosset, hexagonal, leech24
+from veridical.quantize.simulation import PoissonRepresentation
 from veridical.sources.alphabet import quantized_gaussian
 from veridical.sources.circle import circle_samples
 
@@ -62,6 +65,8 @@ CASES = {
     "variable length": (lambda: designed(variable_length=True), lambda: X),
     "posterior": (posterior, lambda: X),
     "circle": (lambda: circle_codec(3, math.inf), lambda: circle_samples(50, np.random.default_rng(0))),
+    "simulated": (lambda: simulated_gaussian(1.5, dimension=2), lambda: blocks(2)),
+    "selected": (lambda: simulated_gaussian(1.5, simulate=PoissonRepresentation), lambda: blocks(1)),
     "random": (lambda: random_code(10, 1.0, 0.5, codebook_seed=3), lambda: blocks(10)),
     "Z": (lambda: of_lattice(cubic(1)), lambda: blocks(1)),
     "D4": (lambda: of_lattice(checkerboard(4), common_bits=math.inf), lambda: blocks(4)),
@@ -164,9 +169,8 @@ def test_files_that_are_no_codec(tmp_path):
     bad.write_bytes(stream.getvalue())
     with pytest.raises(DamagedFile):
         veridical.load_codec(bad)
-    simulated = pytest.importorskip("veridical.oneshot.simulated").simulated_gaussian(1.0)
-    with pytest.raises(InvalidSetting, match="cannot be kept"):
-        codec_id(simulated)
+    with pytest.raises(InvalidSetting, match="object cannot be kept"):
+        codec_id(replace(simulated_gaussian(1.0), generator=object()))
 
 
 def altered(path, tree=lambda text: text, **arrays):

@@ -149,3 +149,18 @@ def _read(file: IO[bytes], size: int, most_bytes: int, name: str) -> NDArray[Any
         raise DamagedFile(f"{name} holds a text with characters that there are not")
     array = np.frombuffer(data, dtype) if n_bytes else np.empty(math.prod(shape), dtype)
     return array.reshape(shape, order="F" if fortran else "C")
+
+
+def is_number(value: Any) -> bool:
+    """A real number (not a truth value), of Python or numpy."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def check_rng(rng: Any) -> None:
+    """Private randomness is a generator of numpy.
+
+    Raises:
+        InvalidSetting: a seed, or something else.
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise InvalidSetting(f"rng is numpy's Generator, for example default_rng(7), not {rng!r}")

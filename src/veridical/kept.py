@@ -21,12 +21,12 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.arrays import check_file, like, read_npz, to_numpy
+from veridical.arrays import check_file, check_rng, like, read_npz, to_numpy
 from veridical.errors import DamagedFile, InvalidSetting, VeridicalError, WrongModel, typed_errors
 from veridical.writing import write_whole
 
@@ -52,6 +52,7 @@ _MOST_NUMBERS, _ALWAYS_NUMBERS, _NUMBERS_PER_BYTE = 1 << 25, 1 << 21, 1 << 13
 _LATTICES = "veridical.quantize.lattice.families"
 _CLASSES = {
     "veridical.bitstream.entropy": ("FrequencyTables",),
+    "veridical.bitstream.integers": ("ZipfCode",),
     "veridical.bitstream.lattice": ("FixedLengthCoder", "LatticeCoder"),
     "veridical.bitstream.lattice_tables": ("CoordinateTables",),
     "veridical.bitstream.trellis": ("TrellisCoder",),
@@ -69,13 +70,17 @@ _CLASSES = {
     "veridical.estimate.circle": ("ArcCentroids",),
     "veridical.estimate.lattice": ("LatticeEstimator", "OddMap"),
     "veridical.generate.circle": ("UniformArcs",),
+    "veridical.generate.gaussian_map": ("GaussianMap",),
     "veridical.generate.lattice": ("CellSampler", "IntervalPlan", "LatticeGenerator"),
     "veridical.generate.plan": ("PlanGenerator",),
     "veridical.generate.posterior": ("PosteriorGenerator",),
+    "veridical.generate.pursuit_map": ("PursuitMap",),
     "veridical.generate.trellis": ("TrellisGenerator",),
     "veridical.interpolate": ("Calibration",),
     "veridical.oneshot.circle": ("CircleCodec",),
     "veridical.oneshot.sample_codec": ("SampleCodec",),
+    "veridical.oneshot.simulated": ("PosteriorMean", "SimulatedCodec", "Undone"),
+    "veridical.oneshot.simulation_codes": ("DitherCode", "SelectionCode"),
     "veridical.quantize.circle": ("CircleQuantizer",),
     "veridical.quantize.codebook": ("CodebookEncoder",),
     "veridical.quantize.group.chain": ("NestedChain",),
@@ -83,6 +88,11 @@ _CLASSES = {
     "veridical.quantize.lattice.cosets": ("Cosets",),
     "veridical.quantize.lattice.lattice": ("Lattice",),
     "veridical.quantize.lattice.nested": ("NestedChain",),
+    "veridical.quantize.simulation.dither": ("LayeredDither",),
+    "veridical.quantize.simulation.gaussian": ("GaussianChannel",),
+    "veridical.quantize.simulation.greedy": ("GreedyRejection",),
+    "veridical.quantize.simulation.ordered": ("OrderedRandomCoding",),
+    "veridical.quantize.simulation.poisson": ("PoissonRepresentation",),
     "veridical.quantize.trellis": ("Shifts", "Trellis"),
     "veridical.sources.alphabet": ("Alphabet",),
 }  # fmt: skip
@@ -102,6 +112,7 @@ class Kept:
 
     def decode(self, index: Any, rng: np.random.Generator, **settings: Any) -> Any:
         """Reconstructions of an index; a torch tensor gives a torch tensor on its device."""
+        check_rng(rng)
         codec: Any = super()
         with _sound():
             return like(index, codec.decode(to_numpy(index), rng, **settings))
@@ -379,6 +390,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return (
             isinstance(value, int | hint) and not isinstance(value, bool) and not math.isnan(value)
         )
-    if getattr(hint, "_is_protocol", False) or not isinstance(hint, type):
-        return not isinstance(value, int | float | str | None)
+    if origin is Literal or getattr(hint, "_is_protocol", False) or not isinstance(hint, type):
+        return (
+            value in inner if origin is Literal else not isinstance(value, int | float | str | None)
+        )
     return isinstance(value, hint)

@@ -129,3 +129,19 @@ def test_work_is_bounded_by_what_a_file_holds(run, circle):
         code, _, err = run("limits", "bernoulli", "--probability", 0.3, "-d", points)
         assert code == 2
         assert "COUNT" in err
+
+
+def test_data_that_do_not_fit_are_told_plainly(run, tmp_path):
+    # Oracle: one line that begins with "note:", with figures, no name of a class or place in the code; exit code 0.
+    x = np.random.default_rng(0).standard_normal((400, 8))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "wide.npy", 5 * x)
+    kept = ("--codec", tmp_path / "c.npz")
+    words = ("--method", "lattice", "--rate", 8, "--out", tmp_path / "c.npz")
+    assert run("design", tmp_path / "x.npy", *words)[0] == 0
+    code, _, err = run("samples", "encode", tmp_path / "wide.npy", tmp_path / "m.vds", *kept)
+    assert code == 0
+    assert err.startswith("note: these vectors do not fit the codec")
+    assert "Warning" not in err
+    assert ".py" not in err
+    assert run("samples", "encode", tmp_path / "x.npy", tmp_path / "m.vds", *kept)[2] == ""

@@ -41,6 +41,21 @@ def test_small_distortion_and_perception_are_certified(name, P):
     assert b.lower_bits <= same.upper_bits + 1e-9
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_tiny_transport_costs_are_certified(seed):
+    # Oracles: the certificate (1e-6 bits); the price times P bounds what P gains over equality of laws (1e-6 bits).
+    rng = np.random.default_rng([79, seed])
+    n, P = int(rng.integers(2, 40)), 10 ** rng.uniform(-16, -10)
+    p, x = rng.dirichlet(np.ones(n)), rng.normal(size=(n, 1 + seed % 2))
+    d = np.square(x[:, None] - x[None]).sum(-1)
+    D = float(p @ d @ p) * 10 ** rng.uniform(-8, 0)
+    b = least_rate(FiniteSource(p, d), D, P, divergence=by_name("w2", cost=d))
+    same = least_rate(FiniteSource(p, d), D, 0.0, divergence=TotalVariation())
+    assert 0.0 <= b.gap_bits <= 1e-6
+    assert same.lower_bits - 1e-6 <= b.upper_bits + b.slope_perception * P
+    assert b.lower_bits <= same.upper_bits
+
+
 def test_equal_laws_against_sinkhorn():
     # Oracle: the symmetric Sinkhorn iteration at a multiplier; its own D and rate (exact to 1e-10), 1e-6 bits.
     p, d, _ = points(7, 5)

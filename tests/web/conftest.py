@@ -28,6 +28,14 @@ def server():
 
 
 @pytest.fixture(scope="session")
+def helper():
+    """Of the page as ``veridical serve`` offers it: the package decodes what the browser does not."""
+    with served() as found:
+        yield found
+        found.shutdown()
+
+
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     if CHROMIUM is None:
         pytest.skip("needs Chromium")

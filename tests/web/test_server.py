@@ -1,23 +1,30 @@
 """The server of the page: what it answers, to whom, and what it says about itself."""
 
 import http.client
+import io
+import json
 import socket
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
+from chromium import pixels, restored
+from PIL import Image
 
+import veridical
 from veridical.errors import InvalidSetting, SystemFault
 from veridical.web.server import HOST, PageServer
 
 
-def ask(server, path, method="GET", **headers):
+def ask(server, path, method="GET", body=None, **headers):
     connection = http.client.HTTPConnection(HOST, server.server_port, timeout=30)
-    connection.request(method, path, headers=headers)
+    connection.request(method, path, body, headers)
     answer = connection.getresponse()
-    body = answer.read()
+    got = answer.read()
     connection.close()
-    return answer.status, dict(answer.headers), body
+    return answer.status, dict(answer.headers), got
 
 
 def test_files_and_headers(server):
@@ -71,9 +78,10 @@ def raw(server, request):
         return connection.recv(1 << 16).partition(b"\r\n")[0]
 
 
-def test_hostile_requests(server, capfd):
+def test_hostile_requests(server, capfd, monkeypatch):
     # Oracle: statuses of RFC 9110 and RFC 6585; a name beside ours is refused (RFC 9112, 3.2), the server
     # prints nothing and goes on answering.
+    monkeypatch.setattr(server, "local", True)
     ours = f"Host: {HOST}:{server.server_port}\r\n".encode()
     for line, more, status in (
         (b"GET http://[::1 HTTP/1.1", b"", b"404"),
@@ -81,7 +89,13 @@ def test_hostile_requests(server, capfd):
         (b"GET /" + b"a" * 70_000 + b" HTTP/1.1", b"", b"414"),
         (b"GET / HTTP/1.1", b"X: " + b"a" * 70_000 + b"\r\n", b"431"),
         (b"GET / HTTP/1.1", b"X: a\r\n" * 200, b"431"),
-        (b"POST / HTTP/1.1", b"Content-Length: 5\r\n", b"501"),
+        (b"POST / HTTP/1.1", b"Content-Length: 5\r\n", b"404"),
+        (b"POST http://[::1 HTTP/1.1", b"Content-Length: 5\r\n", b"404"),
+        (
+            b"POST /decode HTTP/1.1",
+            b"Origin: http://" + ours[6:] + b"Content-Length: " + b"9" * 5000 + b"\r\n",
+            b"413",
+        ),
         (b"TRACE / HTTP/1.1", b"", b"501"),
         (b"GET / HTTP/9.9", b"", b"505"),
     ):
@@ -137,3 +151,81 @@ def test_vendored_files_are_those_of_the_record(server):
     binary = gzip.decompress((folder / "ort-wasm-simd-threaded.wasm.gz").read_bytes())
     for data in (module, binary):
         assert hashlib.sha256(data).hexdigest() in said
+
+
+@pytest.fixture(scope="module")
+def helping(helper):
+    """A server that decodes what browsers do not, and a small .vdc file."""
+    picture = Image.fromarray(pytest.importorskip("skimage.data").coffee()[100:164, 200:296])
+    return helper, veridical.encode(picture, format="VDC", quality=20)
+
+
+def test_the_package_decodes_what_browsers_do_not(helping):
+    # Oracle: veridical.decode of the same file, to the level.
+    server, data = helping
+    own = {"Origin": f"http://{HOST}:{server.server_port}"}
+    status, _, body = ask(server, "/decode", "POST", data, **own)
+    assert status == 200
+    line, rest = body.split(b"\n", 1)
+    head = json.loads(line)
+    image = veridical.open(data)
+    assert (head["info"]["format"], head["info"]["bytes"]) == ("VDC", len(data))
+    assert head["price"]["mmse"] == image.info.price.mmse
+    for n, realism in zip(head["sizes"], (0, 0, 1), strict=True):
+        part, rest = rest[:n], rest[n:]
+        assert np.array_equal(Image.open(io.BytesIO(part)), image.decode(realism, as_array=True))
+    assert not rest
+    _, _, body = ask(server, "/decode?realism=0.3", "POST", data, **own)
+    assert np.array_equal(Image.open(io.BytesIO(body)), image.decode(0.3, as_array=True))
+
+
+def test_it_decodes_for_its_own_page_alone(server, helping):
+    # Oracle: contract: another site, another name, no origin, a server that does not help, and what is no file or too large.
+    helper, data = helping
+    own = f"http://localhost:{helper.server_port}"
+    for origin, status in ((own, 200), ("http://evil.example", 403), ("null", 403), (None, 403)):
+        headers = {} if origin is None else {"Origin": origin}
+        assert ask(helper, "/decode", "POST", data, **headers)[0] == status
+    assert ask(helper, "/decode", "POST", data, Origin=own, Host="evil.example")[0] == 421
+    assert ask(helper, "/other", "POST", data, Origin=own)[0] == 404
+    own_of_other = f"http://localhost:{server.server_port}"
+    assert ask(server, "/decode", "POST", data, Origin=own_of_other)[0] == 404
+    assert (
+        ask(helper, "/decode", "POST", None, Origin=own, **{"Content-Length": str(2**40)})[0] == 413
+    )
+    for bad, query in (
+        (b"no picture", ""),
+        (data[:40], ""),
+        (data, "?realism=2"),
+        (data, "?realism=x"),
+    ):
+        status, _, said = ask(helper, f"/decode{query}", "POST", bad, Origin=own)
+        assert status == 422
+        assert b"Traceback" not in said
+
+
+def test_a_vdc_file_on_the_page(browser, helping, tmp_path):
+    # Oracle: the pictures of the package, to the level; the saved file too; nothing else is asked for.
+    server, data = helping
+    path = tmp_path / "small.vdc"
+    path.write_bytes(data)
+    browser.requests.clear()
+    browser.faults.clear()
+    browser.size(1200, 900)
+    browser.open(server.url)
+    assert restored(browser, path).startswith("Done")
+    image = veridical.open(data)
+    for name, realism in (("mmse", 0), ("real", 1)):
+        expected = image.decode(realism, as_array=True)
+        assert np.array_equal(pixels(browser, name)[:, :, :3], expected)
+    browser.downloads_to(tmp_path)
+    browser.run(
+        "(s => { s.value = 0.5; s.dispatchEvent(new Event('input')); })(document.getElementById('realism'))"
+    )
+    browser.run("document.getElementById('save').click()")
+    browser.wait("document.getElementById('status').textContent.startsWith('Saved')")
+    saved, end = tmp_path / "small-realism-0.50.png", time.monotonic() + 30
+    while not saved.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert np.array_equal(Image.open(saved), image.decode(0.5, as_array=True))
+    assert all(r.startswith((server.url, "blob:")) for r in browser.requests)

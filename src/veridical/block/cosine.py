@@ -16,11 +16,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import is_number
 from veridical.errors import InvalidSetting
 
 Array = NDArray[np.float64]
@@ -123,11 +123,6 @@ class BestCosine:
             below = int(np.sum(self._log_exponent(angles[1:-1]) < exponent))
             low, high = float(angles[below]), float(angles[below + 1])
         return 0.5 * (low + high)
-
-
-def is_number(value: Any) -> bool:
-    """A real number (not a truth value), of Python or numpy."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def mean_length(dimension: int) -> float:

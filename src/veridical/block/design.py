@@ -62,15 +62,13 @@ def design(
         InvalidSetting: bad samples or settings, or a setting that the method does not have.
         NotConverged: a plan was not found.
     """
-    import numpy as np
-
+    from veridical.arrays import check_rng
     from veridical.block.transform_design import transform_codec
     from veridical.oneshot import samples as oneshot
     from veridical.quantize.lattice import Family, gosset
     from veridical.quantize.trellis import Trellis
 
-    if not isinstance(rng, np.random.Generator):
-        raise InvalidSetting(f"rng is numpy's Generator, for example default_rng(7), not {rng!r}")
+    check_rng(rng)
     code = Trellis(64) if method == "trellis" else gosset() if method == "lattice" else method
     if isinstance(code, Trellis | Family):
         _check_settings(settings, {"common_bits", "progress"}, method)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import check_rng
 from veridical.block.group import GroupCodec, GroupEstimator, GroupGenerator
 from veridical.block.group_encoder import GroupEncoder, GroupWords
 from veridical.block.letters import Letters, design_letters, information_bits
@@ -103,6 +104,7 @@ def design_group_codec(
     Raises:
         InvalidSetting: a rate that the source or the letters cannot use.
     """
+    check_rng(rng)
     e = Effort() if effort is None else effort
     ideal = design_letters(
         source, chain.p, chain.rate_bits, shaping_bits=_MARGIN * chain.shaping_bits, fixed=letters

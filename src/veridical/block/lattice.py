@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import check_rng, is_number
 from veridical.bitstream.lattice import FixedLengthCoder, LatticeCoder
 from veridical.block.lattice_parts import (
     best_scale,
@@ -118,6 +119,9 @@ def lattice_codec(
     Raises:
         InvalidSetting: a setting outside its domain or a rate that the chain does not reach.
     """
+    check_rng(rng)
+    _check_rate(rate_bits)
+    rate_bits = float(rate_bits)
     fine = _cosets(family, common_bits, cosets)
     s = math.sqrt(_positive(variance))
     blocks = max(2000, samples // family.dimension)
@@ -127,8 +131,6 @@ def lattice_codec(
         x, held = np.split(whole, [3 * len(whole) // 4])
     x = typical(x, s)
     shaping = _shaping(rate_bits) if fixed_length else 0
-    if not fixed_length:
-        _check_rate(rate_bits)
     start = NestedChain(Lattice(family), fine, shaping)
     seed = int(rng.integers(1 << 62))
     cell = Lattice(family).sample_cell(4096, rng) / Lattice(family).axis
@@ -160,8 +162,7 @@ def _cosets(family: Family, common_bits: float, cosets: Cosets | None) -> Cosets
     """The cosets that give an ``Rc``; ``None`` for dither."""
     if cosets is not None:
         return cosets
-    number = isinstance(common_bits, int | float) and not isinstance(common_bits, bool)
-    if not number or not common_bits >= 0:
+    if not is_number(common_bits) or not common_bits >= 0:
         raise InvalidSetting(f"common_bits must be 0 or more, got {common_bits!r}")
     if math.isinf(common_bits):
         return None
@@ -180,7 +181,6 @@ def _cosets(family: Family, common_bits: float, cosets: Cosets | None) -> Cosets
 
 
 def _shaping(rate_bits: float) -> int:
-    _check_rate(rate_bits)
     q = 2.0**rate_bits
     if abs(q - round(q)) > 1e-6 or round(q) < 2:
         low = max(2, math.floor(q))
@@ -192,15 +192,13 @@ def _shaping(rate_bits: float) -> int:
 
 
 def _check_rate(rate_bits: float) -> None:
-    number = isinstance(rate_bits, int | float) and not isinstance(rate_bits, bool)
-    if not number or not _LEAST_RATE <= rate_bits <= _MOST_RATE:
+    if not is_number(rate_bits) or not _LEAST_RATE <= rate_bits <= _MOST_RATE:
         raise InvalidSetting(
             f"rate_bits a dimension runs from {_LEAST_RATE} to {_MOST_RATE}, got {rate_bits!r}"
         )
 
 
 def _positive(variance: float) -> float:
-    number = isinstance(variance, int | float) and not isinstance(variance, bool)
-    if not number or not (variance > 0 and math.isfinite(variance)):
+    if not is_number(variance) or not (variance > 0 and math.isfinite(variance)):
         raise InvalidSetting(f"variance must be a positive number, got {variance!r}")
     return float(variance)

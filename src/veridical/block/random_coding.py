@@ -21,10 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import is_number
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
 from veridical.block.channels import CellChannel, SphereChannel, SymbolChannel
 from veridical.block.codebook import SphereCodebook
-from veridical.block.cosine import BestCosine, conveyed_share, is_number, mean_length
+from veridical.block.cosine import BestCosine, conveyed_share, mean_length
 from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices

@@ -80,12 +80,14 @@ class TransformEncoder:
         codes: one for each class.
         spread: standard deviation of the mean of ``z^2`` over a class in one vector, last that of the
             components that are not sent, shape ``(classes + 1,)``.
+        fitted: number of vectors that the deviations are from.
     """
 
     front: Front
     sizes: tuple[int, ...]
     codes: tuple[TrellisCodec | LatticeCodec, ...] = field(repr=False)
     spread: Array = field(repr=False)
+    fitted: int
 
     @property
     def coded(self) -> int:
@@ -208,7 +210,7 @@ class TransformEncoder:
             if end == first or not len(z):
                 continue
             ratio = float(np.mean(np.square(z[:, first:end])))
-            noise = float(spread) / math.sqrt(len(z))
+            noise = float(spread) * math.sqrt(1 / len(z) + 1 / self.fitted)
             if abs(ratio - 1) > _SLACK + _DEVIATIONS * noise:
                 warnings.warn(
                     f"these vectors do not fit the codec: principal components {first + 1} to {end} have {ratio:.3g} "

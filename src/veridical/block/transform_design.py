@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import check_rng, is_number
 from veridical.block.lattice import LatticeCodec, lattice_codec
 from veridical.block.transform import (
     Front,
@@ -62,12 +62,13 @@ def transform_codec(
     Raises:
         InvalidSetting: bad samples, or a rate below 0.1 or above 8 bits for the strongest component.
     """
+    check_rng(rng)
     x, _ = weighted_points(samples, name="samples")
     if len(x) < _FEWEST_VECTORS:
         raise InvalidSetting(
             f"{len(x)} vectors are too few for a transform code; give {_FEWEST_VECTORS} or more"
         )
-    if isinstance(rate_bits, bool) or not isinstance(rate_bits, Real) or not rate_bits > 0:
+    if not is_number(rate_bits) or not rate_bits > 0:
         raise InvalidSetting(f"rate_bits must be more than 0, got {rate_bits!r}")
     x = x[rng.permutation(len(x))]
     half, quarter = len(x) // 2, len(x) // 4
@@ -93,7 +94,7 @@ def transform_codec(
         codes.append(_code(method, stream, float(np.mean(rates[part])), common_bits, rng))
         first += size
     progress(len(sizes), len(sizes))
-    encoder = TransformEncoder(front, sizes, tuple(codes), _spread(z, sizes))
+    encoder = TransformEncoder(front, sizes, tuple(codes), _spread(z, sizes), len(z))
     rest = z[:, first:]
     quantiles = np.quantile(rest, np.linspace(0, 1, _LEVELS)) if rest.size else np.zeros(2)
     draft = TransformCodec(

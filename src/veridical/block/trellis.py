@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import check_rng, is_number
 from veridical.bitstream.trellis import TrellisCoder, as_rows
 from veridical.block.trellis_parts import fitted_generator, scaled_to_rate
 from veridical.codec import PartsCodec
@@ -210,12 +211,14 @@ def trellis_codec(
     Raises:
         InvalidSetting: a setting outside its domain.
     """
-    if isinstance(rate_bits, bool) or not _LEAST_RATE <= rate_bits <= _MOST_RATE:
+    if not is_number(rate_bits) or not _LEAST_RATE <= rate_bits <= _MOST_RATE:
         raise InvalidSetting(
             f"rate_bits runs from {_LEAST_RATE} to {_MOST_RATE}, got {rate_bits!r}"
         )
-    if isinstance(variance, bool) or not 0 < variance < math.inf:
+    if not is_number(variance) or not 0 < variance < math.inf:
         raise InvalidSetting(f"variance must be a positive number, got {variance!r}")
+    check_rng(rng)
+    rate_bits, variance = float(rate_bits), float(variance)
     trellis, shifts, s = Trellis(states), Shifts.of_bits(common_bits), math.sqrt(variance)
     x, held = np.split(source, [3 * len(source) // 4]) if source is not None else (
         rng.standard_normal(max(samples, 4000)), None
@@ -228,7 +231,7 @@ def trellis_codec(
     generator = fitted_generator(encoder, means, x, p, s, rng, normal=source is None)
     draft = TrellisCodec(
         encoder, TrellisEstimator(encoder, means), generator, Calibration(variance, variance),
-        rate_bits, float(variance),
+        rate_bits, variance,
     )  # fmt: skip
     return _priced(draft, s * rng.standard_normal(len(x)) if held is None else held, rng)
 

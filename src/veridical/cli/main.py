@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -85,7 +86,10 @@ def main() -> None:
     terminal.talk()
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        code = _run(sys.argv[1:])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("default", category=UserWarning)
+            warnings.showwarning = _warned
+            code = _run(sys.argv[1:])
     except BrokenPipeError:  # the reader of a pipe went away
         code = _silenced(0)
     except VeridicalError as error:
@@ -114,6 +118,14 @@ def _open_streams() -> None:
         if getattr(sys, name) is None:
             handle = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
             setattr(sys, name, os.fdopen(handle, "w" if number else "r", encoding="utf-8"))
+
+
+def _warned(message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """What the library warns of (data that do not fit a codec) is for people, without a place in the code."""
+    if category is UserWarning:
+        terminal.notice(str(message))
+    else:
+        terminal.err.print(warnings.formatwarning(message, category, *place[:2]), end="")
 
 
 def _run(words: list[str]) -> int:

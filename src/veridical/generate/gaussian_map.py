@@ -1,4 +1,4 @@
-"""The optimal map between normal laws, as a generator and as the last step of another one.
+"""The optimal map between normal laws, as a generator.
 
 Between ``N(m, S)`` and ``N(n, T)`` the map of least ``E|X~ - X-|^2`` is affine,
 
@@ -82,27 +82,3 @@ class GaussianMap:
         if np.any(self.noise):
             out = out + rng.standard_normal(out.shape) @ self.noise.T
         return out
-
-
-@dataclass(frozen=True)
-class Mended:
-    """A generator whose mean and covariance are made those of the source by the cheapest map.
-
-    Attributes:
-        first: any generator.
-        last: from the moments of its output to those of the source.
-    """
-
-    first: Any
-    last: GaussianMap
-
-    @classmethod
-    def fitted(
-        cls, first: Any, x_mmse: Array, x: Array, rng: np.random.Generator, context: Any = None
-    ) -> Mended:
-        """From estimates, shape ``(n, d)``, and samples of the source, shape ``(m, d)``."""
-        return cls(first, GaussianMap.fitted(first.generate(x_mmse, rng, context), x))
-
-    def generate(self, x_mmse: Array, rng: np.random.Generator, context: Any = None) -> Array:
-        """One sample for each estimate, shape ``(n, d)``."""
-        return self.last.generate(self.first.generate(x_mmse, rng, context), rng)

@@ -203,21 +203,24 @@ def anchor_at(form: NormalForm, channel: Array, plan: Array | None) -> Anchor | 
     return Anchor(channel, distortion, perception)
 
 
-def iterate_channel(form: NormalForm, point: Point, *, careful: bool = False) -> Array:
+def iterate_channel(
+    form: NormalForm, point: Point, *, exact_law: bool = False, careful: bool = False
+) -> Array:
     """The channel ``q_j w_ij / p_i`` of an iterate, its rows made to sum to one.
 
-    Where laws must agree, the joint law is first given both marginals exactly; carefully (slower) by a flow on
-    its own large entries, which costs no distortion to speak of.
+    Where laws must agree, or ``exact_law`` asks for it, the joint law is first given both marginals exactly;
+    carefully (slower) by a flow on its own large entries, which costs no distortion to speak of.
     """
     joint = point.w * point.q
-    if form.same:
+    if form.same or exact_law:
         off = np.isinf(form.d)
-        if careful or np.any(off):
-            exact = (
-                round_on_tree(joint, form.p, point.q, ~off) if np.all(np.isfinite(joint)) else None
-            )
-            joint = np.full_like(joint, np.nan) if exact is None else exact
-        else:
+        if not (careful or np.any(off)):
             joint = round_plan(joint, form.p, point.q)
+        elif np.all(np.isfinite(joint)):
+            exact = round_on_tree(joint, form.p, point.q, ~off)
+            # An output law that may differ a little is better than none.
+            joint = (
+                exact if exact is not None else joint if exact_law else np.full_like(joint, np.nan)
+            )
     with np.errstate(invalid="ignore", divide="ignore"):
         return joint / np.sum(joint, axis=1, keepdims=True)

@@ -71,7 +71,7 @@ class NormalForm:
         rows, columns: which symbols of the source problem these are.
         d_unit, p_unit: units of distortion and perception.
         d_floor: the least distortion of any channel onto ``columns``, in the unit of the source.
-        d_noise, c_noise: rounding of an entry of ``d`` and ``cost``, in their units.
+        d_noise, c_noise: rounding of ``distortion`` and ``perception``, in the units of ``d`` and ``cost``.
     """
 
     p: Array
@@ -112,7 +112,8 @@ def _relative(
     top = float(np.max(shifted, where=finite, initial=0.0))
     means = np.mean(np.where(finite, shifted, 0.0), axis=1)
     unit = float(p @ means) or top or 1.0
-    noise = 4e-16 * float(np.max(matrix, where=np.isfinite(matrix), initial=0.0)) / unit
+    # Differences of entries are rounded relative to themselves; the mean of the minima is not.
+    noise = 2.3e-16 * (p.size + 4) * floor / unit
     # A bound above every entry says nothing; a finite one keeps the arithmetic finite.
     return shifted / unit, min(rest, 2.0 * top + unit) / unit, unit, noise
 

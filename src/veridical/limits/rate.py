@@ -15,11 +15,12 @@ from scipy.special import xlogy
 
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.bound import Bound
+from veridical.limits.bracket import NATS
 from veridical.limits.checks import positive_float
 from veridical.limits.divergence import Divergence, SquaredWasserstein
 from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel, least_perception
 from veridical.limits.finite import FiniteSource, normal_form
-from veridical.limits.search import NATS, Search
+from veridical.limits.search import search
 
 __all__ = ["least_rate"]
 
@@ -54,8 +55,7 @@ def least_rate(
             "a perception constraint needs a divergence; give one, for example TotalVariation()"
         )
     form = normal_form(source, distortion, perception, divergence)
-    outcome = Search(form, divergence, tolerance, max_iterations)
-    outcome.run()
+    outcome = search(form, divergence, tolerance, max_iterations)
     if outcome.infeasible:
         raise InvalidSetting(
             f"no channel has distortion at most {distortion!r} and perception at most {perception!r}; "

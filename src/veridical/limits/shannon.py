@@ -20,7 +20,7 @@ from veridical.limits.checks import constraint, law
 from veridical.limits.coupling import information
 from veridical.limits.finite import FiniteSource, normal_form
 from veridical.limits.interior import Array
-from veridical.limits.search import Search
+from veridical.limits.search import search
 
 _ROUNDS = 25
 _MOST_BOXES = 100_000
@@ -159,18 +159,17 @@ def shannon_scheme(x: Array, p: Array, nats: float, precision: float = 1e-7) -> 
     low, high, joint = 0.0, 1.0, p[:, None].copy()
     for _ in range(_ROUNDS):
         d = squared_distances(z, y)
-        search = Search(normal_form(FiniteSource(p, d), D, math.inf, None), None, 1e-9, 200)
-        search.run()
-        if search.best is None or search.lam <= 0:
+        bracket = search(normal_form(FiniteSource(p, d), D, math.inf, None), None, 1e-9, 200)
+        if bracket.best is None or bracket.lam <= 0:
             break
-        form = search.form
-        lam = search.lam / form.d_unit
-        potential = _Potential(z, p, search.a + lam * np.min(d, axis=1), lam)
+        form = bracket.form
+        lam = bracket.lam / form.d_unit
+        potential = _Potential(z, p, bracket.a + lam * np.min(d, axis=1), lam)
         top, at = potential.top(0.1 * precision * lam)
-        gain = float(p @ (search.a + lam * np.min(d, axis=1)))
+        gain = float(p @ (bracket.a + lam * np.min(d, axis=1)))
         noise = 1e-14 * (z.shape[0] + float(np.max(np.abs(potential.weight))) + abs(gain))
         low = max(low, (gain - top - nats - noise) / lam)
-        found = p[:, None] * search.best.channel
+        found = p[:, None] * bracket.best.channel
         rate = information(found)
         # Time sharing with the mean alone, which costs no rate.
         share = min(1.0, nats / rate * (1 - 1e-13)) if rate > 0 else 1.0

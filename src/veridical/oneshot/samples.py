@@ -17,6 +17,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import check_rng
 from veridical.errors import InvalidSetting, typed_errors
 from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Objective, Problem
@@ -82,8 +83,7 @@ def design(
     x, a = x[a > 0], a[a > 0]
     outputs = _outputs(rate_bits, seeds, variable_length=variable_length)
     Objective(perception)  # refuses a perception that is none, whether or not the search needs it
-    if not isinstance(rng, np.random.Generator):
-        raise InvalidSetting(f"rng is numpy's Generator, for example default_rng(7), not {rng!r}")
+    check_rng(rng)
     if not isinstance(plan_samples, int | np.integer) or plan_samples < 2:
         raise InvalidSetting(f"plan_samples is {plan_samples}; a plan needs 2 or more")
     _warn_of_heavy_tails(x, a, outputs)

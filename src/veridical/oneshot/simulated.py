@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.codec import PartsCodec
-from veridical.errors import DamagedFile, InvalidSetting
+from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
+from veridical.kept import Kept
 from veridical.oneshot.simulation_codes import DitherCode, IndexCode, selection_code
 from veridical.quantize.simulation import (
     GaussianChannel,
@@ -35,13 +36,11 @@ __all__ = ["SimulatedCodec", "simulated_gaussian"]
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
-_MOST_PER_BYTE = 1000
-"""Indices of a positive rate; what claims more is refused before anything is allocated."""
 Method = PoissonRepresentation | OrderedRandomCoding | GreedyRejection | LayeredDither
 
 
 @dataclass(frozen=True)
-class SimulatedCodec(PartsCodec[Array, Whole, np.random.Generator]):
+class SimulatedCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     """A codec whose sample at realism 1 is simulated with common randomness.
 
     Attributes:
@@ -53,11 +52,6 @@ class SimulatedCodec(PartsCodec[Array, Whole, np.random.Generator]):
     calibration: Calibration
     information_bits: float
     code: IndexCode
-
-    @property
-    def coder(self) -> CountedCoder:
-        """Between indices and bytes that hold their number; see ``codec.Coder``."""
-        return CountedCoder(self.code)
 
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """Indices as an entropy-coded message with a checksum.
@@ -74,34 +68,6 @@ class SimulatedCodec(PartsCodec[Array, Whole, np.random.Generator]):
             DamagedFile: the message is truncated, altered, or holds another number of indices.
         """
         return self.code.from_bytes(data, count, seed=seed)
-
-
-@dataclass(frozen=True)
-class CountedCoder:
-    """A code's message behind the number of its indices, eight bytes, little-endian.
-
-    Attributes:
-        code: Of the indices.
-    """
-
-    code: IndexCode
-
-    def pack(self, index: ArrayLike, seed: int) -> bytes:
-        """The bytes of indices."""
-        return len(np.asarray(index)).to_bytes(8, "little") + self.code.to_bytes(index, seed=seed)
-
-    def unpack(self, data: bytes, seed: int) -> Whole:
-        """The indices.
-
-        Raises:
-            DamagedFile: truncated, altered, or of another number of indices.
-        """
-        count = int.from_bytes(data[:8], "little")
-        if len(data) < 8 or count > _MOST_PER_BYTE * len(data):
-            raise DamagedFile(
-                f"{len(data)} bytes cannot hold {count} indices; fetch the message again"
-            )
-        return self.code.from_bytes(data[8:], count, seed=seed)
 
 
 def simulated_gaussian(
@@ -141,8 +107,8 @@ def simulated_gaussian(
     total = channel.dimension * variance
     return SimulatedCodec(
         encoder=method,
-        estimator=_PosteriorMean(method, rho),
-        generator=_Undone(rho),
+        estimator=PosteriorMean(method, rho),
+        generator=Undone(rho),
         calibration=Calibration(total * channel.noise, total * (1.0 - rho) ** 2),
         information_bits=channel.information_bits,
         code=code,
@@ -150,7 +116,7 @@ def simulated_gaussian(
 
 
 @dataclass(frozen=True)
-class _PosteriorMean:
+class PosteriorMean:
     """``E[X | Y] = rho Y``."""
 
     method: Method
@@ -161,7 +127,7 @@ class _PosteriorMean:
 
 
 @dataclass(frozen=True)
-class _Undone:
+class Undone:
     """``Y = X~ / rho``: the sample was there before the estimate."""
 
     correlation: float

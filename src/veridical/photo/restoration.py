@@ -98,6 +98,11 @@ def load_restoration(name: str, options: DecodeOptions) -> RestorationModel:
         InvalidSetting: The device is unknown or not present.
     """
     path = weights_path(name.lower(), options.weights)
+    if not path.exists():
+        raise BadWeights(
+            f"there are no weights for {name} files at {path}; name others (--weights), train some (veridical train photo "
+            f"--format {name.lower()}), or reinstall the package if it should have them"
+        )
     estimator = load_network(path, kind="estimator", device=options.device, threads=options.threads)
     header = estimator.header
     with damaged_weights(path):

@@ -20,6 +20,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import is_number
 from veridical.errors import InvalidSetting
 from veridical.random import random_symbols
 
@@ -128,13 +129,13 @@ class Shifts:
         Raises:
             InvalidSetting: another amount.
         """
-        if math.isinf(common_bits) and common_bits > 0:
+        if is_number(common_bits) and common_bits == math.inf:
             return cls(1, 1, DITHER)
-        if 0 <= common_bits <= 1:
+        if is_number(common_bits) and 0 <= common_bits <= 1:
             for m in range(1, 17):
                 if abs(common_bits * m - round(common_bits * m)) < 1e-6:
                     return cls(m, round(common_bits * m))
-        elif 1 < common_bits <= 7:
+        elif is_number(common_bits) and 1 < common_bits <= 7:
             q = 2.0 ** (common_bits - 1)
             if round(q) >= 2 and abs(q - round(q)) < 1e-6:
                 return cls(1, 1, round(q))

@@ -120,7 +120,7 @@ CODES: tuple[Entry, ...] = (
         "group", GROUP_LENGTH, make_group, common_bits=group_common_bits,
         reaches=lambda R, Rc: R == 1.0 and not math.isinf(Rc),
     ),
-    *(_trellis_entry(states) for states in (8, 64, 256, 2048)),
+    *(_trellis_entry(states) for states in (8, 64, 256)),
 )  # fmt: skip
 
 _SHARES = np.array([0.0, 0.04, 0.15, 0.35, 0.65, 1.0])
@@ -145,9 +145,6 @@ _SIZES = {
             (1.0, 0.5),
             (1.0, 1.0),
             (1.0, math.inf),
-            (2.0, 0.0),
-            (2.0, math.inf),
-            (3.0, 0.0),
             (3.0, math.inf),
         ),
         _ALL,

@@ -116,11 +116,11 @@ def prepare_pairs(
             x, y = (np.asarray(open_source(p).convert("RGB")) for p in (x_path, y_path))
             if x.shape != y.shape:
                 raise TrainingData(f"{y_path} has another size than {x_path}; decode it again")
-            rate = 1.0
+            place, rate = y_path.relative_to(decoded), 1.0
             if coded is not None:
-                rate = 8 * _coded(coded, y_path.relative_to(decoded)).stat().st_size
+                rate = 8 * _coded(coded, place).stat().st_size
                 rate /= x.shape[0] * x.shape[1]
-            sha.update(f"{y_path.relative_to(decoded)} {rate}".encode() + x.tobytes() + y.tobytes())
+            sha.update(f"{place.as_posix()} {rate}".encode() + x.tobytes() + y.tobytes())
             for x_tile, y_tile in list(zip(_tiles(x), _tiles(y), strict=True))[:_MOST]:
                 a.write(x_tile.tobytes())
                 b.write(y_tile.tobytes())

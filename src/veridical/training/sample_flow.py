@@ -30,7 +30,6 @@ from veridical.generate.sample_flow import (
     warp,
 )
 from veridical.training.loop import Schedule
-from veridical.transport import exact_plan
 
 __all__ = ["SampleFlowSettings", "reflow", "reflow_rounds", "train_sample_flow"]
 
@@ -52,8 +51,6 @@ class SampleFlowSettings:
             before them.
         integration_steps: Euler steps of the flow.
         pairs: Pairs that a round of reflow simulates.
-        optimal_pairs: Starts and samples of round 0 are paired by exact transport in groups of this many; 0 for
-            the pairs of posterior sampling.
     """
 
     noise: float = 0.1
@@ -65,15 +62,11 @@ class SampleFlowSettings:
     )
     integration_steps: int = 64
     pairs: int = 50_000
-    optimal_pairs: int = 0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.noise) and self.noise > 0):
             raise InvalidSetting(f"noise must be positive and finite, got {self.noise!r}")
-        if (
-            min(self.width, self.depth, self.batch, self.integration_steps, self.pairs) < 1
-            or self.optimal_pairs < 0
-        ):
+        if min(self.width, self.depth, self.batch, self.integration_steps, self.pairs) < 1:
             raise InvalidSetting(f"every size must be 1 or more: {self}")
 
 
@@ -121,38 +114,7 @@ def train_sample_flow(
         noise = torch.randn(size, config.dimension, generator=random)
         return estimates[pick] + config.noise * noise, source[pick]
 
-    if settings.optimal_pairs:
-        start, end = _optimal_pairs(estimates, source, config.noise, settings, random)
-
-        def pairs(size: int) -> tuple[Tensor, Tensor]:
-            pick = torch.randint(len(start), (size,), generator=random)
-            return start[pick], end[pick]
-
     return FlowGenerator(_fit(network, pairs, settings, random, report), settings.integration_steps)
-
-
-def _optimal_pairs(
-    estimates: Tensor,
-    source: Tensor,
-    noise: float,
-    settings: SampleFlowSettings,
-    random: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Starts and samples, joined by exact plans in groups (Pooladian et al. 2023, Tong et al. 2024).
-
-    The plan of a group approaches the optimal one as the group grows; the noise of the estimate is paired
-    along with it, so that the flow has no posterior to draw from and keeps its spread.
-    """
-    size = min(settings.optimal_pairs, len(source))
-    starts, ends = [], []
-    for _ in range(max(1, settings.pairs // size)):
-        pick = torch.randint(len(source), (size,), generator=random)
-        other = torch.randint(len(source), (size,), generator=random)
-        begin = estimates[pick] + noise * torch.randn(size, source.shape[1], generator=random)
-        plan = exact_plan(begin.numpy(), source[other].numpy())
-        starts.append(begin[plan.rows])
-        ends.append(source[other][plan.columns])
-    return torch.cat(starts), torch.cat(ends)
 
 
 def reflow(

@@ -8,15 +8,18 @@ cross-origin isolation let ONNX Runtime Web use several threads.
 from __future__ import annotations
 
 import sys
+import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from veridical.errors import InvalidSetting, SystemFault
+from veridical.errors import InvalidSetting, SystemFault, VeridicalError
+from veridical.web.decoded import picture_at, pictures
 from veridical.web.site import content_type, site_files
 
 HOST = "127.0.0.1"
+MOST_BYTES = 256 * 2**20
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -37,6 +40,7 @@ class PageServer(ThreadingHTTPServer):
 
     Args:
         port: 0 takes a free one.
+        local: Whether files that the browser does not decode are decoded here.
 
     Raises:
         InvalidSetting: No such port.
@@ -48,7 +52,7 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, port: int = 0, *, local: bool = True) -> None:
         if not 0 <= port <= 65_535:
             raise InvalidSetting(f"a port is a number from 0 (any free one) to 65535, got {port}")
-        self.files = site_files()
+        self.files, self.turn = site_files(), threading.Lock()
         self.local = local
         try:
             super().__init__((HOST, port), _Handler)
@@ -69,6 +73,14 @@ class PageServer(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/"
 
 
+def _parsed(address: str) -> SplitResult:
+    """The parts of an address; of one that is none, such as brackets around no host, a path of nothing here."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("/no-address")
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: PageServer  # type: ignore[assignment]
     protocol_version = "HTTP/1.1"
@@ -80,10 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         """A file of the page."""
         if not self._is_for_us():
             return
-        try:
-            name = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
-        except ValueError:  # such as brackets that hold no address
-            name = "no address"
+        name = unquote(_parsed(self.path).path).removeprefix("/") or "index.html"
         path = self.server.files.get(name)
         if path is None:
             self._answer(HTTPStatus.NOT_FOUND, b"no such file\n", "text/plain")
@@ -95,6 +104,40 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, body, content_type(name))
 
     do_HEAD = do_GET  # noqa: N815 (the base class names it)
+
+    def do_POST(self) -> None:
+        """The pictures of the file that is sent, or with ``?realism=`` the one at it; for this page alone."""
+        self.close_connection = True  # what is refused is not read
+        if not self._is_for_us():
+            return
+        asked, length = _parsed(self.path), self.headers.get("Content-Length", "")
+        if asked.path != "/decode" or not self.server.local:
+            self._answer(HTTPStatus.NOT_FOUND, b"nothing is decoded here\n", "text/plain")
+        elif self.headers.get("Origin") not in {f"http://{h}" for h in self.server.hosts}:
+            self._answer(
+                HTTPStatus.FORBIDDEN, b"this is for the page of this server\n", "text/plain"
+            )
+        elif not (
+            length.isascii() and length.isdigit() and len(length) < 20 and int(length) <= MOST_BYTES
+        ):
+            said = f"a file has at most {MOST_BYTES:,} bytes; use the command: veridical decode\n"
+            self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said.encode(), "text/plain")
+        else:
+            realism = parse_qs(asked.query).get("realism", [None])[0]
+            with self.server.turn:  # one at a time: each takes memory and all cores
+                self._decode(self.rfile.read(int(length)), realism)
+
+    def _decode(self, data: bytes, realism: str | None) -> None:
+        try:
+            if realism is None:
+                body, kind = pictures(data), "application/octet-stream"
+            else:
+                body, kind = picture_at(data, float(realism)), "image/png"
+        except (VeridicalError, ValueError, MemoryError) as cause:
+            said = f"{cause or 'there is not enough memory'}\n".encode()
+            self._answer(HTTPStatus.UNPROCESSABLE_ENTITY, said, "text/plain; charset=utf-8")
+        else:
+            self._answer(HTTPStatus.OK, body, kind)
 
     def _is_for_us(self) -> bool:
         named = self.headers.get_all("Host", [])

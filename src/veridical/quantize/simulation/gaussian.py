@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import is_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.channel import open_uniforms, rows_of_numbers
 from veridical.quantize.simulation.proposals import whole
@@ -59,7 +60,7 @@ class GaussianChannel:
             )
         for name in ("source_variance", "output_variance"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
+            if not (is_number(value) and math.isfinite(value) and value > 0):
                 raise InvalidSetting(f"{name} must be finite and positive, got {value!r}")
         whole(self.dimension, "dimension", 1, 4096)
         if not 1 <= self.dispersion <= 4 or (self.dispersion == 1 and self.correlation == 0):
@@ -83,7 +84,7 @@ class GaussianChannel:
             InvalidSetting: a negative or infinite rate, or another bad setting.
         """
         d = whole(dimension, "dimension", 1, 4096)
-        if isinstance(rate_bits, bool) or not (math.isfinite(rate_bits) and rate_bits >= 0):
+        if not is_number(rate_bits) or not (math.isfinite(rate_bits) and rate_bits >= 0):
             raise InvalidSetting(f"rate_bits must be finite and 0 or more, got {rate_bits!r}")
         rho = math.sqrt(-math.expm1(-2.0 * math.log(2.0) * rate_bits / d))
         return cls(rho, variance, variance, d, dispersion)

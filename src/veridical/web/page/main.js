@@ -3,6 +3,7 @@ import { View } from "./view.js";
 
 const $ = id => document.getElementById(id);
 const slider = $("realism");
+const local = document.documentElement.dataset.served === "local"; // what the browser cannot, the package decodes
 let worker = null, current = null, urls = [];
 
 const view = new View($("stage"), dots => { $("scale").textContent = `${Math.round(100 * dots)} %`; });
@@ -27,7 +28,7 @@ function open(file) {
   for (const id of ["realism", "save", "ordinary", "beside"]) $(id).disabled = true;
   press("ordinary", false);
   say(`Reading ${file.name}`);
-  file.arrayBuffer().then(data => mine.postMessage({ kind: "decode", data }, [data]),
+  file.arrayBuffer().then(data => mine.postMessage({ kind: "decode", data, local }, [data]),
     told(() => received.error({ message: `${file.name} cannot be read; is it a folder?` })));
 }
 
@@ -169,3 +170,4 @@ async function keepOffline() {
   }
 }
 keepOffline();
+if (local) $("file").accept += ",.vdc,.jxl";
