@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import veridical
 from veridical.cli import terminal
@@ -265,3 +266,44 @@ def test_what_is_no_regular_file_is_neither_read_nor_written(run, folder):
     assert "leads out" in err
     assert not list((folder / "elsewhere").iterdir())
     assert not (folder / "x.png").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closed by a shell of POSIX")
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_closed_streams(folder, closed):
+    # Oracle: exit codes of the same commands with open streams, and the same picture: no file takes the number
+    # of a closed stream, into which a notice would be written.
+    program = f"{sys.executable} -m veridical"
+    for words, code in (
+        ("info photo.jpg", 0),
+        ("decode photo.jpg x.png --realism 0 --force", 0),
+        ("info none.jpg", 2),
+    ):
+        shell = ["sh", "-c", f"{program} {words} {closed}"]
+        done = subprocess.run(shell, cwd=folder, capture_output=True, check=False)
+        assert (done.returncode, b"Traceback" in done.stderr) == (code, False), done.stderr
+    picture = veridical.decode(folder / "photo.jpg", realism=0, threads=1)
+    with Image.open(folder / "x.png") as found:
+        assert np.abs(np.asarray(found).astype(int) - np.asarray(picture)).max() <= 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="environments of POSIX")
+def test_a_bare_environment(folder):
+    # Oracle: the same answer without HOME, in the locale C, and in a folder that was removed.
+    import json
+
+    words = [sys.executable, "-m", "veridical", "info", folder / "photo.jpg", "--json"]
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")}
+    gone = folder / "gone"
+    gone.mkdir()
+    shell = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *words]
+    for command, where in ((words, folder), (shell, gone)):
+        done = subprocess.run(
+            [str(w) for w in command],
+            cwd=where,
+            env=kept | {"LC_ALL": "C"},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["width"] == 64

@@ -80,6 +80,7 @@ def test_windows_give_the_number_of_the_whole_picture(monkeypatch, trunk, height
     # Oracle: the picture in one window; 1e-6 relative (float32, another order of additions). Odd sides,
     # and a window about as large as what it overlaps with.
     picture = ramp(height, width)
+    picture.flags.writeable = False  # as Pillow's arrays are
     whole = st_lpips(picture, altered(picture), trunk=trunk)
     for side in (48, 90):
         monkeypatch.setattr("veridical.measure.stlpips._WINDOW", side)

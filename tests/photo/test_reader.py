@@ -1,6 +1,7 @@
 """Opening files: what is kept, what is converted, what is refused."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -167,3 +168,20 @@ def test_mutated_files_give_a_picture_or_a_typed_error(coded, data):
         return
     assert picture.pixels.shape == (picture.height, picture.width, 3)
     assert picture.pixels.dtype == np.uint8
+
+
+def test_more_transparent_colours_than_a_palette_holds():
+    # Oracle: PNG specification, 11.3.2.1: tRNS has no more entries than the palette, 256 at most; Pillow opens
+    # such a file and fails where it is converted.
+    def chunk(kind, data):
+        check = zlib.crc32(kind + data).to_bytes(4, "big")
+        return len(data).to_bytes(4, "big") + kind + data + check
+
+    def file(entries):
+        head = chunk(b"IHDR", b"\0\0\0\2\0\0\0\2\x08\x03\0\0\0") + chunk(b"PLTE", bytes(6))
+        rest = chunk(b"IDAT", zlib.compress(bytes(6))) + chunk(b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + head + chunk(b"tRNS", bytes(entries)) + rest
+
+    assert open_source(file(2)).mode == "RGBA"
+    with pytest.raises(DamagedFile, match="contradicts itself"):
+        open_source(file(300))

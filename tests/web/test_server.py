@@ -70,6 +70,49 @@ def test_only_by_its_own_name(server):
     assert server.server_address[0] == "127.0.0.1"
 
 
+def raw(server, request):
+    """The status line of an answer to any bytes, and what the server printed is the caller's affair."""
+    with socket.create_connection((HOST, server.server_port), timeout=30) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return connection.recv(1 << 16).partition(b"\r\n")[0]
+
+
+def test_hostile_requests(server, capfd, monkeypatch):
+    # Oracle: statuses of RFC 9110 and RFC 6585; a name beside ours is refused (RFC 9112, 3.2), the server
+    # prints nothing and goes on answering.
+    monkeypatch.setattr(server, "local", True)
+    ours = f"Host: {HOST}:{server.server_port}\r\n".encode()
+    for line, more, status in (
+        (b"GET http://[::1 HTTP/1.1", b"", b"404"),
+        (b"GET / HTTP/1.1", b"Host: evil.example\r\n", b"421"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1", b"", b"414"),
+        (b"GET / HTTP/1.1", b"X: " + b"a" * 70_000 + b"\r\n", b"431"),
+        (b"GET / HTTP/1.1", b"X: a\r\n" * 200, b"431"),
+        (b"POST / HTTP/1.1", b"Content-Length: 5\r\n", b"404"),
+        (b"POST http://[::1 HTTP/1.1", b"Content-Length: 5\r\n", b"404"),
+        (
+            b"POST /decode HTTP/1.1",
+            b"Origin: http://" + ours[6:] + b"Content-Length: " + b"9" * 5000 + b"\r\n",
+            b"413",
+        ),
+        (b"TRACE / HTTP/1.1", b"", b"501"),
+        (b"GET / HTTP/9.9", b"", b"505"),
+    ):
+        answer = raw(server, line + b"\r\n" + ours + more + b"Connection: close\r\n\r\n")
+        assert status in answer or (not answer.startswith(b"HTTP") and status == b"505"), (
+            line,
+            answer,
+        )
+    for _ in range(5):  # whoever hangs up before the answer
+        gone = socket.create_connection((HOST, server.server_port), timeout=30)
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        gone.sendall(b"GET /vendor/ort.wasm.bundle.min.mjs HTTP/1.1\r\n" + ours + b"\r\n")
+        gone.close()
+    assert ask(server, "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
 def test_port_in_use_and_no_port():
     with socket.socket() as taken:
         taken.bind((HOST, 0))

@@ -78,6 +78,7 @@ def main() -> None:
     0 done, 1 a defect of this package, 2 bad input or usage, 3 some of many files failed, 130 interrupted,
     143 terminated. Nothing leaves as a traceback.
     """
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal's encoding lacks is no reason to stop.
@@ -109,6 +110,14 @@ def main() -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Stand in for streams that are closed, so that no file gets their numbers and what is said goes nowhere."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, os.fdopen(handle, "w" if number else "r", encoding="utf-8"))
 
 
 def _warned(

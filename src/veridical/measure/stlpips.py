@@ -280,8 +280,8 @@ def _activations(
 
     state = _state(trunk, device)
     top, left = rows[0].cuts[0], columns[0].cuts[0]
-    cut = image[top.start : top.stop, left.start : left.stop]
-    x = torch.from_numpy(np.ascontiguousarray(cut)).to(device)[None].permute(0, 3, 1, 2).float()
+    cut = image[top.start : top.stop, left.start : left.stop].copy()  # it may be read-only
+    x = torch.from_numpy(cut).to(device)[None].permute(0, 3, 1, 2).float()
     x = (x / 127.5 - 1.0 - state["scaling_layer.shift"]) / state["scaling_layer.scale"]
     for layers, down, across in zip(_STAGES[trunk], rows, columns, strict=True):
         x = _cropped(x, (top.start, left.start), down.cuts[0], across.cuts[0])

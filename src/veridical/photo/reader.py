@@ -9,7 +9,7 @@ from typing import IO, Any, Protocol, cast
 import numpy as np
 from PIL import Image
 
-from veridical.errors import InvalidSetting, MissingFile, NotAnImage
+from veridical.errors import DamagedFile, InvalidSetting, MissingFile, NotAnImage
 from veridical.notices import Notice, silent
 from veridical.photo.avif_boxes import is_avif, read_avif_item
 from veridical.photo.loading import load_picture
@@ -142,23 +142,12 @@ def open_source(
     if im is source and getattr(im, "is_animated", False):
         notice("the picture has several frames; only the current one is taken")
     info = metadata_of(im, notice)
-    transparent = "transparency" in im.info
-    if im.mode.startswith("I;16") or im.mode == "I":
-        notice("16-bit samples are converted to 8 bits")
-        deep = np.asarray(im).astype(np.float64)
-        im = Image.fromarray((np.clip(deep, 0, 65535) / 257 + 0.5).astype(np.uint8))
-    elif im.mode == "F":
-        notice("floating-point samples are clipped to 0..255 and rounded")
-        im = Image.fromarray(
-            (np.clip(np.nan_to_num(np.asarray(im)), 0, 255) + 0.5).astype(np.uint8)
-        )
-    elif im.mode == "1":
-        im = im.convert("L")
-    elif im.mode in ("P", "PA") or (transparent and im.mode in ("L", "RGB")):
-        im = im.convert("RGBA" if transparent or im.mode == "PA" else "RGB")
-    elif im.mode not in ("L", "LA", "RGB", "RGBA"):
-        notice(f"colours are converted from {im.mode} to RGB")
-        im = im.convert("RGB")
+    try:
+        im = _eight_bits(im, notice)
+    except ValueError as cause:  # such as a transparent colour that the palette lacks
+        raise DamagedFile(
+            f"{name_of(source)} contradicts itself ({cause}); is the file complete?"
+        ) from cause
     if im.mode == "RGBA" and im.getchannel("A").getextrema() == (255, 255):
         im = im.convert("RGB")
     fit_profile(info, ("GRAY" if im.mode in ("L", "LA") else "RGB",), notice)
@@ -166,6 +155,28 @@ def open_source(
     out.info.clear()
     out.info.update(info)
     return out
+
+
+def _eight_bits(im: Image.Image, notice: Notice) -> Image.Image:
+    """A picture as mode L, LA, RGB or RGBA."""
+    transparent = "transparency" in im.info
+    if im.mode.startswith("I;16") or im.mode == "I":
+        notice("16-bit samples are converted to 8 bits")
+        deep = np.asarray(im).astype(np.float64)
+        return Image.fromarray((np.clip(deep, 0, 65535) / 257 + 0.5).astype(np.uint8))
+    if im.mode == "F":
+        notice("floating-point samples are clipped to 0..255 and rounded")
+        return Image.fromarray(
+            (np.clip(np.nan_to_num(np.asarray(im)), 0, 255) + 0.5).astype(np.uint8)
+        )
+    if im.mode == "1":
+        return im.convert("L")
+    if im.mode in ("P", "PA") or (transparent and im.mode in ("L", "RGB")):
+        return im.convert("RGBA" if transparent or im.mode == "PA" else "RGB")
+    if im.mode not in ("L", "LA", "RGB", "RGBA"):
+        notice(f"colours are converted from {im.mode} to RGB")
+        return im.convert("RGB")
+    return im
 
 
 def _as_grey(im: Image.Image) -> Image.Image:

@@ -7,11 +7,12 @@ cross-origin isolation let ONNX Runtime Web use several threads.
 
 from __future__ import annotations
 
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from veridical.errors import InvalidSetting, SystemFault, VeridicalError
 from veridical.web.decoded import picture_at, pictures
@@ -61,10 +62,23 @@ class PageServer(ThreadingHTTPServer):
             ) from cause
         self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing of whoever hung up or fell silent; anything else is printed."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
     @property
     def url(self) -> str:
         """Address of the page."""
         return f"http://{HOST}:{self.server_port}/"
+
+
+def _parsed(address: str) -> SplitResult:
+    """The parts of an address; of one that is none, such as brackets around no host, a path of nothing here."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("/no-address")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -78,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         """A file of the page."""
         if not self._is_for_us():
             return
-        name = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
+        name = unquote(_parsed(self.path).path).removeprefix("/") or "index.html"
         path = self.server.files.get(name)
         if path is None:
             self._answer(HTTPStatus.NOT_FOUND, b"no such file\n", "text/plain")
@@ -96,14 +110,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True  # what is refused is not read
         if not self._is_for_us():
             return
-        asked, length = urlsplit(self.path), self.headers.get("Content-Length", "")
+        asked, length = _parsed(self.path), self.headers.get("Content-Length", "")
         if asked.path != "/decode" or not self.server.local:
             self._answer(HTTPStatus.NOT_FOUND, b"nothing is decoded here\n", "text/plain")
         elif self.headers.get("Origin") not in {f"http://{h}" for h in self.server.hosts}:
             self._answer(
                 HTTPStatus.FORBIDDEN, b"this is for the page of this server\n", "text/plain"
             )
-        elif not (length.isascii() and length.isdigit() and int(length) <= MOST_BYTES):
+        elif not (
+            length.isascii() and length.isdigit() and len(length) < 20 and int(length) <= MOST_BYTES
+        ):
             said = f"a file has at most {MOST_BYTES:,} bytes; use the command: veridical decode\n"
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said.encode(), "text/plain")
         else:
@@ -124,7 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, body, kind)
 
     def _is_for_us(self) -> bool:
-        if self.headers.get("Host") in self.server.hosts:
+        named = self.headers.get_all("Host", [])
+        if len(named) == 1 and named[0] in self.server.hosts:
             return True
         self._answer(
             HTTPStatus.MISDIRECTED_REQUEST, b"this server has another name\n", "text/plain"

@@ -77,7 +77,9 @@ def weights(tmp_path_factory):
 def lively(tmp_path_factory):
     """Weights with a generator, whose output is not its input."""
     path = tmp_path_factory.mktemp("lively") / "tiny.npz"
-    return copied(path, ("analysis", "hyper-analysis", "synthesis", "spread", "refinement", "generator"))
+    return copied(
+        path, ("analysis", "hyper-analysis", "synthesis", "spread", "refinement", "generator")
+    )
 
 
 @pytest.fixture(scope="session")
