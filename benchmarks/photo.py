@@ -26,7 +26,7 @@ from veridical.photo.decode import decode_at
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
 
-FORMATS = ("AVIF", "WEBP", "JPEG")
+FORMATS = ("AVIF", "WEBP", "JPEG", "JXL")
 
 
 def coded(picture: Image.Image, name: str, bpp: float) -> bytes:

@@ -42,7 +42,7 @@ SIGMAS = (4.0, 16.0)
 """Windows of the Wasserstein distortion, in pixels."""
 
 CROP = 256
-_ORDER = ("VDC", "VDC-AVIF", "VDC-WEBP", "VDC-JPEG", "AVIF", "WEBP", "JPEG")
+_ORDER = ("VDC", "VDC-AVIF", "VDC-WEBP", "VDC-JPEG", "AVIF", "WEBP", "JPEG", "JXL")
 _NAMES = {f"VDC-{name}": f"VDC in {name}'s bytes" for name in ("AVIF", "WEBP", "JPEG")}
 
 Row = dict[str, Any]

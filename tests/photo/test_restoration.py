@@ -87,15 +87,9 @@ def test_windows_lie_inside_and_are_few(height, width):
     assert max(w[0, -1, 1] for w in found) >= width - 16
 
 
-TOO_LOW = pytest.mark.xfail(
-    strict=True,
-    reason="AVIF's estimator expects too much of clean pictures (docs/measured.md): 1.6 dB",
-)
-
-
 @pytest.mark.parametrize(
     ("name", "qualities"),
-    [pytest.param("AVIF", (25, 50), marks=TOO_LOW), ("WEBP", (5, 45)), ("JPEG", (8, 35))],
+    [("AVIF", (25, 50)), ("WEBP", (5, 45)), ("JPEG", (8, 35))],
 )
 def test_prices_of_photographs_of_no_set(name, qualities):
     # Oracle: measured errors of realism 0 and 1 of three photographs at two rates; the predicted PSNR is off by

@@ -58,9 +58,7 @@ class NetworkConfig:
             TypeError: Unknown or missing keys.
         """
         values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v
-            for k, v in sizes.items()
-            if k not in ("timed", "bypass")
+            k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()
         }
         return cls(**values)
 
