@@ -84,8 +84,7 @@ def run_codec(
     sizes = CODEC_PRESETS[preset] if isinstance(preset, str) else preset
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     run.mkdir(parents=True, exist_ok=True)
-    if start is not None:
-        _take(start, run)
+    taken = {} if start is None else {"codec": _take(start, run)}
     sources = prepare_sources(
         data, camera, run / "sources", lambda done, total: progress("preparing", done, total),
         n_drawings=sizes.drawings,
@@ -95,7 +94,7 @@ def run_codec(
     def go(*stages: Stage) -> bool:
         return run_stages(stages, run, deadline=deadline, progress=progress, say=say)
 
-    recipe = _recipe(data, camera, validation, preset, start, sources)
+    recipe = _recipe(data, camera, validation, preset, start, sources) | taken
     path = run / "vdc.npz"
     if start is None and not _train_codec(path, sizes, sources, accelerator, recipe, go):
         return None
@@ -176,12 +175,13 @@ def _train_codec(
     return True
 
 
-def _take(start: Path, run: Path) -> None:
-    """The files of a codec without its generator and figures, into the folder of a run that has none."""
-    path = run / "vdc.npz"
+def _take(start: Path, run: Path) -> dict[str, Any]:
+    """The files of a codec without its generator and figures, into the folder of a run that has none; its recipe."""
+    path, model = run / "vdc.npz", load_model(start)  # damaged ones are refused here
+    card = json.loads(start.with_suffix(".json").read_text(encoding="utf-8"))
+    recipe = {k: card[k] for k in ("command", "training_data", "stages", "codec") if k in card}
     if path.exists():
-        return
-    model = load_model(start)  # damaged ones are refused here
+        return recipe
     for part in ("analysis", "hyper-analysis", "synthesis"):
         for suffix in (".onnx", ".json"):
             shutil.copyfile(
@@ -189,6 +189,7 @@ def _take(start: Path, run: Path) -> None:
                 network_path(path, part).with_suffix(suffix),
             )
     write_weights(path, start.read_bytes(), {"name": model.name})
+    return recipe
 
 
 def _measured(path: Path) -> bool:
