@@ -23,7 +23,7 @@ from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
 from veridical.training.estimator_validation import validation_files
 
-FORMATS = ("AVIF", "WEBP", "JPEG")
+FORMATS = ("AVIF", "WEBP", "JPEG", "JXL")
 
 
 def measure(source: Image.Image, data: bytes) -> Row:

@@ -157,7 +157,7 @@ def test_public_functions_raise_typed_errors(folder, monkeypatch):
         with pytest.raises(InvalidSetting):
             veridical.open(wrong)
     for settings in (
-        {"tile": "512"}, {"device": None}, {"weights": 7}, {"steps": 2.0}, {"realism": 1j},
+        {"tile": "512"}, {"device": None}, {"weights": 7}, {"threads": 2.0}, {"realism": 1j},
         {"realism": "0"}, {"seed": np.True_}, {"weights": b"x"},
     ):  # fmt: skip
         with pytest.raises(InvalidSetting):

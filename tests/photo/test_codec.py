@@ -56,7 +56,7 @@ def test_a_format_of_ones_own(photograph, tmp_path, monkeypatch):
     image = veridical.open(data)
     assert np.array_equal(image.pixels, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
     assert image.format == "WRAP"
-    with pytest.raises(BadWeights, match="cannot read"):
+    with pytest.raises(BadWeights, match="no weights for WRAP"):
         veridical.decode(data)
     # Weights of its own: here WebP's, under the new name.
     from veridical.photo.weights import SHIPPED, load_network, write_weights

@@ -148,9 +148,10 @@ def measure_generator(
             say(f"{name}: {figure}")
     validated = {"pictures": len(pictures), "side": side, "folder": validation.name}
     save_prices(path, prices)
-    network = network_path(path, "generator")
     card = recipe | {"validation": validated, "figures": figures}
-    write_weights(network, network.read_bytes(), card)
+    for part in ("spread", "refinement", "generator"):
+        network = network_path(path, part)
+        write_weights(network, network.read_bytes(), card)
 
 
 class _Log:
