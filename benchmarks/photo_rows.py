@@ -167,7 +167,7 @@ def tables(sources: list[tuple[Path, list[Row]]], *, by_rate: bool = False) -> s
     heads = [
         f"{start}| PSNR dB: decoder | {realisms} | gain at 0 | error 1 / error 0 | formula / measured at 1 | {off} |",
         f"{start}| Frechet: decoder | {realisms} | 1 / lower of decoder and 0 | their difference |",
-        f"{start}| KID x 1000: decoder | {realisms} | ST-LPIPS: decoder | {realisms} |",
+        f"{start}| KID: decoder | {realisms} | ST-LPIPS: decoder | {realisms} |",
         f"{start}| Frechet, stage 5: decoder | 0 | 1 | ST-LPIPS by VGG: decoder | 0 | 1 | "
         + " | ".join(f"WD, {s:g} pixels: decoder | 0 | 1" for s in SIGMAS)
         + " |",
@@ -233,7 +233,7 @@ def _lines(folder: Path, rows: list[Row]) -> list[str]:
         second.append(f"{gap.value:+.1f} ± {gap.standard_error:.1f}")
     whole = np.concatenate(original)
     kid = {v: kernel_distance(whole, np.concatenate(mine[v])).value for v in there}
-    third = [_cell(1000 * kid.get(v, np.nan), ".2f") for v in VERSIONS]
+    third = [_cell(kid.get(v, np.nan), ".3g") for v in VERSIONS]
     third += [_cell(_mean(rows, f"alex {v}"), ".3f") for v in VERSIONS]
     ends, fourth = ("ordinary", "0", "1"), []
     truth = _statistics(features(folder, rows, "original", 5))

@@ -69,7 +69,9 @@ def measure(
         "weights": weights,
         "bits_per_pixel": facts.bits_per_pixel,
         "most_bits_per_pixel": 8 * most / truth[:, :, 0].size,
-        "predicted_mse": {f"{a:g}": facts.price.distortion_at(a) for a in realisms if facts.priced},
+        "predicted_mse": {
+            f"{a:g}": facts.price.distortion_at(a) for a in realisms if facts.price is not None
+        },
     }
     if "1" in versions:
         row["transport_cost"] = mse_unit(versions["0"], versions["1"])

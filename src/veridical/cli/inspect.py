@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from veridical.photo.image import FileInfo
 
 REALISMS = (0.0, 0.5, 1.0)
-UNSURE_DB = 2.0
 Plot = Annotated[
     Path | None,
     typer.Option("--plot", help="Draw the price curve (PNG, PDF or SVG; extra research)."),
@@ -102,8 +101,10 @@ def _table(title: str, i: FileInfo) -> Table:
             )
         sigma = i.price.uncertainty_db
         if sigma is not None:
-            unlike = " (the networks know few pictures like this one)" if sigma > UNSURE_DB else ""
-            table.add_row("uncertainty", f"one standard deviation: {sigma:.1f} dB{unlike}")
+            table.add_row(
+                "uncertainty",
+                f"{sigma:.1f} dB (standard deviation on photographs; more on drawings and files coded before)",
+            )
         table.add_row("distance", "squared W2 to this generator's own law, not to photographs")
     return table
 

@@ -7,9 +7,8 @@ quantization tables saturate. Without a quantizer the other terms alone remain. 
 photographs and tried on another, curved terms in the rate did harm. The fit is a gamma regression with log link: small errors at high
 rates count as much as large ones at low rates, and ratios of measurement to prediction average 1.
 
-How far a prediction can be trusted is read from how unusual the estimator finds the picture: with ``z`` the logarithm
-of the expected error less that of a photograph at the same rate and quantizer, the variance of ``log(d / predicted)``
-is ``exp(v_0) + exp(v_1) z^2``, by Gaussian likelihood on photographs, drawings and files coded before.
+How far a prediction can be trusted is the standard deviation of ``log(d / predicted)`` on these photographs. Drawings
+and files coded before scatter more widely; how unusual the estimator finds a picture does not tell by how much.
 """
 
 from __future__ import annotations
@@ -77,8 +76,7 @@ class PriceList:
     Attributes:
         mmse: Coefficients, shape (2, terms); row 0 with quantizer, row 1 without.
         cost: Likewise.
-        usual: Logarithm of the expected error of photographs by the same regressors without itself; likewise.
-        variance: ``v`` above, shape (2, 2).
+        spread: Standard deviation in dB of predictions of the error on photographs, shape (2,).
 
     Raises:
         BadWeights: Other shapes, or numbers that are not finite.
@@ -86,16 +84,10 @@ class PriceList:
 
     mmse: np.ndarray
     cost: np.ndarray
-    usual: np.ndarray
-    variance: np.ndarray
+    spread: np.ndarray
 
     def __post_init__(self) -> None:
-        shapes = {
-            "mmse": (2, _N_TERMS),
-            "cost": (2, _N_TERMS),
-            "usual": (2, _N_TERMS),
-            "variance": (2, 2),
-        }
+        shapes = {"mmse": (2, _N_TERMS), "cost": (2, _N_TERMS), "spread": (2,)}
         tables = [(getattr(self, name), shape) for name, shape in shapes.items()]
         if not all(t.shape == shape and np.all(np.isfinite(t)) for t, shape in tables):
             raise BadWeights("the price list has another shape, or numbers that are not finite")
@@ -120,12 +112,8 @@ class PriceList:
         x = _terms([condition], np.array([expected]))[0]
         if condition.quantizer is None:
             x[_PLAIN:] = 0.0
-        z = x[_EXPECTED] - _without(x) @ self.usual[row]
-        variance = np.exp(np.clip(self.variance[row], -20, 5)) @ (1.0, z * z)
         return Calibration(
-            _bounded(x @ self.mmse[row]),
-            _bounded(x @ self.cost[row]),
-            10 / math.log(10) * math.sqrt(variance),
+            _bounded(x @ self.mmse[row]), _bounded(x @ self.cost[row]), abs(float(self.spread[row]))
         )
 
     @classmethod
@@ -135,7 +123,6 @@ class PriceList:
         expected: np.ndarray,
         mmse: np.ndarray,
         cost: np.ndarray,
-        others: Sequence[bool] | None = None,
     ) -> PriceList:
         """Fit to measurements.
 
@@ -144,38 +131,21 @@ class PriceList:
             expected: Error that the estimator expects of each, shape (n,).
             mmse: Measured error of the estimate, shape (n,).
             cost: Measured transport cost, shape (n,).
-            others: Files that are no photographs coded once, which the uncertainty alone is to know; None for none.
         """
-        ours = np.ones(len(mmse), bool) if others is None else ~np.array(others, bool)
         x = _terms(conditions, expected)
         plain = x.copy()
         plain[:, _PLAIN:] = 0.0
         tables: list[list[np.ndarray]] = []
         for m in (x, plain):
-            w, c = (fit_log_linear(m[ours], y[ours]) for y in (mmse, cost))
-            usual = np.linalg.lstsq(_without(m[ours]), m[ours, _EXPECTED], rcond=1e-8)[0]
-            z = m[:, _EXPECTED] - _without(m) @ usual
-            tables.append([w, c, usual, _variance(np.log(mmse) - m @ w, z)])
+            w, c = (fit_log_linear(m, y) for y in (mmse, cost))
+            off = 10 * np.log10(mmse) - 10 / math.log(10) * (m @ w)
+            tables.append([w, c, np.sqrt(np.mean(off**2))])
         return cls(*(np.stack(t) for t in zip(*tables, strict=True)))
 
 
-_TABLES = ("mmse", "cost", "usual", "variance")
-
-
-def _variance(residual: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """``v`` of the module by Gaussian likelihood."""
-    from scipy.optimize import minimize
-
-    def loss(v: np.ndarray) -> float:
-        s = np.exp(v[0]) + np.exp(v[1]) * z * z
-        return float(np.mean(np.log(s) + residual**2 / s))
-
-    start = np.array([math.log(min(np.mean(residual**2) + 1e-4, 10.0)), math.log(0.05)])
-    return minimize(loss, start, method="Nelder-Mead", bounds=[(-15, 4)] * 2).x
-
-
+_TABLES = ("mmse", "cost", "spread")
 _BENDS = (0.4, 0.6, 0.75, 0.88, 0.96)
-_PLAIN, _EXPECTED = 4, 3
+_PLAIN = 4
 _N_TERMS = _PLAIN + 1 + len(_BENDS)
 
 
@@ -187,11 +157,6 @@ def _terms(conditions: Sequence[Condition], expected: np.ndarray) -> np.ndarray:
     chroma = np.array([float(c.chroma_full) for c in conditions])
     bends = [np.maximum(q - k, 0.0) for k in _BENDS]
     return np.stack([np.ones_like(b), b, chroma, e, q, *bends], axis=-1)
-
-
-def _without(x: np.ndarray) -> np.ndarray:
-    """The regressors, 0 for the expected error."""
-    return np.where(np.arange(_N_TERMS) == _EXPECTED, 0.0, x)
 
 
 def _bounded(log_value: float) -> float:

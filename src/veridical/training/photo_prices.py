@@ -96,11 +96,11 @@ def write_priced(
     _write_pair(unpriced, networks, header, generator, {"priced": False})
     model = load_restoration(form.name, DecodeOptions(weights=unpriced))
     rows = _measure(model, form, validation, path.with_name("prices.jsonl"), progress)
-    # Drawings and files coded before scatter too widely to tell photographs' prices, and tell how widely.
-    others = [not r["quality"].startswith("photographs") for r in rows]
-    conditions = [Condition(**r["condition"]) for r in rows]
-    expected, mmse, cost = (np.array([r[k] for r in rows]) for k in ("expected", "mmse", "cost"))
-    prices = PriceList.fit(conditions, expected, np.maximum(mmse, 1e-7), cost, others)
+    # Drawings and files coded before scatter too widely to tell photographs' prices; figures have them.
+    fitted = [r for r in rows if r["quality"].startswith("photographs")]
+    conditions = [Condition(**r["condition"]) for r in fitted]
+    expected, mmse, cost = (np.array([r[k] for r in fitted]) for k in ("expected", "mmse", "cost"))
+    prices = PriceList.fit(conditions, expected, mmse, cost)
     recipe = recipe | {
         "validation": {
             "files": len(rows),

@@ -5,7 +5,7 @@
                                       └─ features ─┬─ spread ─┤                            │
                                                    └──────────┴────────────────────────────┘
 ```
-All of them are ONNX files. Weights without a generator have the synthesis alone, whose picture is ``x_mmse`` then.
+All of them are ONNX files. Weights without a refinement have the synthesis alone, whose picture is ``x_mmse`` then.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class VdcDecoder:
         quality = np.full(1, index.quality, np.float32)
         x, side = self.model.network("synthesis")(y=y[None], quality=quality)
         state = {}
-        if self.model.has_generator:
+        if self.model.refines:
             dithered = np.full(1, index.quantizer > 0, np.float32)
             spread = self.model.network("spread")
             size, scale, features = spread(side=side, quality=quality, dithered=dithered)

@@ -106,6 +106,11 @@ class VdcModel:
         """Whether realisms above 0 can be decoded."""
         return network_path(self.path, "generator").exists()
 
+    @property
+    def refines(self) -> bool:
+        """Whether the synthesis's picture is refined; with a generator it always is."""
+        return network_path(self.path, "refinement").exists() or self.has_generator
+
     def network(self, part: str) -> Network:
         """One of "analysis", "hyper-analysis", "synthesis", "spread", "refinement" and "generator".
 
@@ -114,7 +119,7 @@ class VdcModel:
             InvalidSetting: There is no generator.
         """
         path = network_path(self.path, part)
-        if part in {"spread", "refinement", "generator"} and not self.has_generator:
+        if part == "generator" and not self.has_generator:
             raise InvalidSetting(
                 f"{self.path} has no generator beside it, so that realism 0 is all it can do; use "
                 "--realism 0 or other weights"
