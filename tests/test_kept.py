@@ -1,6 +1,7 @@
 """Codecs that are saved and loaded, and messages that know their codec."""
 
 import io
+import json
 import math
 import re
 import struct
@@ -216,6 +217,17 @@ def test_parts_of_another_kind_are_refused(tmp_path, change, message):
     altered(tmp_path / "c.npz", tree=change)
     with pytest.raises(DamagedFile, match=message):
         veridical.load_codec(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("root", [7, None, "x", [1, 2]])
+def test_a_file_whose_root_is_no_codec(root, tmp_path):
+    # Oracle: contract: a typed error, also for a file whose digest is right.
+    tree = json.dumps({"version": kept._VERSION, "codec": root}, sort_keys=True)
+    parts = {"codec": tree.encode(), "sha256": kept._identity(tree, [])}
+    path = tmp_path / "a.npz"
+    np.savez(path, **{k: np.frombuffer(v, np.uint8) for k, v in parts.items()})
+    with pytest.raises(DamagedFile, match="no codec"):
+        veridical.load_codec(path)
 
 
 def test_numbers_that_do_not_fit_each_other_are_an_error_of_the_package(tmp_path):

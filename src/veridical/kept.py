@@ -301,7 +301,10 @@ def load_codec(path: str | Path, *, max_bytes: int | None = None) -> Any:
         content = json.loads(tree)
         if content["version"] != _VERSION:
             raise DamagedFile(f"{file} has version {content['version']}; update the package")
-        return _made(content["codec"], arrays)
+        made = _made(content["codec"], arrays)
+        if not callable(getattr(made, "decode", None)):
+            raise DamagedFile(f"{file} holds {type(made).__name__}, which is no codec")
+        return made
     except DamagedFile:
         raise
     # Foreign bytes fail in zip, NumPy, JSON or any class, each in its own way.

@@ -35,7 +35,7 @@ def info(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="AVIF, WebP, JPEG or .vdc files, folders or patterns; - is standard input."
+            help="AVIF, WebP, JPEG, JPEG XL or .vdc files, folders or patterns; - is standard input."
         ),
     ],
     weights: Weights = None,

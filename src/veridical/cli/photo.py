@@ -237,7 +237,7 @@ def decode(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decode AVIF, WebP, JPEG or .vdc files at any realism, into any picture format."""
+    """Decode AVIF, WebP, JPEG, JPEG XL or .vdc files at any realism, into any picture format."""
     suffix = "." + format.lower().lstrip(".")
     options = DecodeOptions(
         realism=realism, perception=perception, seed=seed, device=device, threads=threads,

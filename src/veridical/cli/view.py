@@ -21,7 +21,7 @@ def view(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="AVIF, WebP, JPEG or .vdc files, folders or patterns; - is standard input."
+            help="AVIF, WebP, JPEG, JPEG XL or .vdc files, folders or patterns; - is standard input."
         ),
     ],
     out: Annotated[
