@@ -278,7 +278,7 @@ def save_codec(codec: Any, path: str | Path) -> None:
 
 
 def load_codec(path: str | Path, *, max_bytes: int | None = None) -> Any:
-    """Read a codec that was saved; nothing in the file is executed.
+    """Read a codec, or a generator by itself, that was saved; nothing in the file is executed.
 
     Args:
         path: Of the file.
@@ -302,7 +302,7 @@ def load_codec(path: str | Path, *, max_bytes: int | None = None) -> Any:
         if content["version"] != _VERSION:
             raise DamagedFile(f"{file} has version {content['version']}; update the package")
         made = _made(content["codec"], arrays)
-        if not callable(getattr(made, "decode", None)):
+        if not any(callable(getattr(made, use, None)) for use in ("decode", "generate")):
             raise DamagedFile(f"{file} holds {type(made).__name__}, which is no codec")
         return made
     except DamagedFile:

@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 
+from veridical.generate.gaussian_map import GaussianMap
+from veridical.kept import save_codec
 from veridical.limits import circle_distortion, circle_mmse
 
 
@@ -145,3 +147,16 @@ def test_data_that_do_not_fit_are_told_plainly(run, tmp_path):
     assert "Warning" not in err
     assert ".py" not in err
     assert run("samples", "encode", tmp_path / "x.npy", tmp_path / "m.vds", *kept)[2] == ""
+
+
+def test_a_map_by_itself_codes_no_samples(run, tmp_path):
+    # Oracle: contract: exit code 2 and one line that names what the file holds.
+    x = np.random.default_rng(1).standard_normal((50, 2))
+    save_codec(GaussianMap.fitted(x, x), tmp_path / "map.npz")
+    np.save(tmp_path / "x.npy", x)
+    code, _, err = run(
+        "samples", "encode", tmp_path / "x.npy", tmp_path / "m.vds", "--codec", tmp_path / "map.npz"
+    )
+    assert code == 2
+    assert "GaussianMap" in err
+    assert not (tmp_path / "m.vds").exists()

@@ -36,9 +36,7 @@ def encode_samples(
     max_numbers: MaxNumbers = None,
 ) -> None:
     """Code samples to a message that names its codec, seed and number of samples."""
-    from veridical.kept import load_codec
-
-    kept = load_codec(codec)
+    kept = _codec(codec)
     x = read_samples(file, max_numbers or MOST_NUMBERS)
     data = kept.to_message(kept.encode(x, seed=seed), seed=seed)
     write_whole(output, lambda out: out.write(data))
@@ -58,9 +56,9 @@ def decode_samples(
     """Decode a message; another codec than it was made with is refused."""
     import numpy as np
 
-    from veridical.kept import load_codec, open_message
+    from veridical.kept import open_message
 
-    kept = load_codec(codec)
+    kept = _codec(codec)
     check_file(file)
     message = open_message(kept, file.read_bytes(), max_numbers=max_numbers)
     out = kept.decode(
@@ -68,6 +66,15 @@ def decode_samples(
         seed=message.seed,
     )  # fmt: skip
     write_whole(output, lambda target: np.save(target, out, allow_pickle=False))
+
+
+def _codec(file: Path) -> Any:
+    from veridical.kept import Kept, load_codec
+
+    made = load_codec(file)
+    if not isinstance(made, Kept):
+        raise InvalidSetting(f"{file} holds a {type(made).__name__}, which codes no samples")
+    return made
 
 
 def read_samples(file: Path, max_numbers: int = MOST_NUMBERS) -> Any:
