@@ -45,19 +45,19 @@ def test_ratios_average_one_with_noise():
 
 
 def test_the_uncertainty_is_that_of_predictions():
-    # Oracle: data from the model with errors of exp(.2 + .5 u) dB at unevenness u, photographs at u near .7 and others
+    # Oracle: data from the model with errors of exp(.5 u - .8) dB at unevenness u, photographs at u near .7 and others
     # anywhere up to 3; 4,000 files of each, within 15 %: the mean of photographs is fitted, the law is a parabola.
     rng = np.random.default_rng(2)
     cs, e = conditions(8000), beliefs(8000)
     usual = np.arange(8000) < 4000
     u = np.where(usual, rng.uniform(0.5, 0.9, 8000), rng.uniform(0, 3, 8000))
-    off = np.exp(0.2 + 0.5 * u) * rng.normal(size=8000)
+    off = np.exp(0.5 * u - 0.8) * rng.normal(size=8000)
     d = e * 10 ** (off / 10)
     prices = PriceList.fit(cs, e, u, d, d, usual)
     for condition in (Condition(0.5, 0.5), Condition(0.5)):
         for seen in (0.7, 1.5, 2.5):
             found = prices.calibration(condition, 1e-3, seen).uncertainty_db
-            assert found == pytest.approx(np.exp(0.2 + 0.5 * seen), rel=0.15)
+            assert found == pytest.approx(np.exp(0.5 * seen - 0.8), rel=0.15)
     assert prices.calibration(Condition(0.5), 1e-3, 1e9).uncertainty_db <= 12
 
 

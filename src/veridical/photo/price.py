@@ -10,8 +10,8 @@ rates count as much as large ones at low rates, and ratios of measurement to pre
 How far a prediction can be trusted is read from how unevenly the estimator expects its error to lie in the picture:
 the logarithm of the arithmetic over the geometric mean of the local variances. Photographs have it in common; of
 drawings some are far more uneven (an edge here, nothing there) and others, of noise, not at all. The variance of
-``10 log10(d / predicted)`` is ``exp`` of a parabola in it, fitted to photographs, drawings and files coded before, where
-photographs have nine tenths of the weight.
+``10 log10(d / predicted)`` is ``exp`` of a parabola in it, fitted to photographs and drawings, where
+photographs have nine tenths of the weight. Files coded before look like finer ones to the estimator: theirs is not told.
 """
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ class PriceList:
         for m in (x, plain):
             w, c = (fit_log_linear(m[photographs], y[photographs]) for y in (mmse, cost))
             off = 10 * np.log10(np.maximum(mmse, _LEAST)) - 10 / math.log(10) * (m @ w)
-            s = fit_log_linear(_powers(unevenness), off**2 + 0.05, 1e-3, share / share.sum())
+            square = np.clip(off, -_FAR_DB, _FAR_DB) ** 2 + 0.05
+            s = fit_log_linear(_powers(unevenness), square, 1e-3, share / share.sum())
             tables.append([w, c, s])
         return cls(*(np.stack(t) for t in zip(*tables, strict=True)))
 
@@ -169,6 +170,9 @@ _USUAL = 0.9
 
 _LOG_VARIANCES = (math.log(0.2**2), math.log(12.0**2))
 _MOST_UNEVEN = 4.0
+_FAR_DB = 6.0
+"""Predictions farther off than this are all alike to the uncertainty: some drawings are off by 20 dB."""
+
 _LEAST = 1e-7
 _BENDS = (0.4, 0.6, 0.75, 0.88, 0.96)
 _PLAIN = 4

@@ -96,13 +96,7 @@ def write_priced(
     _write_pair(unpriced, networks, header, generator, {"priced": False})
     model = load_restoration(form.name, DecodeOptions(weights=unpriced))
     rows = _measure(model, form, validation, path.with_name("prices.jsonl"), progress)
-    # Drawings and files coded before scatter too widely to tell photographs' prices; they tell the uncertainty.
-    usual = np.array([r["quality"].startswith("photographs") for r in rows])
-    conditions = [Condition(**r["condition"]) for r in rows]
-    expected, unevenness, mmse, cost = (
-        np.array([r[k] for r in rows]) for k in ("expected", "unevenness", "mmse", "cost")
-    )
-    prices = PriceList.fit(conditions, expected, unevenness, mmse, cost, usual)
+    prices = fitted_prices(rows)
     recipe = recipe | {
         "validation": {
             "files": len(rows),
@@ -113,6 +107,17 @@ def write_priced(
     _write_pair(path, networks, header | {"prices": prices.as_json()}, generator, recipe)
     for old in path.parent.glob(f"{unpriced.stem}*"):
         old.unlink()
+
+
+def fitted_prices(rows: list[dict]) -> PriceList:
+    """From what was measured. Drawings tell the uncertainty alone; files coded before are not told from others."""
+    rows = [r for r in rows if "before" not in r["quality"]]
+    usual = np.array([r["quality"].startswith("photographs") for r in rows])
+    conditions = [Condition(**r["condition"]) for r in rows]
+    expected, unevenness, mmse, cost = (
+        np.array([r[k] for r in rows]) for k in ("expected", "unevenness", "mmse", "cost")
+    )
+    return PriceList.fit(conditions, expected, unevenness, mmse, cost, usual)
 
 
 def _write_pair(
