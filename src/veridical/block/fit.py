@@ -12,6 +12,8 @@ from veridical.arrays import to_numpy
 
 _SLACK = 0.1
 _DEVIATIONS = 6.0
+_FEWEST = 100
+"""Numbers that tell: the mean square of fewer is too skewed for a rule by standard errors."""
 
 
 def misfit(ratio: float, noise: float) -> bool:
@@ -22,7 +24,7 @@ def misfit(ratio: float, noise: float) -> bool:
 def warn_of_power(x: Any, variance: float) -> None:
     """Warn of numbers whose mean square is not that of ``N(0, variance)``."""
     values = np.asarray(to_numpy(x), dtype=np.float64)
-    if not values.size:
+    if values.size < _FEWEST:
         return
     with np.errstate(over="ignore"):
         power = float(np.mean(np.square(values)))
