@@ -125,7 +125,7 @@ def test_blocks_are_nearly_as_far_from_the_code_as_the_source():
         index = codec.encode(x, seed=4)
         outs = (x, codec.decode(index, rng, seed=4), codec.decode(index, rng, realism=0.0, seed=4))
         far = [
-            np.mean(np.square(y - codec.encoder.points(codec.encode(y, seed=11), 11)))
+            np.mean(np.square(y - codec.encoder.points(codec.encoder.encode(y, 11), 11)))
             / codec.variance
             for y in outs
         ]
