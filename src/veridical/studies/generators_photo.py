@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RATE_BITS_PER_PIXEL = 0.2
-TRAINED: dict[str, dict[str, float]] = {
+TRAINED: dict[str, dict[str, Any]] = {
     "squared error": {"energy": 0.0, "critic": 0.0, "error": 1.0, "harm": 0.0},
     "energies": {"critic": 0.0},
     "critic": {"energy": 0.0},
