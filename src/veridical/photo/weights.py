@@ -215,8 +215,12 @@ def damaged_weights(path: Path) -> Iterator[None]:
     )
     try:
         yield
-    except (BadWeights, InvalidSetting):
+    except InvalidSetting:
         raise
+    except BadWeights as cause:
+        if str(path) in str(cause):
+            raise
+        raise BadWeights(f"{path} is damaged ({cause}); {remedy}") from cause
     except OSError as cause:
         raise BadWeights(f"cannot read the weights {cause.filename or path}; {remedy}") from cause
     except Exception as cause:  # ONNX Runtime has a class for each of its faults
