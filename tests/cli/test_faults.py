@@ -19,9 +19,12 @@ COMMANDS = {
         "many/photo.avif",
     ),
     "decode": (["decode", "photo.jpg", "out.png", "--realism", "0", "--force"], "out.png"),
-    "design": (["design", "x.npy", "--rate", "1", "--out", "new.npz", "--jobs", "1"], "new.npz"),
-    "samples encode": (["samples", "encode", "x.npy", "out.vds", "--codec", "c.npz"], "out.vds"),
-    "samples decode": (["samples", "decode", "x.vds", "out.npy", "--codec", "c.npz"], "out.npy"),
+    "design": (
+        ["design", "x.npy", "--rate", "1", "--out", "new.npz", "-f", "--jobs", "1"],
+        "new.npz",
+    ),
+    "samples encode": (["samples", "encode", "x.npy", "out.vds", "-c", "c.npz", "-f"], "out.vds"),
+    "samples decode": (["samples", "decode", "x.vds", "out.npy", "-c", "c.npz", "-f"], "out.npy"),
     "study": (["study", "bm5", "--out", "st"], "st/bm5.npz"),
 }
 PLAN = {"root": None, "left": 0, "fault": None, "hit": False}

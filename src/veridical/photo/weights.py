@@ -187,7 +187,11 @@ def _load(
     settings.log_severity_level = 4  # what goes wrong is raised, and said once
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     settings.enable_mem_pattern = False  # sizes differ from window to window
-    session = onnxruntime.InferenceSession(data, settings, providers=[(name, dict(options))])
+    # Its second try on the processor prints to standard output, and would be the first once more.
+    again = int(name != "CPUExecutionProvider")
+    session = onnxruntime.InferenceSession(
+        data, settings, providers=[(name, dict(options))], enable_fallback=again
+    )
     header = json.loads(session.get_modelmeta().custom_metadata_map["veridical"])
     if header["layout"] != LAYOUT:
         raise BadWeights(f"{path} has layout {header['layout']}, this version reads {LAYOUT}")
