@@ -25,7 +25,7 @@ COMMANDS = {
     ),
     "samples encode": (["samples", "encode", "x.npy", "out.vds", "-c", "c.npz", "-f"], "out.vds"),
     "samples decode": (["samples", "decode", "x.vds", "out.npy", "-c", "c.npz", "-f"], "out.npy"),
-    "study": (["study", "bm5", "--out", "st"], "st/bm5.npz"),
+    "study": (["study", "bm5", "--out-dir", "st"], "st/bm5.npz"),
 }
 PLAN = {"root": None, "left": 0, "fault": None, "hit": False}
 MOST = 40

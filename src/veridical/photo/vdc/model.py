@@ -42,7 +42,7 @@ __all__ = ["VdcModel", "load_model", "network_path", "vdc_path"]
 
 Array32 = NDArray[np.float32]
 _MOST_BYTES = 256 << 20
-_FOREIGN = {"layout": LAYOUT, "kind": ""}
+_FOREIGN: dict[str, Any] = {"layout": LAYOUT, "kind": ""}
 
 
 @dataclass(frozen=True, eq=False)
