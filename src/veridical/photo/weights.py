@@ -219,7 +219,7 @@ def damaged_weights(path: Path) -> Iterator[None]:
     )
     try:
         yield
-    except InvalidSetting:
+    except (InvalidSetting, MemoryError):
         raise
     except BadWeights as cause:
         if str(path) in str(cause):
