@@ -83,7 +83,7 @@ def main() -> None:
     tasks = [
         {"picture": path.name, "format": name, "target_bits_per_pixel": bpp}
         for path in picture_paths(arguments.originals)[chosen]
-        for name in arguments.formats
+        for name in map(str.upper, arguments.formats)
         for bpp in arguments.bpp
     ]
     records.measure(

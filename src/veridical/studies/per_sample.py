@@ -113,7 +113,7 @@ def _measured(picture: Image.Image | Path, name: str) -> dict[str, NDArray]:
 def draw(record: Record, folder: Path) -> list[Path]:
     """Each measure along the knob, means over pictures, as a share of its value at realism 0."""
     formats, colours = record.facts["formats"], shades(len(SIGMAS))
-    with grid(len(formats), 3, width=3.1, height=2.7) as (drawn, panels):
+    with grid(len(formats), 3, width=3.4, height=2.7) as (drawn, panels):
         for row, name in zip(panels, formats, strict=True):
             for axes, key in zip(row, ("pixels", "features"), strict=False):
                 values = record.arrays[f"{name} {key}"].mean(axis=0)
