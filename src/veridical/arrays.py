@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import sys
 import zipfile
 from collections.abc import Collection
@@ -41,6 +42,17 @@ def like(x: Any, out: Any) -> Any:
     """What was computed of ``to_numpy(x)`` as what ``x`` is, on its device."""
     # Whoever has a tensor has imported torch; this package does not.
     return sys.modules["torch"].as_tensor(out, device=x.device) if is_tensor(x) else out
+
+
+def as_path(name: str, value: Any) -> Path:
+    """A path that was given as a text or a path.
+
+    Raises:
+        InvalidSetting: Anything else, such as a number, bytes or an open file.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise InvalidSetting(f"{name} must be a path, got {value!r:.100}")
+    return Path(value)
 
 
 def check_file(path: Path) -> None:
