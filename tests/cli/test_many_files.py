@@ -155,6 +155,47 @@ def test_a_killed_command_goes_on(many):
     assert len(results(out)) == 12
 
 
+def test_two_commands_at_once_in_one_folder(run, many):
+    # Oracle: one command alone. The same command twice gives the same files, which a third run takes for done;
+    # of two with other settings each output is one of theirs, and the first, run again, knows which are its own.
+    (many / "in" / "broken.jpg").unlink()
+    for k in range(3, 12):
+        (many / "in" / f"{k}.jpg").write_bytes((many / "photo.jpg").read_bytes())
+    words = ["encode", many / "in", "--jobs", "1", "--quality"]
+    alone = []
+    for quality in (20, 60):
+        assert run(*words, quality, "--out-dir", many / f"alone{quality}")[0] == 0
+        alone.append(results(many / f"alone{quality}"))
+    for qualities in ((20, 20), (20, 60)):
+        out = many / f"together{sum(qualities)}"
+        children = [
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "veridical",
+                    *words,
+                    str(quality),
+                    "--out-dir",
+                    out,
+                    "--force",
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            for quality in qualities
+        ]
+        said = [child.communicate()[1] for child in children]
+        assert [child.returncode for child in children] == [0, 0], said
+        found = results(out)
+        assert found.keys() == alone[0].keys()
+        assert all(data in (alone[0][name], alone[1][name]) for name, data in found.items())
+        own = sum(data == alone[0][name] for name, data in found.items())
+        code, _, err = run(*words, 20, "--out-dir", out)
+        assert (code, results(out)) == (0, alone[0]), err
+        assert own == 0 or f"{own} of 12 were done by an earlier run" in err
+
+
 def test_lists_of_inputs(run, many, monkeypatch):
     names = "\n".join(str(many / "in" / name) for name in ("0.jpg", "deep/2.jpg")) + "\n"
     (many / "list.txt").write_text(names)

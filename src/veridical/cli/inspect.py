@@ -80,9 +80,13 @@ def _facts(i: FileInfo) -> dict[str, Any]:
                 "psnr_db": i.predicted_psnr_db(a),
                 "perception": i.price.perception_at(a),
             }
-            for a in REALISMS
+            for a in _decodable(i)
         ]
     return asdict(i) | {"predictions": predictions}
+
+
+def _decodable(i: FileInfo) -> tuple[float, ...]:
+    return REALISMS if i.has_generator else REALISMS[:1]
 
 
 def _table(title: str, i: FileInfo) -> Table:
@@ -96,7 +100,7 @@ def _table(title: str, i: FileInfo) -> Table:
     for name, value in i.details.items():
         table.add_row(name, terminal.shown(value))
     if i.price is not None:
-        for a in REALISMS:
+        for a in _decodable(i):
             table.add_row(
                 f"realism {a:g}",
                 f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, distance at most "

@@ -13,7 +13,7 @@ from veridical.errors import (
     VeridicalError,
     typed_errors,
 )
-from veridical.notices import Notice, log_notice
+from veridical.notices import Notice, check_callable, log_notice
 from veridical.photo.formats import Format, format_named
 from veridical.photo.options import (
     DEFAULT_MAX_PIXELS,
@@ -64,6 +64,7 @@ def encode(
         BadWeights: VDC without weights.
         MissingFile, NotAnImage, DamagedFile, PictureTooLarge: See ``errors``.
     """
+    check_callable(notice=notice)
     target = Target(quality=quality, bpp=bpp, max_bytes=max_bytes)
     unknown = options.keys() - EncodeOptions.__dataclass_fields__.keys()
     if unknown:

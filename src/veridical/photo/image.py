@@ -42,6 +42,7 @@ class FileInfo:
             distance to the law of this generator's own pictures, not to photographs.
         details: Every field of a ``.vdc`` file's header, by name.
         notices: Sentences on what of the file does not reach a picture, such as a second one behind the first.
+        has_generator: Whether the weights can decode at realisms above 0.
     """
 
     format: str
@@ -56,6 +57,7 @@ class FileInfo:
     price: Calibration | None
     details: dict[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    has_generator: bool = True
 
     def predicted_psnr_db(self, realism: float) -> float:
         """Predicted PSNR in dB at a realism; infinite for a lossless file, NaN without a price."""
@@ -274,6 +276,7 @@ class RestoredImage(Decodes):
             lossless=self.condition is None,
             price=self.price(),
             notices=self.notices,
+            has_generator=self.has_generator,
         )
 
     def window(self, box: Box) -> PixelWindow:
