@@ -22,7 +22,7 @@ COMMANDS = {
     "design": (["design", "x.npy", "--rate", "1", "--out", "new.npz", "--jobs", "1"], "new.npz"),
     "samples encode": (["samples", "encode", "x.npy", "out.vds", "--codec", "c.npz"], "out.vds"),
     "samples decode": (["samples", "decode", "x.vds", "out.npy", "--codec", "c.npz"], "out.npy"),
-    "study": (["study", "bm5", "--out", "st"], "st/bm5.npz"),
+    "study": (["study", "bm5", "--out-dir", "st"], "st/bm5.npz"),
 }
 PLAN = {"root": None, "left": 0, "fault": None, "hit": False}
 MOST = 40

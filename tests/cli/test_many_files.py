@@ -199,14 +199,14 @@ def test_folders_are_compared_file_by_file(run, many):
 def test_several_studies_at_a_time(run, tmp_path):
     # Oracle: the records of one after the other: equal facts and arrays.
     for jobs in (1, 2):
-        code, out, _ = run("study", "bm3", "bm5", "--out", tmp_path / str(jobs), "--jobs", jobs)
+        code, out, _ = run("study", "bm3", "bm5", "--out-dir", tmp_path / str(jobs), "--jobs", jobs)
         assert code == 0
         assert out.count(".png") == 2
     for name in ("bm3", "bm5"):
         one, two = (load_record(tmp_path / j / f"{name}.npz") for j in ("1", "2"))
         assert one.facts == two.facts
         assert all(np.array_equal(one.arrays[k], two.arrays[k]) for k in one.arrays)
-    code, _, err = run("study", "bm3", "bm99", "--out", tmp_path / "3")
+    code, _, err = run("study", "bm3", "bm99", "--out-dir", tmp_path / "3")
     assert code == 2
     assert "bm99" in err
     assert not (tmp_path / "3").exists()

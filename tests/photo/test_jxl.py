@@ -100,6 +100,16 @@ def test_a_file_keeps_exif_and_fits_its_size(photograph):
     assert (image.width, image.height) == photograph.size
 
 
+def test_sixteen_bits_are_scaled():
+    # Oracle: the picture's own numbers, over 257; a level of coding and rounding on average.
+    x = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(x).save(buffer, "JXL", quality=90)
+    image = veridical.open(buffer.getvalue())
+    assert image.decode(0).mode == "L"
+    assert np.abs(np.asarray(image.ordinary)[..., 0] - x / 257).mean() < 1
+
+
 def test_colours_of_other_profiles_are_converted(photograph):
     # Oracle: sRGB with red and green exchanged: red pixels are green ones; within 3 levels at quality 99.
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

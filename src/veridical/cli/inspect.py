@@ -135,7 +135,8 @@ def compare(
 ) -> None:
     """Measure the ordinary decoder and realism 0, 0.5 and 1 against the original.
 
-    A .vdc file has no ordinary decoder, and realism 0 alone if its weights have no generator.
+    PSNR, and where the extra metrics is installed ST-LPIPS and Frechet distance. A .vdc file has no ordinary
+    decoder, and realism 0 alone if its weights have no generator.
     """
     from veridical.cli.plot import Drawn, check_plot, draw_prices
     from veridical.measure.photo import has_metrics

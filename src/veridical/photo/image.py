@@ -187,7 +187,7 @@ class RestoredImage(Decodes):
     """A file of a conventional format after its ordinary decoder.
 
     Attributes:
-        pixels: Decoded colour, uint8 of shape (height, width, 3).
+        pixels: Decoded colour, uint8 of shape (height, width, 3), without film grain.
         alpha: Opacity, uint8 of shape (height, width), or None.
         grey: Whether the picture is greyscale (its three channels are the same).
         condition: What the file tells the networks; None if the coding was lossless.
@@ -196,6 +196,7 @@ class RestoredImage(Decodes):
         options: How it is to be decoded.
         metadata: ICC profile, Exif and XMP in the form that Pillow's ``save`` takes.
         read_cells: Gives the file's quantization cells, if its format knows them.
+        grained: The same with the file's film grain of a seed (0 for its own); None if it has none.
         notices: What was told when the file was opened.
     """
 
@@ -208,6 +209,7 @@ class RestoredImage(Decodes):
     options: DecodeOptions = field(default_factory=DecodeOptions)
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     read_cells: Callable[[], Cells | None] = field(default=lambda: None, repr=False)
+    grained: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
     default_realism: float = 0.0
     notices: tuple[str, ...] = ()
 
@@ -229,7 +231,7 @@ class RestoredImage(Decodes):
     @property
     def ordinary(self) -> Image.Image:
         """The ordinary decoder's picture, of mode RGB."""
-        return Image.fromarray(self.pixels)
+        return Image.fromarray(self.pixels if self.grained is None else self.grained(0))
 
     @property
     def has_generator(self) -> bool:
@@ -276,8 +278,10 @@ class RestoredImage(Decodes):
 
     def window(self, box: Box) -> PixelWindow:
         """Pixels of a window."""
-        cut = self.pixels[box.top : box.bottom, box.left : box.right]
-        return PixelWindow(cut, box, self._cells)
+        cut = np.s_[box.top : box.bottom, box.left : box.right]
+        grained = self.grained
+        own = None if grained is None else lambda seed: grained(seed)[cut]
+        return PixelWindow(self.pixels[cut], box, self._cells, own)
 
     def finish(self, colours: np.ndarray) -> Image.Image:
         """A Pillow picture with this file's alpha, greyness and metadata."""

@@ -101,16 +101,12 @@ def is_neutral(pixels: np.ndarray) -> bool:
 
 def split_channels(im: Image.Image, notice: Notice) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """Colours (height, width, 3) and alpha (height, width) of a picture, and whether its mode is grey."""
-    alpha = None
-    if im.mode in ("RGBA", "LA", "PA") or "transparency" in im.info:
-        rgba = im.convert("RGBA")
-        alpha = np.asarray(rgba.getchannel("A"))
-        im = rgba.convert("RGB") if im.mode != "LA" else im.convert("L")
+    im, alpha = _eight_bits(im, notice), None
+    if im.mode in ("RGBA", "LA"):
+        alpha = np.asarray(im.getchannel("A"))
+        im = im.convert(im.mode[:-1])
     if im.mode == "L":
         return np.repeat(np.asarray(im)[:, :, None], 3, axis=2), alpha, True
-    if im.mode != "RGB":
-        notice(f"colours are converted from {im.mode} to RGB")
-        im = im.convert("RGB")
     return np.asarray(im), alpha, False
 
 

@@ -22,6 +22,7 @@ from veridical.studies import (
     nested_chain,
     other_measures,
     other_measures_pictures,
+    per_sample,
     random_coding,
     random_coding_pictures,
     theory,
@@ -113,6 +114,12 @@ STUDIES: dict[str, Study] = {
         "[T] Fig. 11: KL, W1, energy distance and total variation in place of W2",
         other_measures.compute,
         other_measures_pictures.draw_t11,
+        ("quick", "full"),
+    ),
+    "per-sample": Study(
+        "[T] V: Wasserstein distortion of photographs beside squared error and Frechet distance",
+        per_sample.compute,
+        per_sample.draw,
         ("quick", "full"),
     ),
     "generators": Study(
