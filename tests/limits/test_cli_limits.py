@@ -1,12 +1,14 @@
 """The commands ``limits`` on their own application: numbers, formats, errors."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from veridical.cli.limits import limits_app
+from veridical.cli.tables import show
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile, NotConverged
 from veridical.limits import bernoulli_rate_bits
 
@@ -141,3 +143,14 @@ def test_no_number_is_cut_and_sizes_are_read_before_the_arrays(tmp_path):
     (tmp_path / "c.csv").write_text("0.5,-1\n0.5,1\n")
     (row,) = json.loads(run("common", str(tmp_path / "c.csv"), "--rate", "0", "--json"))
     assert row["upper_distortion"] == pytest.approx(2.0, abs=1e-9)
+
+
+def test_a_narrow_terminal_cuts_no_number(monkeypatch, capsys):
+    # Oracle: the numbers themselves, all of them, in lines of at most 80 columns.
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    row = {f"quantity_{k}": 0.12345678 + k for k in range(20)}
+    show([row, row], as_json=False, as_csv=False)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert all(out.split().count(f"{x:.7g}") == 2 for x in row.values())

@@ -17,9 +17,13 @@ from veridical.limits import (
     least_rate,
     vector_gaussian_distortion,
 )
+from veridical.limits.certificate import lower_bound
 from veridical.limits.divergence import by_name
 from veridical.limits.family import PowerFamily
+from veridical.limits.finite import normal_form
+from veridical.limits.interior import Point
 from veridical.limits.plans import round_on_tree
+from veridical.limits.search import search
 from veridical.sources.alphabet import discretise
 
 
@@ -104,6 +108,19 @@ def test_numbers_that_overflow_or_are_not_real_are_refused():
     # Oracle: the entropy, whatever the unit; 1e-6.
     b = least_rate(FiniteSource([0.5, 0.5], 1e300 * (1 - np.eye(2))), 0.0)
     assert b.rate_bits == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tv", "w2", "kl", "chi2"])
+def test_the_dual_point_that_is_kept_proves_the_lower_end(name):
+    # Oracle: the dual value itself, evaluated again at the point (1e-12 nats); a tiny P takes the way by equal laws.
+    p, d, _ = points(3, 6)
+    measure = by_name(name, cost=d)
+    form = normal_form(FiniteSource(p, d), 1e-3 * float(p @ d @ p), 1e-12, measure)
+    found = search(form, measure, 1e-7, 200)
+    even = np.full(p.size, 1.0 / p.size)
+    point = Point(form.p, form.d, form.distortion, found.a, found.lam, 1.0, even, even)
+    assert found.lower > 0.5
+    assert lower_bound(form, point, found.mu) == pytest.approx(found.lower, abs=1e-12)
 
 
 def test_tree_rounding_keeps_marginals_and_zeros():

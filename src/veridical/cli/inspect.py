@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from veridical.photo.image import FileInfo
 
 REALISMS = (0.0, 0.5, 1.0)
+UNSURE_DB = 3.0
+"""Uncertainties above are those of pictures unlike photographs."""
+
 Plot = Annotated[
     Path | None,
     typer.Option("--plot", help="Draw the price curve (PNG, PDF or SVG; extra research)."),
@@ -103,11 +106,12 @@ def _table(title: str, i: FileInfo) -> Table:
                 f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, distance at most "
                 f"{i.price.perception_at(a):.3g}",
             )
-        sigma = i.price.uncertainty_db
+        sigma, best = i.price.uncertainty_db, i.predicted_psnr_db(0.0)
         if sigma is not None:
             table.add_row(
                 "uncertainty",
-                f"{sigma:.1f} dB (standard deviation on photographs; more on drawings and files coded before)",
+                f"{sigma:.1f} dB (standard deviation): {best - 2 * sigma:.1f} to {best + 2 * sigma:.1f} dB at realism 0"
+                + ("; unlike the photographs that the networks know" if sigma > UNSURE_DB else ""),
             )
         table.add_row("distance", "squared W2 to this generator's own law, not to photographs")
     return table

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Annotated, Any
 
 import typer
@@ -99,12 +101,19 @@ def _csv(rows: list[Row]) -> None:
 
 
 def _table(rows: list[Row]) -> None:
-    """Aligned columns; a line is as long as its numbers are, since a cut number is a wrong one."""
+    """Aligned columns, never cut: what a terminal is too narrow for follows below; in a pipe lines are as long as they are."""
     cells = [[name.replace("_", " ") for name in rows[0]]]
     cells += [
         [f"{x:.7g}" if isinstance(x, float) else str(x) for x in row.values()] for row in rows
     ]
-    widths = [max(len(line[k]) for line in cells) for k in range(len(cells[0]))]
-    for line in cells:
-        text = "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        sys.stdout.write(text + "\n")
+    columns = [
+        [x.rjust(max(map(len, column))) for x in column] for column in zip(*cells, strict=True)
+    ]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    while columns:
+        ends = list(accumulate(len(column[0]) + 2 for column in columns))
+        count = max(1, sum(end - 2 <= room for end in ends))
+        for line in zip(*columns[:count], strict=True):
+            sys.stdout.write("  ".join(line) + "\n")
+        columns = columns[count:]
+        sys.stdout.write("\n" if columns else "")

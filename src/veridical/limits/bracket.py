@@ -59,13 +59,17 @@ class Bracket:
         if self.best is None or found.rate < self.best.rate:
             self.best = found
 
+    def prove(self, lower: float, point: Point, mu: float) -> None:
+        """Keep a lower end if it is the largest so far, with the dual point that proves it."""
+        if lower > self.lower:
+            self.lower, self.lam, self.mu, self.a = lower, point.lam, mu, point.a.copy()
+
     def certify(self, point: Point, mu: float, plan: Array | None, channel: Array) -> None:
         """Keep what a dual point and a channel prove."""
         lower = lower_bound(self.form, point, mu)
-        if lower > self.lower:
-            self.lower, self.lam, self.mu, self.a = lower, point.lam, mu, point.a.copy()
-            if self.form.same:
-                self.mu = _steepest(point.L, self.form, self.divergence)
+        self.prove(
+            lower, point, _steepest(point.L, self.form, self.divergence) if self.form.same else mu
+        )
         if lower > self.entropy * (1 + 1e-9) + 1e-6:
             # No channel carries more than the entropy: the constraints contradict each other.
             self.infeasible = True

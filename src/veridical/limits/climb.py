@@ -121,13 +121,8 @@ def _see_equal(bracket: Bracket, point: Point, same: NormalForm, transport: Arra
     """Certify a point of equal laws: what is asked for, or all but that where ``P`` is tiny."""
     if bracket.form.same:
         return _see(bracket, point, 0.0, None)
-    lower = lower_bound(bracket.form, point, fitting_price(bracket, point.L, transport))
-    if lower > bracket.lower:
-        bracket.lower, bracket.lam, bracket.mu = (
-            lower,
-            point.lam,
-            fitting_price(bracket, point.L, transport),
-        )
+    mu = fitting_price(bracket, point.L, transport)
+    bracket.prove(lower_bound(bracket.form, point, mu), point, mu)
     channel = iterate_channel(same, point, careful=True)
     bracket.offer(join(bracket.form, channel, transport, bracket.anchor))
     bracket.equal = (channel, transport)

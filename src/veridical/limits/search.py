@@ -9,10 +9,7 @@ from veridical.limits.climb import TINY, climb
 from veridical.limits.divergence import Divergence
 from veridical.limits.finite import NormalForm
 from veridical.limits.known import cheapest, forced, identity_or_constant
-from veridical.limits.paths import follow_paths
-
-# A transport cost of more pairs is climbed from the dual first: its steps cost an eighth of the path's.
-_LARGE = 40_000
+from veridical.limits.paths import LARGE, follow_paths
 
 
 def search(
@@ -31,5 +28,5 @@ def search(
 def _climb_first(bracket: Bracket) -> None:
     """Transport costs for which the ascent is the shorter way."""
     form = bracket.form
-    if form.cost is not None and (form.perception < TINY or form.d.size > _LARGE):
+    if form.cost is not None and (form.perception < TINY or form.d.size > LARGE):
         climb(bracket, careful=form.perception < TINY)

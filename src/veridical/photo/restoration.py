@@ -227,8 +227,7 @@ class RestorationDecoder:
         model = self.model
         if model.prices is None:
             return None
-        expected = expected_error(self, index.pixels)
-        price = model.prices.calibration(self.condition, expected)
+        price = model.prices.calibration(self.condition, *expected_error(self, index.pixels))
         if index.grained is None:
             return price
         seen, clean = (_windows(v).astype(np.float32) for v in (index.grained(0), index.pixels))
@@ -236,8 +235,8 @@ class RestorationDecoder:
         return replace(price, mmse=price.mmse + grain, transport_cost=price.transport_cost + grain)
 
 
-def expected_error(decoder: RestorationDecoder, pixels: np.ndarray) -> float:
-    """Mean squared error of ``x_mmse`` that the estimator expects of a picture.
+def expected_error(decoder: RestorationDecoder, pixels: np.ndarray) -> tuple[float, float]:
+    """Mean squared error of ``x_mmse`` that the estimator expects of a picture, and how unevenly.
 
     The format and rate of a file leave its error open by a factor of two either way, because pictures
     differ. What the estimator reads off the picture itself tells more, and a few windows are enough.
@@ -248,10 +247,12 @@ def expected_error(decoder: RestorationDecoder, pixels: np.ndarray) -> float:
 
     Returns:
         Per channel sample on the [0, 1] scale, over at most ``MOST_WINDOWS`` windows, the same for the
-        same picture. It is what the estimator believes; the price list turns it into a price.
+        same picture, and the logarithm of the arithmetic over the geometric mean of the variances of places. It
+        is what the estimator believes; the price list turns it into a price.
     """
     state = decoder.run_estimator(_windows(pixels))
-    return float(np.mean(np.square(state["size"] * state["scale"], dtype=np.float64)))
+    local = np.mean(np.square(state["size"] * state["scale"], dtype=np.float64), axis=1)
+    return float(np.mean(local)), float(np.log(np.mean(local)) - np.mean(np.log(local)))
 
 
 def _windows(pixels: np.ndarray) -> np.ndarray:

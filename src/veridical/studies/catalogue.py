@@ -16,6 +16,7 @@ from veridical.studies import (
     gaussian_codes,
     gaussian_codes_pictures,
     generators,
+    generators_photo,
     generators_pictures,
     group_codes,
     group_codes_pictures,
@@ -120,6 +121,12 @@ STUDIES: dict[str, Study] = {
         "[T] V: Wasserstein distortion of photographs beside squared error and Frechet distance",
         per_sample.compute,
         per_sample.draw,
+        ("quick", "full"),
+    ),
+    "generators-photo": Study(
+        "Generators of photographs on one estimator: distance against transport cost",
+        generators_photo.compute,
+        generators_photo.draw,
         ("quick", "full"),
     ),
     "generators": Study(
