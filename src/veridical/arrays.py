@@ -44,6 +44,17 @@ def like(x: Any, out: Any) -> Any:
     return sys.modules["torch"].as_tensor(out, device=x.device) if is_tensor(x) else out
 
 
+def check_flag(**flags: object) -> None:
+    """Refuse what is neither true nor false.
+
+    Raises:
+        InvalidSetting: One of the named arguments is no bool.
+    """
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | np.bool_):
+            raise InvalidSetting(f"{name} must be true or false, got {flag!r:.100}")
+
+
 def as_path(name: str, value: Any) -> Path:
     """A path that was given as a text or a path.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 import numpy as np
 from PIL import Image
 
+from veridical.arrays import check_flag
 from veridical.codec import Decoder
 from veridical.errors import typed_errors
 from veridical.interpolate import Calibration
@@ -125,6 +126,7 @@ class Decodes(Protocol):
         Raises:
             InvalidSetting: A setting outside its domain, or a realism above 0 without a generator.
         """
+        check_flag(as_array=as_array)
         o = self.options
         if realism is not None or perception is not None:
             o = replace(o, realism=realism, perception=perception)

@@ -8,9 +8,7 @@ from numbers import Integral, Number, Real
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from veridical.arrays import as_path
+from veridical.arrays import as_path, check_flag
 from veridical.errors import InvalidSetting
 from veridical.interpolate import check_perception, check_realism
 
@@ -111,10 +109,7 @@ class DecodeOptions:
         if not isinstance(self.device, str):
             raise InvalidSetting(f"device must be auto, cpu, cuda or cuda:N, got {self.device!r}")
         put("weights", _check_path("weights", self.weights))
-        if not isinstance(self.allow_partial, bool | np.bool_):
-            raise InvalidSetting(
-                f"allow_partial must be true or false, got {self.allow_partial!r:.100}"
-            )
+        check_flag(allow_partial=self.allow_partial)
 
     @classmethod
     def of(cls, options: DecodeOptions | None, settings: dict[str, Any]) -> DecodeOptions:
