@@ -115,6 +115,16 @@ class PictureStatistics(nn.Module):
 N_STATISTICS = 2 * (6 + 2 * 11) + 3 * 15 + 6 + 5 + 8 + 8 + 6 + 3 + 5 + len(BASIC_FEATURES) + 1
 
 
+def _member(width: int) -> nn.Sequential:
+    first, second, last = (
+        nn.Linear(a, b) for a, b in ((N_STATISTICS, width), (width, width), (width, 4))
+    )
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    d, s = nn.Dropout, nn.SiLU
+    return nn.Sequential(d(_DROPPED), first, s(), d(_DROPPED), second, s(), d(_DROPPED), last)
+
+
 class PriceNetwork(nn.Module):
     """``forward(y, x_mmse, size, features, scale)``: (n, 3), ``log(d + LEAST)``, ``log(C + LEAST)``, variance of the first's logarithm.
 
@@ -132,17 +142,7 @@ class PriceNetwork(nn.Module):
         self.statistics = PictureStatistics()
         self.register_buffer("mean", torch.zeros(N_STATISTICS))
         self.register_buffer("factor", torch.ones(N_STATISTICS))
-        self.members = nn.ModuleList(
-            nn.Sequential(
-                nn.Dropout(_DROPPED), nn.Linear(N_STATISTICS, width), nn.SiLU(),
-                nn.Dropout(_DROPPED), nn.Linear(width, width), nn.SiLU(),
-                nn.Dropout(_DROPPED), nn.Linear(width, 4),
-            )
-            for _ in range(members)
-        )  # fmt: skip
-        for member in self.members:
-            for parameter in member[-1].parameters():
-                nn.init.zeros_(parameter)
+        self.members = nn.ModuleList(_member(width) for _ in range(members))
 
     def answers(self, statistics: Tensor) -> Tensor:
         """Of every member: means and log variances of the two logarithms, less the expected one; (members, n, 4)."""
