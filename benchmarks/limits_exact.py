@@ -41,7 +41,9 @@ def support(L: Numbers, p: Numbers, mu: mpf, t: dict[str, Any], measure: Any, *,
         return p @ L
     if t["name"] == "w2":
         least = t["cost"] - np.min(t["cost"], axis=1, keepdims=True)
-        return sum(p[i] * max(L[j] - mu * least[i, j] for j in range(L.size)) for i in range(p.size))
+        return sum(
+            p[i] * max(L[j] - mu * least[i, j] for j in range(L.size)) for i in range(p.size)
+        )
     if t["name"] == "tv":
         return sum(p * np.array([max(one, max(L) - mu) for one in L]))
     if mu <= 0:
@@ -86,7 +88,9 @@ def dual(t: dict[str, Any], found: Bracket, measure: Any) -> mpf:
     if form.cost is not None:
         price -= mu * (p @ np.min(t["cost"], axis=1))
     L = np.array(L)
-    return p @ a - support(L, p, mu, t, measure, same=form.same) - lam * (mpf(t["D"]) - floor) - price
+    return (
+        p @ a - support(L, p, mu, t, measure, same=form.same) - lam * (mpf(t["D"]) - floor) - price
+    )
 
 
 def transport(p: Numbers, q: Numbers, cost: Numbers) -> mpf:
@@ -94,7 +98,9 @@ def transport(p: Numbers, q: Numbers, cost: Numbers) -> mpf:
     plan = exact(ot.emd((p / sum(p)).astype(float), (q / sum(q)).astype(float), cost))
     for axis, law in ((1, p), (0, q)):
         total = np.sum(plan, axis=axis)
-        share = np.array([min(mpf(1), w / s) if s else mpf(0) for w, s in zip(law, total, strict=True)])
+        share = np.array(
+            [min(mpf(1), w / s) if s else mpf(0) for w, s in zip(law, total, strict=True)]
+        )
         plan = plan * (share[:, None] if axis else share)
     rest = p - np.sum(plan, axis=1)
     if sum(rest):
@@ -161,7 +167,9 @@ def main() -> None:
         if excess[-1] > 1e-9 or over < 0:
             print(f"  {name}: rate {float(over):.3g} below the upper end, D by {float(beyond[0] / mpf(t['D'])):.2g}, P by {float(beyond[1]):.2g}: {excess[-1]:.2g} bits")  # fmt: skip
     print(dict(counts))
-    print(f"the dual value is above the lower end by {min(slack):.2g} to {max(slack):.2g} bits (median {np.median(slack):.2g})")
+    print(
+        f"the dual value is above the lower end by {min(slack):.2g} to {max(slack):.2g} bits (median {np.median(slack):.2g})"
+    )
     print(f"what the channels exceed D and P by is worth at most {max(excess):.2g} bits")
 
 

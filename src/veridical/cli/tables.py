@@ -106,7 +106,9 @@ def _table(rows: list[Row]) -> None:
     cells += [
         [f"{x:.7g}" if isinstance(x, float) else str(x) for x in row.values()] for row in rows
     ]
-    columns = [[x.rjust(max(map(len, column))) for x in column] for column in zip(*cells, strict=True)]
+    columns = [
+        [x.rjust(max(map(len, column))) for x in column] for column in zip(*cells, strict=True)
+    ]
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     while columns:
         ends = list(accumulate(len(column[0]) + 2 for column in columns))

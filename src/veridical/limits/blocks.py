@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from veridical.limits.family import PowerFamily
+from veridical.limits.family import SmoothFamily
 from veridical.limits.interior import Array, Direction, Pairs, Point, positive_solver
 
 
@@ -179,7 +179,7 @@ class TotalVariationBlock(_Separable):
 class PricedBlock(_Separable):
     """A price ``mu`` on a smooth ``F(p, q)`` in place of a bound: ``g = mu F'(q)``."""
 
-    def __init__(self, family: PowerFamily, p: Array, mu: float) -> None:
+    def __init__(self, family: SmoothFamily, p: Array, mu: float) -> None:
         self.family, self.p, self.mu = family, p, mu
 
     def g(self, point: Point) -> Array:
@@ -201,7 +201,7 @@ class PricedBlock(_Separable):
 
 
 def _slope_trust(
-    family: PowerFamily, p: Array, q: Array, dq: Array, *, mu: float, d_mu: float, step: float
+    family: SmoothFamily, p: Array, q: Array, dq: Array, *, mu: float, d_mu: float, step: float
 ) -> float:
     """The step, shortened until the linear model of ``mu F'(q)`` misses by one nat on the average."""
     slope = family.slope(p, q)
@@ -219,7 +219,7 @@ class PowerBlock(PricedBlock):
 
     has_mu = True
 
-    def __init__(self, family: PowerFamily, p: Array, perception: float, q: Array) -> None:
+    def __init__(self, family: SmoothFamily, p: Array, perception: float, q: Array) -> None:
         super().__init__(family, p, 1.0)
         self.perception = perception
         self.y = max(perception - family.value(p, q), 0.1 * perception)

@@ -67,7 +67,9 @@ class Bracket:
     def certify(self, point: Point, mu: float, plan: Array | None, channel: Array) -> None:
         """Keep what a dual point and a channel prove."""
         lower = lower_bound(self.form, point, mu)
-        self.prove(lower, point, _steepest(point.L, self.form, self.divergence) if self.form.same else mu)
+        self.prove(
+            lower, point, _steepest(point.L, self.form, self.divergence) if self.form.same else mu
+        )
         if lower > self.entropy * (1 + 1e-9) + 1e-6:
             # No channel carries more than the entropy: the constraints contradict each other.
             self.infeasible = True

@@ -123,4 +123,4 @@ def fitting_price(bracket: Bracket, L: Array, transport: Array | None) -> float:
         return float(np.ptp(L))
     # F is c/2 times chi-squared nearby, and q.L - mu F gains Var(L) / (2 c mu).
     spread = float(form.target @ np.square(L - form.target @ L))
-    return math.sqrt(max(spread, 1e-20) / (2.0 * (form.family.order or 1.0) * form.perception))
+    return math.sqrt(max(spread, 1e-20) / (2.0 * form.family.bend * form.perception))

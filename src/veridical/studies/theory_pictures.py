@@ -39,7 +39,7 @@ def draw_bm4(record: Record, folder: Path) -> list[Path]:
         solid = drawn.add_subplot(place, projection="3d")
         x, y = np.meshgrid(a["D"], a["P"])
         solid.plot_surface(
-            x, y, a["rate_bits"], cmap="viridis_r", alpha=0.75, linewidth=0, rcount=60, ccount=60
+            x, y, a["rate_bits"], cmap="viridis", alpha=0.75, linewidth=0, rcount=60, ccount=60
         )
         solid.contour(x, y, a["rate_bits"], levels=a["fixed_r"], colors="black", linewidths=0.9)
         solid.set(
