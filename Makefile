@@ -39,7 +39,7 @@ $(STAMP): $(CORE) requirements/torch.txt requirements/dev.txt
 install: $(STAMP) ## make the pinned environment in .venv: everything that tests and training need
 
 demo: $(CORE) ## code a sample photograph and write a page to look at: build/demo (core install only)
-	$(BIN)/veridical demo --out build/demo
+	$(BIN)/veridical demo --out-dir build/demo
 
 test: $(STAMP) ## run the tests that need neither long nor a GPU (ARGS="-k name" for some)
 	$(PYTEST) -m "not slow and not gpu" $(ARGS)
@@ -79,12 +79,12 @@ build/figures/.drawn: $(STAMP) $(wildcard src/veridical/studies/*.py src/veridic
 	@mkdir -p $(@D)
 	for name in $$($(BIN)/veridical study --list | cut -d' ' -f1); do \
 	    test -f src/veridical/studies/data/$$name.npz || echo $$name; done >$@.names
-	$(BIN)/veridical study --redraw $(basename $(notdir $(wildcard src/veridical/studies/data/*.npz))) --out $(@D)
-	$(BIN)/veridical study $$(cat $@.names) --jobs 2 --out $(@D)
+	$(BIN)/veridical study --redraw $(basename $(notdir $(wildcard src/veridical/studies/data/*.npz))) --out-dir $(@D)
+	$(BIN)/veridical study $$(cat $@.names) --jobs 2 --out-dir $(@D)
 	mv $@.names $@
 
 docs: $(VENV)/.docs build/figures/.drawn ## build the documentation site: build/site
-	test -f build/demo/demo.html || $(BIN)/veridical demo --out build/demo
+	test -f build/demo/demo.html || $(BIN)/veridical demo --out-dir build/demo
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	cp build/demo/demo.html build/site/demo.html
 

@@ -432,6 +432,7 @@ LAYOUTS = {
     "JPEG": Layout(_jpeg_split, _jpeg_join),
     "MPO": Layout(_jpeg_split, _jpeg_join),
     "AVIF": _iso(0),
+    "JXL": _iso(0),
     "JPEG2000": _iso(0),
     "VDC": Layout(_vdc_split, _vdc_join),
 }

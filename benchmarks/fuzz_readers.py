@@ -61,7 +61,8 @@ def saved(
     """A picture as Pillow writes it."""
     buffer = io.BytesIO()
     (image or picture()).save(buffer, name, **options)
-    return buffer.getvalue(), LAYOUTS.get(name)
+    data = buffer.getvalue()
+    return data, None if data[:2] == b"\xff\x0a" else LAYOUTS.get(name)
 
 
 def conventional(name: str) -> list[tuple[bytes, Layout | None]]:
@@ -93,7 +94,17 @@ def conventional(name: str) -> list[tuple[bytes, Layout | None]]:
             (clear, {"quality": 20}),
             (im.convert("L"), {"quality": 20}),
         ],
+        "JXL": [
+            (im, {"quality": 60}),
+            (im, {"lossless": True}),
+            (clear, {"quality": 20, "use_container": True}),
+            (im.convert("L"), {"quality": 90, "xmp": b"<x/>", "use_container": True}),
+            (im.resize((300, 40)), {"quality": 30, "effort": 4}),
+        ],
     }
+    if name == "JXL":
+        import pillow_jxl  # noqa: F401 (teaches Pillow the format)
+
     return [saved(name, image, **options) for image, options in kinds[name]]
 
 
@@ -443,6 +454,7 @@ READERS: dict[str, tuple[int, Callable[[], Reader]]] = {
     "JPEG": (190, lambda: coded("JPEG")),
     "WebP": (120, lambda: coded("WEBP")),
     "AVIF": (120, lambda: coded("AVIF")),
+    "JPEG XL": (20, lambda: coded("JXL")),
     ".vdc": (60, lambda: vdc(partial=False)),
     ".vdc, partial": (20, lambda: vdc(partial=True)),
     "originals": (160, pictures),

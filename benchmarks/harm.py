@@ -42,6 +42,7 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     *[("WEBP", {"quality": q}) for q in (20, 50, 80, 95)],
     *[("AVIF", {"quality": q, "speed": 8}) for q in (20, 50, 80, 95)],
     ("AVIF", {"quality": 80, "speed": 8, "subsampling": "4:4:4"}),
+    *[("JXL", {"quality": q}) for q in (20, 50, 80, 95)],
 ]
 
 
@@ -132,6 +133,8 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, help="folder of lossless photographs")
     parser.add_argument("--out", type=Path, help="file for the rows, one JSON object a line")
     args = parser.parse_args()
+    if "jxl" in args.formats:
+        import pillow_jxl  # noqa: F401 (teaches Pillow the format)
     rows = list(measure([f.lower() for f in args.formats], args.photographs))
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -46,8 +46,7 @@ def support(L: Numbers, p: Numbers, mu: mpf, t: dict[str, Any], measure: Any, *,
         )
     if t["name"] == "tv":
         return sum(p * np.array([max(one, max(L) - mu) for one in L]))
-    if mu <= 0:
-        return max(L)
+    mu = max(mu, mpf(10) ** -40)
     c, mean = measure.family().order, p @ L
     theta = mpf(measure.family().shift(L.astype(float), p.astype(float), float(mu)))
     # Any shift above the last pole is a bound; the one in floating point need not be, by a rounding.

@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("originals", type=Path, help="folder of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder of the records")
     parser.add_argument("--bpp", type=float, nargs="+", default=[0.1, 0.2, 0.4, 0.8])
+    parser.add_argument("--formats", nargs="+", default=FORMATS, help="some of these alone")
     parser.add_argument("--pictures", default="::1", help="slice of the sorted names, as in Python")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument(
@@ -82,7 +83,7 @@ def main() -> None:
     tasks = [
         {"picture": path.name, "format": name, "target_bits_per_pixel": bpp}
         for path in picture_paths(arguments.originals)[chosen]
-        for name in FORMATS
+        for name in map(str.upper, arguments.formats)
         for bpp in arguments.bpp
     ]
     records.measure(

@@ -40,6 +40,8 @@ def measure(source: Image.Image, data: bytes) -> Row:
 
 def kind(group: str) -> str:
     """A line of the table for a group."""
+    if group.startswith("4:4:4"):
+        return "4:4:4, quality 95"
     return (
         "photographs"
         if group.startswith("quality")
@@ -74,6 +76,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the records")
     parser.add_argument("--every", type=int, default=3, help="one photograph of so many")
     chosen = parser.parse_args()
+    import pillow_jxl  # noqa: F401 (teaches Pillow the format)
+
     records = Records(chosen.out / "records.jsonl")
     known = {(r["format"], r["number"]) for r in records.rows}
     files = (

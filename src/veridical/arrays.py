@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import sys
 import zipfile
 from collections.abc import Collection
@@ -20,6 +21,9 @@ from veridical.errors import DamagedFile, InvalidSetting, MissingFile
 
 MOST_BYTES = 1 << 30
 """Of the arrays of one file, unless the caller says otherwise."""
+
+MOST_FILE_BYTES = 2 << 30
+"""Of a file that is read as a whole: more than pictures of the most pixels take without compression."""
 
 _MOST_ENTRIES = 10_000
 
@@ -40,6 +44,28 @@ def like(x: Any, out: Any) -> Any:
     return sys.modules["torch"].as_tensor(out, device=x.device) if is_tensor(x) else out
 
 
+def check_flag(**flags: object) -> None:
+    """Refuse what is neither true nor false.
+
+    Raises:
+        InvalidSetting: One of the named arguments is no bool.
+    """
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | np.bool_):
+            raise InvalidSetting(f"{name} must be true or false, got {flag!r:.100}")
+
+
+def as_path(name: str, value: Any) -> Path:
+    """A path that was given as a text or a path.
+
+    Raises:
+        InvalidSetting: Anything else, such as a number, bytes or an open file.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise InvalidSetting(f"{name} must be a path, got {value!r:.100}")
+    return Path(value)
+
+
 def check_file(path: Path) -> None:
     """Refuse what is no regular file: a pipe or a device may never end.
 
@@ -52,6 +78,28 @@ def check_file(path: Path) -> None:
         there = False
     if not there:
         raise MissingFile(f"{path} does not exist or is no file")
+
+
+def read_whole(file: IO[bytes], name: str, most_bytes: int | None = None) -> bytes:
+    """What is left of a stream that may never end.
+
+    Args:
+        file: Open for bytes.
+        name: For errors.
+        most_bytes: :data:`MOST_FILE_BYTES` if left out.
+
+    Raises:
+        InvalidSetting: There is more than that, or the stream is of text.
+    """
+    most = MOST_FILE_BYTES if most_bytes is None else most_bytes
+    out = bytearray()
+    while part := file.read(1 << 20):
+        if not isinstance(part, bytes):
+            raise InvalidSetting(f"{name} is open for text; open it for bytes (mode 'rb')")
+        out += part
+        if len(out) > most:
+            raise InvalidSetting(f"{name} holds more than {most:,} bytes, the limit of a file")
+    return bytes(out)
 
 
 def read_npy(path: Path, most_bytes: int = MOST_BYTES) -> NDArray[Any]:

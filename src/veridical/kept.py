@@ -26,7 +26,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.arrays import check_file, check_rng, like, read_npz, to_numpy
+from veridical.arrays import as_path, check_file, check_rng, like, read_npz, to_numpy
 from veridical.errors import DamagedFile, InvalidSetting, VeridicalError, WrongModel, typed_errors
 from veridical.writing import write_whole
 
@@ -274,7 +274,8 @@ def save_codec(codec: Any, path: str | Path) -> None:
     parts = {f"a{k}": array for k, array in enumerate(arrays)}
     parts["codec"] = np.frombuffer(tree.encode(), dtype=np.uint8)
     parts["sha256"] = np.frombuffer(_identity(tree, arrays), dtype=np.uint8)
-    write_whole(Path(path), lambda file: np.savez_compressed(file, allow_pickle=False, **parts))
+    target = as_path("path", path)
+    write_whole(target, lambda file: np.savez_compressed(file, allow_pickle=False, **parts))
 
 
 def load_codec(path: str | Path, *, max_bytes: int | None = None) -> Any:
@@ -288,7 +289,7 @@ def load_codec(path: str | Path, *, max_bytes: int | None = None) -> Any:
         MissingFile: no such file.
         DamagedFile: no codec, truncated, altered, of a later version, or larger than the limit.
     """
-    file = Path(path)
+    file = as_path("path", path)
     check_file(file)
     try:
         usual = _ALWAYS_BYTES + _BYTES_PER_BYTE * file.stat().st_size

@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from veridical.errors import InvalidSetting
+
 Notice = Callable[[str], None]
 
 _LOGGER = logging.getLogger("veridical")
@@ -24,6 +26,17 @@ def log_notice(message: str) -> None:
 def silent(message: str) -> None:
     """A sentence that nobody reads."""
     del message
+
+
+def check_callable(**functions: object) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        InvalidSetting: One of the named arguments is no function.
+    """
+    for name, function in functions.items():
+        if not callable(function):
+            raise InvalidSetting(f"{name} must be a function, got {function!r:.100}")
 
 
 def told_to(notice: Notice) -> tuple[list[str], Notice]:

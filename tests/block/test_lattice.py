@@ -53,6 +53,7 @@ def blocks_of(codec, n, rng):
     return math.sqrt(codec.variance) * rng.normal(size=(n // d, d))
 
 
+@pytest.mark.filterwarnings("ignore:these numbers do not fit")
 @names
 def test_bytes_carry_every_index(name):
     # Oracle: the index itself, for ordinary blocks, for none, and for blocks a million times too
@@ -72,6 +73,7 @@ def test_bytes_carry_every_index(name):
     assert np.all(np.isfinite(out))
 
 
+@pytest.mark.filterwarnings("ignore:these numbers do not fit")
 @settings(max_examples=15)
 @given(st.integers(0, 2**64 - 1), st.floats(0.0, 1e9), st.integers(0, 40))
 def test_any_seed_any_size(seed, size, n):

@@ -80,15 +80,23 @@ def test_a_saved_codec_codes_samples_in_files(run, circle):
     (circle / "named.csv").write_text("x,y\n" + (circle / "circle.csv").read_text())
     np.save(circle / "pictures.npy", x.reshape(-1, 1, 2))
     for name in ("named.csv", "pictures.npy"):
-        assert (
-            run("samples", "encode", circle / name, circle / "n.vds", *files, "--seed", 5)[0] == 0
-        )
+        again = ("samples", "encode", circle / name, circle / "n.vds", *files, "--seed", 5)
+        assert run(*again, "--force")[0] == 0
         assert (circle / "n.vds").read_bytes() == (circle / "m.vds").read_bytes()
     assert run(*words, "--seed", 1, "--out", circle / "d.npz")[0] == 0
     code, _, err = run(
         "samples", "decode", circle / "m.vds", circle / "z.npy", "--codec", circle / "d.npz"
     )
     assert (code, "coded by codec" in err) == (2, True)
+    before = {p.name: p.read_bytes() for p in circle.iterdir()}
+    for word in (
+        again,
+        ("samples", "decode", circle / "m.vds", circle / "y.npy", *files),
+        (*words, "--out", circle / "d.npz"),
+    ):
+        code, _, err = run(*word)
+        assert (code, "--force" in err) == (2, True)
+    assert {p.name: p.read_bytes() for p in circle.iterdir()} == before
     assert run(*words, "--rate", 2, "--out", circle / "e.npz")[0] == 2
 
 
@@ -146,7 +154,7 @@ def test_data_that_do_not_fit_are_told_plainly(run, tmp_path):
     assert err.startswith("note: these vectors do not fit the codec")
     assert "Warning" not in err
     assert ".py" not in err
-    assert run("samples", "encode", tmp_path / "x.npy", tmp_path / "m.vds", *kept)[2] == ""
+    assert run("samples", "encode", tmp_path / "x.npy", tmp_path / "n.vds", *kept)[2] == ""
 
 
 def test_a_map_by_itself_codes_no_samples(run, tmp_path):

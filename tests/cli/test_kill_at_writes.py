@@ -28,7 +28,7 @@ QUICK = {
         "own_business": [JOURNAL],
     },
     "view": {"words": ["view", "photo.jpg", "--force"]},
-    "study": {"words": ["study", "bm5", "--out", "st"]},
+    "study": {"words": ["study", "bm5", "--out-dir", "st"]},
     "demo": {"action": "demo", "words": ["demo", "--bpp", "2"], "stride": 3},
 }
 QUIET = {
@@ -55,7 +55,7 @@ SLOW = {
         "same": ["out/*/*.npz"],
         "stride": 2,
     },
-    "long study": {"words": ["study", "generators", "--out", "st"], "same": ["st/*.npz"]},
+    "long study": {"words": ["study", "generators", "--out-dir", "st"], "same": ["st/*.npz"]},
 }
 
 

@@ -13,8 +13,8 @@ import pytest
 COMMANDS = {
     "encode": (["photo.avif"], ["encode", "photo.png", "photo.avif", "--bpp", "3", "--force"]),
     "decode": (["back.png"], ["decode", "photo.jpg", "back.png", "--realism", "0", "--force"]),
-    "view": (["view.html"], ["view", "photo.jpg", "--force"]),
-    "study": (["st/bm5.npz", "st/bm5.png", "st/bm5.pdf"], ["study", "bm5", "--out", "st"]),
+    "view": (["photo.html"], ["view", "photo.jpg", "--force"]),
+    "study": (["st/bm5.npz", "st/bm5.png", "st/bm5.pdf"], ["study", "bm5", "--out-dir", "st"]),
     "compare": (
         ["table/comparison.csv"],
         ["compare", "originals", "coded", "--out-dir", "table", "--jobs", "1", "--force"],

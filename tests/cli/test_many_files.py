@@ -155,6 +155,47 @@ def test_a_killed_command_goes_on(many):
     assert len(results(out)) == 12
 
 
+def test_two_commands_at_once_in_one_folder(run, many):
+    # Oracle: one command alone. The same command twice gives the same files, which a third run takes for done;
+    # of two with other settings each output is one of theirs, and the first, run again, knows which are its own.
+    (many / "in" / "broken.jpg").unlink()
+    for k in range(3, 12):
+        (many / "in" / f"{k}.jpg").write_bytes((many / "photo.jpg").read_bytes())
+    words = ["encode", many / "in", "--jobs", "1", "--quality"]
+    alone = []
+    for quality in (20, 60):
+        assert run(*words, quality, "--out-dir", many / f"alone{quality}")[0] == 0
+        alone.append(results(many / f"alone{quality}"))
+    for qualities in ((20, 20), (20, 60)):
+        out = many / f"together{sum(qualities)}"
+        children = [
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "veridical",
+                    *words,
+                    str(quality),
+                    "--out-dir",
+                    out,
+                    "--force",
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            for quality in qualities
+        ]
+        said = [child.communicate()[1] for child in children]
+        assert [child.returncode for child in children] == [0, 0], said
+        found = results(out)
+        assert found.keys() == alone[0].keys()
+        assert all(data in (alone[0][name], alone[1][name]) for name, data in found.items())
+        own = sum(data == alone[0][name] for name, data in found.items())
+        code, _, err = run(*words, 20, "--out-dir", out)
+        assert (code, results(out)) == (0, alone[0]), err
+        assert own == 0 or f"{own} of 12 were done by an earlier run" in err
+
+
 def test_lists_of_inputs(run, many, monkeypatch):
     names = "\n".join(str(many / "in" / name) for name in ("0.jpg", "deep/2.jpg")) + "\n"
     (many / "list.txt").write_text(names)
@@ -199,14 +240,14 @@ def test_folders_are_compared_file_by_file(run, many):
 def test_several_studies_at_a_time(run, tmp_path):
     # Oracle: the records of one after the other: equal facts and arrays.
     for jobs in (1, 2):
-        code, out, _ = run("study", "bm3", "bm5", "--out", tmp_path / str(jobs), "--jobs", jobs)
+        code, out, _ = run("study", "bm3", "bm5", "--out-dir", tmp_path / str(jobs), "--jobs", jobs)
         assert code == 0
         assert out.count(".png") == 2
     for name in ("bm3", "bm5"):
         one, two = (load_record(tmp_path / j / f"{name}.npz") for j in ("1", "2"))
         assert one.facts == two.facts
         assert all(np.array_equal(one.arrays[k], two.arrays[k]) for k in one.arrays)
-    code, _, err = run("study", "bm3", "bm99", "--out", tmp_path / "3")
+    code, _, err = run("study", "bm3", "bm99", "--out-dir", tmp_path / "3")
     assert code == 2
     assert "bm99" in err
     assert not (tmp_path / "3").exists()

@@ -1,6 +1,8 @@
 """Names are data, and nothing but one line and an exit code leaves the command line."""
 
+import contextlib
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -175,6 +177,65 @@ def test_public_functions_raise_typed_errors(folder, monkeypatch):
         monkeypatch.setattr("veridical.photo.formats.read_bytes", fail)
         with pytest.raises(kind):
             veridical.open(photo)
+
+
+def test_no_argument_of_any_kind_is_a_defect(folder, monkeypatch):
+    # Oracle: a result or an error of the tree, for every argument of the public functions in turn.
+    monkeypatch.chdir(folder)  # one of the values is the name of a file
+    photo = (folder / "photo.jpg").read_bytes()
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 2))
+    codec = veridical.design(x, rate_bits=1.0, rng=rng)
+    index, page = codec.encode(x), veridical.Page("")
+    options = {
+        "weights": None,
+        "device": "cpu",
+        "threads": 1,
+        "tile": 512,
+        "max_pixels": 9000,
+        "allow_partial": False,
+    }
+    told = {"notice": print, "progress": lambda done, total: None}
+    small = {"image": Image.new("RGB", (16, 16)), "format": "WEBP"}
+    calls = [
+        (veridical.open, {"source": photo}),
+        (veridical.info, {"source": photo, "options": None}),
+        (veridical.decode, {"source": photo, "realism": 0.0, "seed": 0} | options | told),
+        (veridical.decode, {"source": photo, "perception": 0.1, "as_array": True}),
+        (veridical.open(photo).decode, {"realism": 0.0, "as_array": False}),
+        (veridical.encode, small | {"quality": 30, "max_pixels": 999, "notice": print}),
+        (veridical.encode, small | {"bpp": 30.0}),
+        (veridical.encode, small | {"format": "VDC", "quantizer": "scalar", "seed": 1, "realism": 0.0}),
+        (veridical.design, {"samples": x, "rate_bits": 1.0, "seeds": 1, "rng": rng, "variable_length": False}),
+        (veridical.load_codec, {"path": folder / "none.npz", "max_bytes": 9}),
+        (veridical.Restorer.load, {"weights": folder / "none.onnx"}),
+        (page.save, {"path": folder / "page.html"}),
+        (codec.save, {"path": folder / "c.npz"}),
+        (codec.encode, {"x": x, "seed": 0}),
+        (codec.decode, {"index": index, "rng": rng, "realism": 0.5, "seed": 0}),
+        (codec.to_message, {"index": index, "seed": 0}),
+    ]  # fmt: skip
+    wrong = (
+        None,
+        7,
+        -1,
+        True,
+        2**70,
+        "x",
+        b"x",
+        float("nan"),
+        1j,
+        [],
+        {},
+        object(),
+        io.BytesIO(b"x"),
+    )
+    wrong += (np.array([]), np.array([[None]]), np.array(["a"]))
+    for call, given in calls:
+        for name in given:
+            for value in wrong:
+                with contextlib.suppress(veridical.VeridicalError):
+                    call(**given | {name: value})
 
 
 def test_numbers_of_numpy_are_numbers(folder):

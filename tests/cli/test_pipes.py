@@ -11,6 +11,7 @@ from PIL import Image
 
 import veridical
 from veridical.cli import terminal
+from veridical.errors import InvalidSetting
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,29 @@ def test_what_cannot_be_piped_is_said(piped, folder):
     code, _, err = piped(b"x", "compare", "-", "-")
     assert code == 2
     assert "only one" in err
+
+
+def test_streams_and_files_are_read_within_a_limit(piped, folder, monkeypatch):
+    # Oracle: the limit, which stands for 2 GiB: one byte more is refused, wherever it comes from.
+    coded = (folder / "photo.jpg").read_bytes()
+    (folder / "list").write_text("photo.jpg\n")
+    monkeypatch.setattr("veridical.arrays.MOST_FILE_BYTES", len(coded))
+    assert piped(coded, "info", "-")[0] == 0
+    assert piped(b"", "info", folder / "photo.jpg")[0] == 0
+    (folder / "long.jpg").write_bytes(coded + b"\0")
+    for code, out, err in (
+        piped(coded + b"\0", "info", "-"),
+        piped(coded + b"\0", "view", "-", "-o", "-"),
+        piped(b"", "info", folder / "long.jpg"),
+    ):
+        assert (code, len(out)) == (2, 0)
+        assert "the limit of a file" in err
+    with (folder / "long.jpg").open("rb") as file, pytest.raises(InvalidSetting, match="limit"):
+        veridical.info(file)
+    monkeypatch.setattr("veridical.cli.files._LONGEST_LIST", 9)
+    words = ("encode", "--from-list", folder / "list", "--out-dir", folder / "o")
+    code, _, err = piped(b"", *words)
+    assert (code, "the list" in err) == (2, True)
 
 
 def test_names_that_are_left_out(run, folder):

@@ -32,6 +32,15 @@ def test_a_page_of_two_files(run, folder):
     assert data_of(page)["original"].startswith("data:image/webp")
 
 
+def test_the_page_of_one_file_stands_beside_it(run, folder, monkeypatch):
+    # Oracle: the name of the file; view.html where the command runs for several.
+    monkeypatch.chdir(folder.parent)
+    assert run("view", folder / "photo.jpg")[0] == 0
+    assert (folder / "photo.html").stat().st_size > 1000
+    assert run("view", folder / "photo.jpg", folder / "photo.jpg")[0] == 0
+    assert (folder.parent / "view.html").exists()
+
+
 def test_bad_input_leaves_no_page(run, folder):
     (folder / "broken.jpg").write_bytes(b"no picture")
     code, _, err = run("view", folder / "broken.jpg", "--out", folder / "x.html")

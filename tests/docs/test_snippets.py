@@ -139,6 +139,18 @@ def test_lattices():
     assert abs(np.mean(space["real"] ** 2) - 1) < 0.04
 
 
+def test_trellis_codes():
+    # Oracles: what the page says: indices survive the bytes; one bit within 2 %; the error of the estimate within 3 %
+    # of the price list, and that at most .28 (10,000 samples: 1.4 %), and perfect realism the source's power within 4 %.
+    space = run("trellis-codes.md")
+    assert np.array_equal(space["again"].ravel(), space["index"].ravel())
+    assert 8 * len(space["data"]) / space["x"].size == pytest.approx(1, rel=0.02)
+    price, error = space["codec"].calibration, np.mean(np.square(space["x"] - space["best"]))
+    assert error == pytest.approx(price.mmse, rel=0.03)
+    assert price.mmse < 0.28
+    assert np.mean(np.square(space["real"])) == pytest.approx(1, rel=0.04)
+
+
 def test_which_code():
     # Oracle: the price list on the page's own vectors, of which it saw a part: within 6 % (2,000 vectors: 2 %).
     space = run("which-code.md")

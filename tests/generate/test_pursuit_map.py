@@ -21,8 +21,9 @@ def bent(z):
 @pytest.mark.statistical
 @pytest.mark.parametrize("d", [2, 8])
 def test_it_reaches_w2_where_the_affine_map_does_not(d):
-    # Oracle: the optimal map itself, turned and before a shift; W2^2 from the measured samples by it. Cost within 3 %
-    # and second moment within 1 %, as of the source; the map errs by less than a fifth of what the affine one does.
+    # Oracle: the optimal map itself, turned and before a shift; W2^2 from the measured samples by it. Cost and second
+    # moment within 1 %; the map errs by less than a hundredth of what the affine one does (monotone maps along the
+    # two right directions, fitted to as many samples: 0.002), and so do two steps with the source moved far away.
     rng = np.random.default_rng(d)
     Q = np.linalg.qr(rng.standard_normal((d, d)))[0]
 
@@ -35,10 +36,12 @@ def test_it_reaches_w2_where_the_affine_map_does_not(d):
     out = made.generate(new, rng)
     affine = GaussianMap.fitted(given, truth(given)).generate(new, rng)
     w2 = np.mean(np.sum(np.square(best - new), axis=1))
-    assert np.mean(np.sum(np.square(out - new), axis=1)) == pytest.approx(w2, rel=0.03)
+    assert np.mean(np.sum(np.square(out - new), axis=1)) == pytest.approx(w2, rel=0.01)
     assert np.mean(np.square(out)) == pytest.approx(np.mean(np.square(best)), rel=0.01)
     off, rough = (np.mean(np.sum(np.square(y - best), axis=1)) for y in (out, affine))
-    assert off < 0.2 * rough
+    assert off < 0.01 * rough
+    far = PursuitMap.fitted(given, truth(given) + 100, rng=rng, steps=2).generate(new, rng) - 100
+    assert np.mean(np.sum(np.square(far - best), axis=1)) < 0.01 * rough
 
 
 @pytest.mark.statistical

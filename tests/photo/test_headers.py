@@ -2,6 +2,7 @@
 
 import io
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from veridical.photo.avif_boxes import read_avif_item
 from veridical.photo.formats import open_image
-from veridical.photo.formats.av1_headers import read_avif, read_frame
+from veridical.photo.formats.av1_headers import read_avif, read_frame, regrained
 from veridical.photo.formats.jpeg import read_jpeg
 from veridical.photo.formats.webp import read_webp
 
@@ -90,6 +91,43 @@ def test_avif_film_grain_is_told(photograph):
         condition.quantizer
         == read_avif(save(photograph, "AVIF", quality=40, codec="aom")).quantizer
     )
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4", "4:0:0"])
+def test_avif_film_grain_is_taken_off_and_laid_on(photograph, subsampling):
+    # Oracle: libaom, which codes this test's grain beside the picture: without it the file decodes to the same
+    # pixels as one that was coded without grain; exact. Seed 0 leaves the file as it is; others change the seed alone.
+    options = {"quality": 60, "subsampling": subsampling, "codec": "aom"}
+    plain = save(photograph, "AVIF", **options)
+    data = save(photograph, "AVIF", advanced={"film-grain-test": "1"}, **options)
+    seen = [np.asarray(Image.open(io.BytesIO(d))) for d in (plain, regrained(data, None), data)]
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert np.mean(seen[2] != seen[1]) > 0.5
+    assert regrained(data, 0) == data
+    other = [read_frame(read_avif_item(regrained(data, s)).coded).grain for s in (0, 7, 1 << 63)]
+    assert len({g.seed for g in other}) == 3
+    assert len({replace(g, seed=0) for g in other}) == 1
+    assert regrained(plain, 0) is None
+
+
+def test_realism_1_has_the_film_grain_of_the_file(photograph):
+    # Oracle: realism 0 is that of the file coded without grain, exactly; realism 1 differs from its realism 1 by the
+    # grain as libaom lays it on, within the rounding of two pictures; d and C are its own plus the grain's energy, 1e-9.
+    options = {"quality": 40, "codec": "aom"}
+    grainy = open_image(save(photograph, "AVIF", advanced={"film-grain-test": "5"}, **options))
+    plain = open_image(save(photograph, "AVIF", **options))
+    plain = replace(plain, condition=grainy.condition)  # a table of grain is some bytes more
+    grain = np.asarray(grainy.ordinary, float) - plain.pixels
+    first, second = (f.decode(0.0, as_array=True) for f in (grainy, plain))
+    np.testing.assert_array_equal(first, second)
+    first, second = (f.decode(1.0, as_array=True).astype(float) for f in (grainy, plain))
+    inside = (np.minimum(first, second) > 0) & (np.maximum(first, second) < 255)
+    assert np.abs(first - second - grain)[inside].max() <= 1
+    energy = np.mean((grain / 255) ** 2)
+    found, own = grainy.price(), plain.price()
+    assert found.mmse - own.mmse == pytest.approx(energy, abs=1e-9)
+    assert found.transport_cost - own.transport_cost == pytest.approx(energy, abs=1e-9)
+    assert np.any(first != grainy.decode(1.0, seed=3, as_array=True))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])

@@ -7,7 +7,10 @@ import pytest
 from PIL import Image, ImageCms
 
 import veridical
+from veridical.errors import DamagedFile, PictureTooLarge, UnsupportedFormat
 from veridical.photo.formats.jxl import JXL, read_jxl
+from veridical.photo.jxl_header import claimed_jxl
+from veridical.photo.loading import claimed_pixels
 
 pytest.importorskip("pillow_jxl")
 
@@ -100,6 +103,16 @@ def test_a_file_keeps_exif_and_fits_its_size(photograph):
     assert (image.width, image.height) == photograph.size
 
 
+def test_sixteen_bits_are_scaled():
+    # Oracle: the picture's own numbers, over 257; a level of coding and rounding on average.
+    x = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(x).save(buffer, "JXL", quality=90)
+    image = veridical.open(buffer.getvalue())
+    assert image.decode(0).mode == "L"
+    assert np.abs(np.asarray(image.ordinary)[..., 0] - x / 257).mean() < 1
+
+
 def test_colours_of_other_profiles_are_converted(photograph):
     # Oracle: sRGB with red and green exchanged: red pixels are green ones; within 3 levels at quality 99.
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -128,3 +141,53 @@ def test_colours_of_other_profiles_are_converted(photograph):
             ).max()
             <= 3
         )
+
+
+def codestream(*fields):
+    """A codestream that begins with numbers, each (value, bits), least significant bit first (ISO/IEC 18181-1)."""
+    number, at = 0x0AFF, 16
+    for value, bits in fields:
+        number |= value << at
+        at += bits
+    return number.to_bytes(at // 8 + 20, "little")
+
+
+LARGE = [(0, 1), (3, 2), (99_999, 30), (0, 3), (3, 2), (89_999, 30)]
+
+
+@pytest.mark.parametrize(
+    ("more", "extra", "animated"),
+    [([(1, 1)], 0, False), ([(0, 2), (0, 1), (0, 2), (0, 1), (3, 2), (799, 12)], 800, False),
+     ([(0, 1), (1, 1), (0, 3), (0, 2), (1, 1), (0, 6), (0, 1), (0, 1), (0, 2), (0, 1), (1, 2)], 1, True),
+     ([(0, 1), (1, 1), (0, 3), (1, 1), (1, 1), (0, 5), (1, 3), (1, 1), (1, 1), (2, 2), (9, 5), (1, 3), (0, 1),
+       (1, 1), (3, 2), (31, 6), (7, 4), (0, 1), (2, 2), (5, 4)], 7, False)],
+)  # fmt: skip
+def test_what_a_header_claims(more, extra, animated):
+    # Oracle: the fields as they were put; the last has an intrinsic size, a preview and floating-point samples.
+    found = claimed_jxl(codestream(*LARGE, *more))
+    assert (found.width, found.height) == (90_000, 100_000)
+    assert (found.extra, found.animated) == (extra, animated)
+
+
+def test_what_a_file_claims_is_refused_before_it_is_decoded(photograph, tmp_path, monkeypatch):
+    # Oracle: the plugin, which decodes all of a file when it opens it, is never called.
+    bombs = [(codestream(*LARGE, (1, 1)), PictureTooLarge)]
+    small = [(0, 1), (0, 2), (99, 9), (1, 3)]
+    channels = [(0, 2), (0, 1), (0, 2), (0, 1), (3, 2)]
+    bombs.append((codestream(*small, *channels, (4095, 12)), PictureTooLarge))
+    animation = [(0, 1), (1, 1), (0, 3), (0, 2), (1, 1), (0, 7)]
+    bombs += [(codestream(*small, *animation, (0, 99)), UnsupportedFormat)]
+    bombs += [(b"\xff\x0a", DamagedFile)]
+    data = saved(photograph, quality=50, use_container=True)
+    (tmp_path / "a.jxl").write_bytes(data)
+    with monkeypatch.context() as patch:
+        patch.setattr("veridical.photo.loading.Image.open", None)
+        for bomb, kind in bombs:
+            with pytest.raises(kind):
+                veridical.decode(bomb, max_pixels=1_000_000)
+        assert claimed_pixels(tmp_path / "a.jxl", 1 << 20) == 270 * 200
+        assert claimed_pixels(tmp_path / "a.jxl", 1000) == 0
+    assert veridical.open(data).width == 270
+    with pytest.raises(DamagedFile, match="cannot be decoded; is the file complete") as caught:
+        veridical.open(saved(photograph)[:-200])
+    assert "libjxl" not in str(caught.value)

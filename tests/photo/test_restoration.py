@@ -50,14 +50,14 @@ def test_torch_and_onnx_agree(name):
     real = file.decoder.generate(found, NoiseField(0))
     assert np.abs(real - window.project(x_real)).max() < 1e-3
     assert np.abs(real - found.x_mmse).max() > 0.02
-    assert expected_error(file.decoder, file.pixels) == pytest.approx(expected, rel=1e-4)
+    assert expected_error(file.decoder, file.pixels)[0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_windows_stand_for_a_large_picture():
     # Oracle: the whole picture. Half a megapixel of windows out of 1.05: within 6 % (found: 4 %).
     file = opened(Image.fromarray(data.astronaut()).resize((1024, 1024), Image.Resampling.LANCZOS))
     found = expected_error(file.decoder, file.pixels)
-    assert found == pytest.approx(in_torch(file)[1], rel=0.06)
+    assert found[0] == pytest.approx(in_torch(file)[1], rel=0.06)
     assert found == expected_error(file.decoder, file.pixels)
 
 

@@ -23,7 +23,7 @@ def test_a_new_generator_changes_nothing():
 
 def test_one_gate_is_one_filter():
     # Oracle: the filter applied by hand to one axis of colour, its strength 3 tanh(10 b / 3); 1e-5.
-    network = GeneratorPreset().network().eval()
+    network = GeneratorPreset(farthest=0.0).network().eval()
     x, *rest = seen()
     luma, _ = filters()
     with torch.no_grad():
@@ -33,6 +33,22 @@ def test_one_gate_is_one_filter():
         wanted = 3 * np.tanh(0.2 / 3) * torch.nn.functional.conv2d(padded, luma[2:3])
     assert torch.allclose(out[:, :1], wanted, atol=1e-5)
     assert out[:, 1:].abs().max() < 1e-5
+
+
+def test_nothing_moves_farther_than_the_estimate_may_be_wrong():
+    # Oracle: f tanh(c / f) of the change c of the same network without the limit f, in units of size and scale; 1e-4.
+    free, bound = (GeneratorPreset(farthest=f).network().eval() for f in (0.0, 2.0))
+    x, size, *rest = seen()
+    size = 0.2 * size
+    with torch.no_grad():
+        free.gates.bias.normal_(0, 1, generator=torch.Generator().manual_seed(2))
+        bound.load_state_dict(free.state_dict())
+        change, limited = (
+            along_colours(g(x, size, *rest) - x) / (size * rest[-1]) for g in (free, bound)
+        )
+    assert change.abs().max() > 4
+    assert torch.allclose(limited, 2 * torch.tanh(change / 2), atol=1e-4)
+    assert limited.abs().max() < 2 + 1e-4
 
 
 def test_filters_leave_a_level_alone_and_steer():

@@ -1,6 +1,7 @@
 """Weights for any codec: from pairs of pictures to a function of arrays and a torch module."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 import veridical
 from veridical.cli.main import app
+from veridical.cli.train import _shipped
 from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.weights import SHIPPED
 from veridical.training import photo_run
@@ -115,6 +117,15 @@ def test_a_rate_is_given_exactly_where_it_is_wanted(folder, weights, tmp_path):
         veridical.Restorer.load(SHIPPED / "jpeg.onnx")
     with pytest.raises(BadWeights, match="folder"):
         veridical.Restorer.load(SHIPPED)
+
+
+def test_a_shipped_file_is_named_without_its_folder(tmp_path, monkeypatch):
+    # Oracle: the folder of the package; a file of one's own of that name goes before, and other folders are left alone.
+    monkeypatch.chdir(tmp_path)
+    assert _shipped(Path("avif.onnx")) == SHIPPED / "avif.onnx"
+    assert _shipped(Path("none/avif.onnx")) == Path("none/avif.onnx")
+    Path("avif.onnx").touch()
+    assert _shipped(Path("avif.onnx")) == Path("avif.onnx")
 
 
 def test_a_function_as_codec(folder, tmp_path, monkeypatch):

@@ -107,6 +107,14 @@ class Page:
         self.send("Page.navigate", url=url)
         self.wait("document.readyState === 'complete'")
 
+    def fresh(self, url):
+        """A page whose requests and faults are its own: the one before has ended."""
+        self.open("about:blank")
+        self.requests.clear()
+        self.faults.clear()
+        self.size(1200, 900)
+        self.open(url)
+
     def run(self, expression):
         """The value of an expression of JavaScript, awaited."""
         out = self.send(

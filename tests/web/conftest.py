@@ -46,8 +46,5 @@ def browser(tmp_path_factory):
 @pytest.fixture
 def page(browser, server):
     """The page as it opens."""
-    browser.requests.clear()
-    browser.faults.clear()
-    browser.size(1200, 900)
-    browser.open(server.url)
+    browser.fresh(server.url)
     return browser

@@ -80,7 +80,7 @@ def told(data, width, height):
     if not p.lossless:
         condition = Condition(8 * p.n_bytes / (width * height), p.quantizer, p.chroma_full, p.more)
         names = CONDITIONS if form.name == "JPEG" else BASIC_FEATURES
-        price = PriceList.of(PRICES).calibration(condition, 3e-3)
+        price = PriceList.of(PRICES).calibration(condition, 3e-3, 0.7)
         out |= {
             "features": dict(zip(names, condition.features(names).tolist(), strict=True)),
             "scale": ResidualScale(*np.array(SCALE))(condition),
@@ -93,7 +93,7 @@ SCALE = [[-14.3, 0.8, 0.1, 3.4, -1.6, 1.4, -0.2], [-10.9, -0.2, -0.1, 0, 0, 0, -
 PRICES = {
     "mmse": [[-0.6, 0.01, -0.2, 0.94, -0.2, 1.2, 0.1, -0.9, 0.7, 0.1], [-0.3, -0.1, 0.1, 0.99, *[0.0] * 6]],
     "cost": [[-1.5, 0.02, -0.1, 0.9, -0.3, 1.1, 0.2, -0.8, 0.6, 0.2], [-1.5, -0.2, 0.1, 0.9, *[0.0] * 6]],
-    "spread": [1.0, 1.2],
+    "spread": [[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]],
 }  # fmt: skip
 """Of no weights: numbers of the same size."""
 

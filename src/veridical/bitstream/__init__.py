@@ -1,7 +1,7 @@
 """From indices to bytes and back: integer tables, entropy coder, container."""
 
 from veridical.bitstream.container import Container, Header
-from veridical.bitstream.entropy import FrequencyTables, decode_symbols, encode_symbols
+from veridical.bitstream.entropy import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.bitstream.integers import ZipfCode
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet
 
@@ -15,4 +15,5 @@ __all__ = [
     "ZipfCode",
     "decode_symbols",
     "encode_symbols",
+    "seed_key",
 ]

@@ -68,19 +68,20 @@ class Header:
     tile: int = 512
 
     def __post_init__(self) -> None:
-        in_range = (
-            1 <= self.width < 1 << 31 and 1 <= self.height < 1 << 31,
-            self.channels in (1, 3),
-            0 <= self.quality <= 10_000,
-            0 <= self.quantizer <= 255,
-            0 <= self.randomness_bits <= 8,
-            0 <= self.seed < 1 << 64,
-            0 <= self.realism <= 1000,
-            _SMALLEST_TILE <= self.tile <= _LARGEST_TILE and self.tile % _SMALLEST_TILE == 0,
-            _MODEL.fullmatch(self.model) is not None and len(self.digest) == DIGEST_BYTES,
-        )
-        if not all(in_range):
-            raise InvalidSetting(f"a field of the header is outside its range: {self}")
+        in_range = {
+            "size": 1 <= self.width < 1 << 31 and 1 <= self.height < 1 << 31,
+            "channels": self.channels in (1, 3),
+            "quality": 0 <= self.quality <= 10_000,
+            "quantizer": 0 <= self.quantizer <= 255,
+            "randomness_bits": 0 <= self.randomness_bits <= 8,
+            "seed": 0 <= self.seed < 1 << 64,
+            "realism": 0 <= self.realism <= 1000,
+            "tile": _SMALLEST_TILE <= self.tile <= _LARGEST_TILE
+            and self.tile % _SMALLEST_TILE == 0,
+            "model": _MODEL.fullmatch(self.model) is not None and len(self.digest) == DIGEST_BYTES,
+        }
+        if wrong := [name for name, right in in_range.items() if not right]:
+            raise InvalidSetting(f"outside its range: {', '.join(wrong)}")
 
     @property
     def rows(self) -> int:

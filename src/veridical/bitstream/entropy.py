@@ -69,6 +69,11 @@ class FrequencyTables:
         return float(-np.sum(np.log2(self.frequencies[contexts, symbols] / _TOTAL)))
 
 
+def seed_key(seed: int, *, common: bool) -> bytes:
+    """The seed, where there is common randomness, as the ``key`` of a message, so that a forgotten one is noticed."""
+    return int(seed).to_bytes(8, "little") if common else b""
+
+
 def encode_symbols(
     symbols: ArrayLike, contexts: ArrayLike, tables: FrequencyTables, key: bytes = b""
 ) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.bitstream.entropy import FrequencyTables
+from veridical.bitstream.entropy import FrequencyTables, seed_key
 from veridical.bitstream.lattice_tables import ONE, CoordinateTables
 from veridical.bitstream.steps import StepDecoder, encode_steps
 from veridical.errors import DamagedFile, InvalidSetting
@@ -187,10 +187,9 @@ class FixedLengthCoder:
         Raises:
             InvalidSetting: an index that is no point of the lattice.
         """
-        del seed
         _check_points(self.chain, index)
         z = (coordinates(self.chain.middle, index) % self.chain.shaping).ravel()
-        return encode_steps([(z, np.zeros_like(z))], self.tables)
+        return encode_steps([(z, np.zeros_like(z))], self.tables, key=_key(self.chain, seed))
 
     def from_bytes(self, data: bytes, count: int, seed: int) -> Whole:
         """The ``count`` indices of a message, shape ``(count, d)``.
@@ -199,7 +198,7 @@ class FixedLengthCoder:
             DamagedFile: truncated, altered, or of another number of blocks.
         """
         d = self.chain.dimension
-        decoder = StepDecoder(data, self.tables)
+        decoder = StepDecoder(data, self.tables, _key(self.chain, seed))
         _check_count(decoder.count, count, d)
         z = decoder.step(np.zeros(count * d, dtype=np.int64)).reshape(count, d)
         u = z @ np.array(self.chain.middle.family.basis)
@@ -207,9 +206,7 @@ class FixedLengthCoder:
 
 
 def _key(chain: NestedChain, seed: int) -> bytes:
-    """The seed, where it matters, so that a forgotten one is noticed."""
-    fixed = chain.cosets is not None and chain.cosets.k == 0
-    return b"" if fixed else int(seed).to_bytes(8, "little")
+    return seed_key(seed, common=chain.cosets is None or chain.cosets.k > 0)
 
 
 def _check_points(chain: NestedChain, index: Whole) -> None:

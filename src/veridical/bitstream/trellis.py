@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.bitstream.entropy import FrequencyTables
+from veridical.bitstream.entropy import FrequencyTables, seed_key
 from veridical.bitstream.steps import StepDecoder, encode_steps
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.quantize.trellis import Shifts, Trellis
@@ -174,7 +174,7 @@ class TrellisCoder:
         return out.T.ravel()[:count]
 
     def _key(self, seed: int) -> bytes:
-        return int(seed).to_bytes(8, "little") if self.shifts.shifted else b""
+        return seed_key(seed, common=self.shifts.shifted > 0)
 
     def _check(self, numbers: Whole, symbols: Whole) -> None:
         good = bool(np.all((symbols >= 0) & (symbols < 2 * self.reach)))

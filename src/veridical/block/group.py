@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
+from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.block.group_encoder import GroupEncoder, GroupWords
 from veridical.codec import PartsCodec, resolve_realism
 from veridical.errors import InvalidSetting
@@ -136,26 +136,29 @@ class GroupCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
         return np.where(rng.random(hard.shape) < a, real, hard)
 
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
-        """Indices at ``log2 p`` bits a symbol, whatever the seed, with a checksum; 12 bytes more at most.
+        """Indices at ``log2 p`` bits a symbol, with a checksum; 12 bytes more at most.
 
         Raises:
             InvalidSetting: a symbol outside the alphabet, or another shape.
         """
-        del seed
         z = np.asarray(index)
         self.chain.message_words(z[:1])
-        return encode_symbols(z.ravel(), np.zeros(z.size, dtype=np.int64), self._even())
+        return encode_symbols(
+            z.ravel(), np.zeros(z.size, dtype=np.int64), self._even(), self._key(seed)
+        )
 
     def from_bytes(self, data: bytes, blocks: int, *, seed: int = 0) -> Whole:
         """The indices of so many blocks.
 
         Raises:
-            DamagedFile: the message is truncated, altered, or holds another number of blocks.
+            DamagedFile: the message is truncated, altered, holds another number of blocks, or has another seed.
         """
-        del seed
         k = self.chain.index_symbols
         contexts = np.zeros(blocks * k, dtype=np.int64)
-        return decode_symbols(data, contexts, self._even()).reshape(blocks, k)
+        return decode_symbols(data, contexts, self._even(), self._key(seed)).reshape(blocks, k)
+
+    def _key(self, seed: int) -> bytes:
+        return seed_key(seed, common=self.chain.common_bits > 0)
 
     def _even(self) -> FrequencyTables:
         return FrequencyTables.from_law(np.ones(self.chain.p))

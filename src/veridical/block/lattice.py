@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.arrays import check_rng, is_number
 from veridical.bitstream.lattice import FixedLengthCoder, LatticeCoder
+from veridical.block.fit import warn_of_power
 from veridical.block.lattice_parts import (
     best_scale,
     cell_means,
@@ -64,6 +66,16 @@ class LatticeCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     def common_bits(self) -> float:
         """``Rc``, bits a dimension."""
         return self.chain.common_bits
+
+    def encode(self, x: Any, *, seed: int = 0) -> Any:
+        """Index of samples; see :class:`Kept`.
+
+        Warns:
+            UserWarning: their mean square is not ``variance``, with figures.
+        """
+        index = super().encode(x, seed=seed)
+        warn_of_power(x, self.variance)
+        return index
 
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """Indices ``(n, d)`` as a message with a checksum.
@@ -147,7 +159,7 @@ def lattice_codec(
 def _priced(draft: LatticeCodec, x: Array, rng: np.random.Generator) -> LatticeCodec:
     """The code with the price list and the rate measured on samples that made no part of it."""
     seed = int(rng.integers(1 << 62))
-    index = draft.encode(x, seed=seed)
+    index = draft.encoder.encode(x, seed)
     x_mmse = draft.decode(index, rng, realism=0.0, seed=seed)
     x_real = draft.generator.generate(x_mmse, rng, index)
     price = Calibration(

@@ -17,15 +17,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.arrays import is_number
-from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
+from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.block.channels import CellChannel, SphereChannel, SymbolChannel
 from veridical.block.codebook import SphereCodebook
 from veridical.block.cosine import BestCosine, conveyed_share, mean_length
+from veridical.block.fit import warn_of_power
 from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
@@ -86,32 +88,45 @@ class RandomCode(Kept, PartsCodec[Array, Whole, np.random.Generator]):
         """``Rc``, bits of common randomness per sample."""
         return self.codebook.seed_bits / self.codebook.dimension
 
+    def encode(self, x: Any, *, seed: int = 0) -> Any:
+        """Index of samples; see :class:`Kept`.
+
+        Warns:
+            UserWarning: their mean square is not ``generator.variance``, with figures.
+        """
+        index = super().encode(x, seed=seed)
+        warn_of_power(x, self.generator.variance)
+        return index
+
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """Indices as ``nR`` bits each, with a checksum (8 to 12 bytes in all).
 
         Raises:
             InvalidSetting: an index outside the codebook.
         """
-        del seed
         z = checked_indices(index, self.codebook.outputs)
         width, digits = _digits(self.codebook.index_bits)
         parts = (z[:, None] >> (width * np.arange(digits))) & ((1 << width) - 1)
-        return encode_symbols(parts.ravel(), np.zeros(parts.size, dtype=np.int64), _uniform(width))
+        return encode_symbols(
+            parts.ravel(), np.zeros(parts.size, dtype=np.int64), _uniform(width), self._key(seed)
+        )
 
     def from_bytes(self, data: bytes, count: int, *, seed: int = 0) -> Whole:
         """The ``count`` indices of a message.
 
         Raises:
-            DamagedFile: the message is truncated, altered, or holds another number of indices.
+            DamagedFile: the message is truncated, altered, holds another number of indices, or has another seed.
             InvalidSetting: a negative count.
         """
-        del seed
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
             raise InvalidSetting(f"count must be a whole number of 0 or more, got {count!r}")
         width, digits = _digits(self.codebook.index_bits)
         zeros = np.zeros(count * digits, dtype=np.int64)
-        parts = decode_symbols(data, zeros, _uniform(width)).reshape(count, digits)
+        parts = decode_symbols(data, zeros, _uniform(width), self._key(seed)).reshape(count, digits)
         return (parts << (width * np.arange(digits))) @ np.ones(digits, dtype=np.int64)
+
+    def _key(self, seed: int) -> bytes:
+        return seed_key(seed, common=self.codebook.seed_bits > 0)
 
 
 def random_code(

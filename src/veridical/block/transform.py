@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.block.fit import misfit
 from veridical.block.lattice import LatticeCodec
 from veridical.block.trellis import TrellisCodec
 from veridical.codec import PartsCodec
@@ -42,8 +43,6 @@ Whole = NDArray[np.int64]
 
 _STRIDE = 0x9E3779B97F4A7C15
 """Between the seeds of two classes: the golden ratio in 64 bits."""
-_SLACK = 0.1
-_DEVIATIONS = 6.0
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ class TransformEncoder:
         for code, columns, own in self._classes(seed):
             stream = z[:, columns].ravel()
             blocks = np.pad(stream, (0, -stream.size % self.block)).reshape(-1, self.block)
-            self._put(index, columns, np.ravel(code.encode(blocks, seed=own)))
+            self._put(index, columns, np.ravel(code.encoder.encode(blocks, own)))
         return index
 
     def estimated(self, index: Whole, seed: int) -> Array:
@@ -211,7 +210,7 @@ class TransformEncoder:
                 continue
             ratio = float(np.mean(np.square(z[:, first:end])))
             noise = float(spread) * math.sqrt(1 / len(z) + 1 / self.fitted)
-            if abs(ratio - 1) > _SLACK + _DEVIATIONS * noise:
+            if misfit(ratio, noise):
                 warnings.warn(
                     f"these vectors do not fit the codec: principal components {first + 1} to {end} have {ratio:.3g} "
                     f"times the mean square of the design (1 +- {noise:.2g} is to be expected), so that its rate and "

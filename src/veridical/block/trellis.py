@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.arrays import check_rng, is_number
 from veridical.bitstream.trellis import TrellisCoder, as_rows
+from veridical.block.fit import warn_of_power
 from veridical.block.trellis_parts import fitted_generator, scaled_to_rate
 from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
@@ -169,6 +170,16 @@ class TrellisCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
         """``Rc``, bits per sample."""
         return self.encoder.coder.shifts.common_bits
 
+    def encode(self, x: Any, *, seed: int = 0) -> Any:
+        """Index of samples; see :class:`Kept`.
+
+        Warns:
+            UserWarning: their mean square is not ``variance``, with figures.
+        """
+        index = super().encode(x, seed=seed)
+        warn_of_power(x, self.variance)
+        return index
+
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """A stream of numbers as a message with a checksum.
 
@@ -239,7 +250,7 @@ def trellis_codec(
 def _priced(draft: TrellisCodec, x: Array, rng: np.random.Generator) -> TrellisCodec:
     """The code with prices and rate measured on samples that made no part of it."""
     seed = int(rng.integers(1 << 62))
-    index = draft.encode(x, seed=seed)
+    index = draft.encoder.encode(x, seed)
     x_mmse = draft.decode(index, rng, realism=0.0, seed=seed)
     x_real = draft.generator.generate(x_mmse, rng, index)
     price = Calibration(

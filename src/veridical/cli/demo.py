@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the files, pictures and demo.html.")] = Path(
-        "demo"
-    ),
+    out_dir: Annotated[
+        Path, typer.Option("--out-dir", "-o", help="Folder for files, pictures and demo.html.")
+    ] = Path("demo"),
     bpp: Annotated[float, typer.Option(help="Bits per pixel to aim for.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Same seed, same picture.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Code a photograph in each format, decode it at realism 0, 0.5 and 1, and show it on a page.
 
-    Files in the folder are replaced. Perceptual distances are measured where the extra ``metrics`` is
-    installed.
+    Files in the folder are replaced. Perceptual distances are measured where the extra metrics is
+    installed, and JPEG XL is coded where jxl is.
     """
     from importlib.resources import files
+    from importlib.util import find_spec
 
     from veridical.photo.formats import FORMATS
     from veridical.photo.options import DecodeOptions
@@ -42,19 +43,19 @@ def demo(
     original = open_source(files("veridical.photo").joinpath("demo.webp").read_bytes())
     options = DecodeOptions(seed=seed, device=device)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
         raise UnwritableOutput(
-            f"cannot make the folder {out}: {cause.strerror or cause}"
+            f"cannot make the folder {out_dir}: {cause.strerror or cause}"
         ) from cause
     coded = [
-        _shown(original, name, out / f"coffee{one.suffixes[0]}", bpp, options)
+        _shown(original, name, out_dir / f"coffee{one.suffixes[0]}", bpp, options)
         for name, one in FORMATS.items()
-        if getattr(one, "plugin", None) is None  # the demonstration needs no extra
+        if not (plugin := getattr(one, "plugin", None)) or find_spec(plugin)
     ]
     html = page(original, [file for file in coded if file is not None])
-    write_whole(out / "demo.html", lambda f: f.write(html.encode("utf-8")))
-    terminal.say(f"open {out / 'demo.html'} in a browser: its slider is the realism")
+    write_whole(out_dir / "demo.html", lambda f: f.write(html.encode("utf-8")))
+    terminal.say(f"open {out_dir / 'demo.html'} in a browser: its slider is the realism")
 
 
 def _shown(

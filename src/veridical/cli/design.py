@@ -10,7 +10,9 @@ import typer
 
 from veridical.batch import Engine, Outcome, Task, run_batch
 from veridical.cli import terminal
+from veridical.cli.files import check_output
 from veridical.cli.many import EngineName, check_all_done
+from veridical.cli.photo import Force
 from veridical.cli.samples import MOST_NUMBERS, read_samples
 from veridical.cli.tables import AsCsv, AsJson, Perceptions, Rates, Row, numbers, show
 from veridical.errors import InvalidSetting
@@ -53,6 +55,7 @@ def design(
     ] = MOST_NUMBERS,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Designs at a time.")] = None,
     engine: EngineName = "loky",
+    force: Force = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -66,6 +69,8 @@ def design(
         )
     if method == "codebook" and common_bits:
         raise InvalidSetting("--common-bits is of trellis and lattice; a codebook takes --seeds")
+    if out is not None:
+        check_output(out, file, force)
     samples = read_samples(file, max_numbers)
     tasks = [
         Task(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from veridical.arrays import read_whole
 from veridical.errors import (
     InvalidSetting,
     MissingFile,
@@ -82,13 +83,11 @@ def read_list(source: Path) -> list[Path]:
         with (
             contextlib.nullcontext(sys.stdin.buffer) if str(source) == "-" else source.open("rb")
         ) as file:
-            data = file.read(_LONGEST_LIST + 1)
+            data = read_whole(file, f"the list {source}", _LONGEST_LIST)
+    except VeridicalError:
+        raise
     except (OSError, ValueError) as cause:
         raise MissingFile(f"cannot read the list {source}: {cause}") from cause
-    if len(data) > _LONGEST_LIST:
-        raise MissingFile(
-            f"the list {source} is longer than {_LONGEST_LIST:,} bytes; is it a list?"
-        )
     # Names are bytes on some systems; what is not UTF-8 in them is kept as it is.
     text = data.decode("utf-8-sig", "surrogateescape")
     paths = [Path(line) for line in re.split(r"\r?\n", text) if line.strip()]

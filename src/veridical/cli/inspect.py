@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from veridical.photo.image import FileInfo
 
 REALISMS = (0.0, 0.5, 1.0)
+UNSURE_DB = 3.0
+"""Uncertainties above are those of pictures unlike photographs."""
+
 Plot = Annotated[
     Path | None,
     typer.Option("--plot", help="Draw the price curve (PNG, PDF or SVG; extra research)."),
@@ -77,9 +80,13 @@ def _facts(i: FileInfo) -> dict[str, Any]:
                 "psnr_db": i.predicted_psnr_db(a),
                 "perception": i.price.perception_at(a),
             }
-            for a in REALISMS
+            for a in _decodable(i)
         ]
     return asdict(i) | {"predictions": predictions}
+
+
+def _decodable(i: FileInfo) -> tuple[float, ...]:
+    return REALISMS if i.has_generator else REALISMS[:1]
 
 
 def _table(title: str, i: FileInfo) -> Table:
@@ -93,17 +100,18 @@ def _table(title: str, i: FileInfo) -> Table:
     for name, value in i.details.items():
         table.add_row(name, terminal.shown(value))
     if i.price is not None:
-        for a in REALISMS:
+        for a in _decodable(i):
             table.add_row(
                 f"realism {a:g}",
                 f"predicted PSNR {i.predicted_psnr_db(a):.2f} dB, distance at most "
                 f"{i.price.perception_at(a):.3g}",
             )
-        sigma = i.price.uncertainty_db
+        sigma, best = i.price.uncertainty_db, i.predicted_psnr_db(0.0)
         if sigma is not None:
             table.add_row(
                 "uncertainty",
-                f"{sigma:.1f} dB (standard deviation on photographs; more on drawings and files coded before)",
+                f"{sigma:.1f} dB (standard deviation): {best - 2 * sigma:.1f} to {best + 2 * sigma:.1f} dB at realism 0"
+                + ("; unlike the photographs that the networks know" if sigma > UNSURE_DB else ""),
             )
         table.add_row("distance", "squared W2 to this generator's own law, not to photographs")
     return table
@@ -135,7 +143,8 @@ def compare(
 ) -> None:
     """Measure the ordinary decoder and realism 0, 0.5 and 1 against the original.
 
-    A .vdc file has no ordinary decoder, and realism 0 alone if its weights have no generator.
+    PSNR, and where the extra metrics is installed ST-LPIPS and Frechet distance. A .vdc file has no ordinary
+    decoder, and realism 0 alone if its weights have no generator.
     """
     from veridical.cli.plot import Drawn, check_plot, draw_prices
     from veridical.measure.photo import has_metrics

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.padding import Padding
 
 from veridical.cli import terminal
 from veridical.cli.pipes import AsJson, say_json
@@ -31,43 +31,41 @@ def models(
     found = sorted(p for p in place.glob("*") if p.suffix in (".onnx", ".npz"))
     if not found:
         raise BadWeights(f"{place} holds no weights (.onnx or .npz files with their .json cards)")
-    families: dict[str, tuple[list[str], list[str]]] = {}
+    families: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
     for path in found:
         with damaged_weights(path):
             card: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             card = {"licence": "Apache-2.0" if place == SHIPPED else "not said"} | card
-            files, lines = families.setdefault(path.stem.partition("-")[0], ([], []))
-            size = f"{path.stat().st_size / 1e6:.1f} MB"
-            files.append(f"{path.name}, {size}, {card['sha256'][:12]}")
-            lines += [f"licence: {card['licence']}", *_recipe(card), *_figures(card)]
+            families.setdefault(path.stem.partition("-")[0], []).append((path, card))
         if as_json:
             say_json({"file": path} | card)
     if as_json:
         return
-    table = Table(title=terminal.shown(place), title_justify="left", show_lines=True)
-    for name in ("files", "licence, recipe and figures"):
-        table.add_column(name, overflow="fold")
-    for files, lines in families.values():
-        cells = (files, dict.fromkeys(lines))  # what the files of one format share is said once
-        table.add_row(*("\n".join(map(terminal.shown, cell)) for cell in cells))
-    terminal.out.print(table)
+    for name, files in families.items():
+        with damaged_weights(files[0][0]):
+            size = sum(path.stat().st_size for path, _ in files) / 1e6
+            licences = ", ".join(dict.fromkeys(str(card["licence"]) for _, card in files))
+            lines = [", ".join(f"{path.name} {card['sha256'][:12]}" for path, card in files)]
+            lines += [line for _, card in files for line in (*_recipe(card), *_figures(card))]
+        terminal.out.print(terminal.shown(f"{name}: {size:.1f} MB, {licences}"), style="bold")
+        for line in dict.fromkeys(lines):  # what the files of one format share is said once
+            terminal.out.print(Padding(terminal.shown(line), (0, 0, 0, 2)))
+    terminal.out.print(terminal.shown(place))
 
 
 def _recipe(card: dict[str, Any]) -> Iterator[str]:
     if card.get("command"):
-        yield f"command: {card['command']}"
+        yield card["command"]
     data = card.get("training_data", {})
     if data:
         numbers = ", ".join(
             f"{v:,} {k.replace('_', ' ')}" for k, v in data.items() if k != "sha256"
         )
-        yield f"trained on: {numbers} ({str(data.get('sha256', ''))[:12]})"
-    stages = card.get("stages", {})
-    if stages:
-        yield "stages: " + ", ".join(
+        stages = ", ".join(
             f"{name} {s['steps']:,} steps in {s['seconds'] / 60:.0f} min"
-            for name, s in stages.items()
+            for name, s in card.get("stages", {}).items()
         )
+        yield f"trained on {numbers} ({str(data.get('sha256', ''))[:12]}){stages and ': '}{stages}"
 
 
 def _figures(card: dict[str, Any]) -> Iterator[str]:
@@ -78,21 +76,21 @@ def _figures(card: dict[str, Any]) -> Iterator[str]:
     for name, rows in groups.items():
         if own in groups and name != own:
             continue
-        said = [text for row in rows for text in _figure(row)]
-        if said:
-            yield f"figures{name and ' of '}{name}: " + "; ".join(said)
+        for key, what, form in (
+            ("gain_db_realism_0", "gain of realism 0", "+.2f"),
+            ("psnr_db", "PSNR", ".2f"),
+            ("psnr_db_realism_0", "PSNR of realism 0", ".2f"),
+        ):
+            told = [r for r in rows if key in r]
+            usual = [r for r in told if _on_photographs(r)]
+            if usual:
+                at = "bits_per_pixel" if "bits_per_pixel" in usual[0] else "quality"
+                values = ", ".join(f"{r[key]:{form}} ({r[at]:.3g})" for r in usual)
+                yield f"{what}{name and ', '}{name} in dB (at {at.replace('_', ' ')}): {values}"
+            others = [r[key] for r in told if not _on_photographs(r)]
+            if others:
+                yield f"{what} in dB on drawings and files coded twice: {min(others):{form}} to {max(others):{form}}"
 
 
-def _figure(row: dict[str, Any]) -> Iterator[str]:
-    where = (
-        f"quality {row['quality']:g}" if isinstance(row["quality"], int | float) else row["quality"]
-    )
-    rate = f" ({row['bits_per_pixel']:.2f} bits/pixel)" if "bits_per_pixel" in row else ""
-    for key, form in (
-        ("gain_db_realism_0", "gain {:+.2f} dB"),
-        ("psnr_db", "PSNR {:.2f} dB"),
-        ("psnr_db_realism_0", "PSNR {:.2f} dB"),
-    ):
-        if key in row:
-            yield f"{where}{rate} {form.format(row[key])}"
-            return
+def _on_photographs(row: dict[str, Any]) -> bool:
+    return not isinstance(row["quality"], str) or row["quality"].startswith("photographs")

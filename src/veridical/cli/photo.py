@@ -161,7 +161,7 @@ def encode(
         int | None, typer.Option(help="At most this many bytes, by search.")
     ] = None,
     format: Annotated[  # noqa: A002 (the option's name)
-        str, typer.Option(help="Format where no output is named: avif, webp, jpg or vdc.")
+        str, typer.Option(help="Format where no output is named: avif, webp, jpg, jxl or vdc.")
     ] = "avif",
     out_dir: OutDir = None,
     from_list: FromList = None,
@@ -179,7 +179,10 @@ def encode(
     weights: Weights = None,
     as_json: AsJson = False,
 ) -> None:
-    """Code photographs as small AVIF, WebP or JPEG files that open everywhere, or as .vdc files."""
+    """Code photographs as small AVIF, WebP or JPEG files that open everywhere, or as JPEG XL or .vdc files.
+
+    JPEG XL needs the extra jxl.
+    """
     from veridical.photo.formats import format_of_suffix
     from veridical.photo.options import EncodeOptions, Target
 
@@ -237,7 +240,10 @@ def decode(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decode AVIF, WebP, JPEG, JPEG XL or .vdc files at any realism, into any picture format."""
+    """Decode AVIF, WebP, JPEG, JPEG XL or .vdc files at any realism, into any picture format.
+
+    JPEG XL needs the extra jxl.
+    """
     suffix = "." + format.lower().lstrip(".")
     options = DecodeOptions(
         realism=realism, perception=perception, seed=seed, device=device, threads=threads,

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from veridical.arrays import read_whole
 from veridical.cli import terminal
 from veridical.errors import InvalidSetting, MissingFile, UnwritableOutput
 
@@ -57,7 +58,7 @@ def as_source(path: Path) -> Path | bytes:
     if sys.stdin is None or sys.stdin.isatty():
         raise MissingFile("standard input is a terminal; send a file to it: veridical ... - < FILE")
     try:
-        return sys.stdin.buffer.read()
+        return read_whole(sys.stdin.buffer, "standard input")
     except OSError as cause:
         raise MissingFile(f"cannot read standard input: {cause.strerror or cause}") from cause
 

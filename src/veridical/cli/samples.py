@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from veridical.arrays import check_file, read_npy
+from veridical.arrays import check_file, read_npy, read_whole
+from veridical.cli.files import check_output
+from veridical.cli.photo import Force
 from veridical.errors import InvalidSetting
 from veridical.writing import write_whole
 
@@ -34,8 +36,10 @@ def encode_samples(
     codec: CodecFile,
     seed: Annotated[int, typer.Option(help="Common randomness; the message carries it.")] = 0,
     max_numbers: MaxNumbers = None,
+    force: Force = False,
 ) -> None:
     """Code samples to a message that names its codec, seed and number of samples."""
+    check_output(output, file, force)
     kept = _codec(codec)
     x = read_samples(file, max_numbers or MOST_NUMBERS)
     data = kept.to_message(kept.encode(x, seed=seed), seed=seed)
@@ -52,15 +56,19 @@ def decode_samples(
     perception: Annotated[float | None, typer.Option(help="Squared W2 to be met instead.")] = None,
     rng_seed: Annotated[int, typer.Option(help="Private randomness of the decoder.")] = 0,
     max_numbers: MaxNumbers = None,
+    force: Force = False,
 ) -> None:
     """Decode a message; another codec than it was made with is refused."""
     import numpy as np
 
     from veridical.kept import open_message
 
+    check_output(output, file, force)
     kept = _codec(codec)
     check_file(file)
-    message = open_message(kept, file.read_bytes(), max_numbers=max_numbers)
+    with file.open("rb") as content:
+        data = read_whole(content, str(file))
+    message = open_message(kept, data, max_numbers=max_numbers)
     out = kept.decode(
         message.index, np.random.default_rng(rng_seed), realism=realism, perception=perception,
         seed=message.seed,

@@ -18,7 +18,7 @@ def study(
         list[str] | None, typer.Argument(help="Which ones; --list names them.")
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for record and pictures.")
+        Path, typer.Option("--out-dir", "-o", help="Folder for record and pictures.")
     ] = Path("studies"),
     preset: Annotated[
         str | None, typer.Option("--preset", help="How much to spend; --list names them.")

@@ -22,10 +22,22 @@ Camera = Annotated[
     list[Path] | None,
     typer.Option(help="Folder or tar file of camera pictures, taken at half their size."),
 ]
-PresetName = Annotated[str, typer.Option(help="cpu, gpu or tiny.")]
+PresetName = Annotated[
+    str,
+    typer.Option(help="cpu (hours), short (minutes, with --start), gpu, or tiny (to try it)."),
+]
 Minutes = Annotated[
     float | None, typer.Option(help="Save a checkpoint and stop after so many minutes.")
 ]
+
+
+def _shipped(start: Path | None) -> Path | None:
+    """A shipped file by its name alone."""
+    from veridical.photo.weights import SHIPPED
+
+    known = start is not None and not start.exists() and (SHIPPED / start.name).is_file()
+    return SHIPPED / start.name if known and start.parent == Path() else start
+
 
 train_app = typer.Typer(help="Train own weights.", no_args_is_help=True)
 
@@ -44,13 +56,16 @@ def photo(
         Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
     ] = Path("runs/photo"),
     format: Annotated[  # noqa: A002 (the option's name)
-        str, typer.Option(help="Whose files: avif, webp, jpeg or a registered format.")
+        str, typer.Option(help="Whose files: avif, webp, jpeg, jxl or a registered format.")
     ] = "jpeg",
     preset: PresetName = "cpu",
     minutes: Minutes = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Weights file whose estimator to train on, instead of from nothing."),
+        typer.Option(
+            help="Weights file whose estimator to train on, such as avif.onnx, instead of from nothing.",
+            callback=_shipped,
+        ),
     ] = None,
     keep_estimator: Annotated[
         bool,
@@ -93,7 +108,9 @@ def photo_codec(
     minutes: Minutes = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="vdc.npz of a codec to keep; its decoder alone is trained on."),
+        typer.Option(
+            help="vdc.npz of a codec to keep; its decoder alone is trained on.", callback=_shipped
+        ),
     ] = None,
 ) -> None:
     """Train the learned codec on pictures of your own; a killed run goes on where it was.
@@ -141,7 +158,10 @@ def restorer(
     minutes: Minutes = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Weights file whose estimator to train on, such as avif.onnx."),
+        typer.Option(
+            help="Weights file whose estimator to train on, such as avif.onnx, instead of from nothing.",
+            callback=_shipped,
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of every batch.")] = 0,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from veridical.cli import terminal
 from veridical.cli.comparison import coded as coded_suffixes
-from veridical.cli.files import check_output, expand
+from veridical.cli.files import check_output, expand, is_single
 from veridical.cli.photo import Device, Force, MaxPixels, Seed, Weights
 from veridical.cli.pipes import STANDARD, as_source, check_standard_output, write_standard
 from veridical.errors import InvalidSetting
@@ -25,8 +25,13 @@ def view(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The page; - is standard output.")
-    ] = Path("view.html"),
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The page (beside one file, if left out; view.html of several); - is standard output.",
+        ),
+    ] = None,
     original: Annotated[
         Path | None, typer.Option(help="The picture before coding, to hold beside.")
     ] = None,
@@ -41,6 +46,10 @@ def view(
     from veridical.photo.options import DecodeOptions
     from veridical.photo.view import view as make_page
 
+    if out is None:
+        one = files[0] if len(files) == 1 and is_single(files[0]) else None
+        out = one and (STANDARD if one == STANDARD else one.with_suffix(".html"))
+        out = out or Path("view.html")
     if out == STANDARD:
         check_standard_output()
         if show:

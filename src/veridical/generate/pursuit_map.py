@@ -129,7 +129,8 @@ class _Search:
         values, vectors = np.linalg.eigh(np.cov(target.T).reshape(y.shape[1], -1))
         used = values > 1e-9 * max(float(values[-1]), np.finfo(float).tiny)
         self.white = vectors[:, used] / np.sqrt(values[used])
-        self.target = target[:_SEARCHED] @ self.white
+        self.centre = target.mean(axis=0)
+        self.target = (target[:_SEARCHED] - self.centre) @ self.white
         self.rng = rng
         self.refused: list[Array] = []
         self.candidates = _shapely(self.target, rng)
@@ -142,7 +143,7 @@ class _Search:
 
     def direction(self, y: Array) -> Array:
         """``f`` of the greatest gap found, shape ``(d,)``, of variance 1 under the source."""
-        u = y[:_SEARCHED] @ self.white
+        u = (y[:_SEARCHED] - self.centre) @ self.white
         starts = [*self.candidates, *_shapely(u, self.rng, 2), self.rng.standard_normal(u.shape[1])]
         starts = [w / np.linalg.norm(w) for w in map(self._new, starts) if np.linalg.norm(w) > 0.3]
         starts = starts or [_unit(self.rng.standard_normal(u.shape[1]))]
@@ -167,7 +168,7 @@ def _unit(w: Array) -> Array:
 
 
 def _shapely(v: Array, rng: np.random.Generator, most: int = _CANDIDATES) -> list[Array]:
-    """Orthogonal directions of extreme kurtosis of white samples."""
+    """Orthogonal directions of extreme kurtosis of white samples of mean 0."""
     found = np.zeros((0, v.shape[1]))
     for _ in range(min(most, v.shape[1])):
         w = rng.standard_normal(v.shape[1])

@@ -6,8 +6,9 @@ With means ``m`` and deviations ``s`` of each feature under a Gaussian window of
 
 the squared W2 distance of normal laws with these moments. Windows are reflected at the border, so that they
 tend to the whole picture. Source: Y. Qiu, A. B. Wagner, J. Balle and L. Theis, "Wasserstein distortion: unifying
-fidelity and realism", CISS 2024, eqs 5 to 8. Its authors' code takes powers of two for ``sigma``, binomial windows on a
-pyramid and zeros beyond the border, so that numbers differ from these.
+fidelity and realism", CISS 2024, eqs 5 to 8. Code of two of its authors (balle-lab/wasserstein-distortion) has
+binomial windows on a pyramid, whose ``log2_sigma = k`` is a deviation of ``sqrt((4^k - 1) / 6)`` pixels, and zeros beyond the
+border: at that ``sigma``, away from borders, its numbers are these within 5 % at ``k = 1`` and 1 % above.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
+from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.codec import PartsCodec
 from veridical.estimate.circle import ArcCentroids
 from veridical.generate.circle import UniformArcs
@@ -62,8 +62,7 @@ class CircleCodec(Kept, PartsCodec[Array, Index, np.random.Generator]):
         return FrequencyTables.from_law(np.ones(min(self.encoder.outputs, (1 << 16) + 1)))
 
     def _key(self, seed: int) -> bytes:
-        """The seed, where it matters, so that a forgotten one is noticed."""
-        return int(seed).to_bytes(8, "little") if self.encoder.seeds > 1 else b""
+        return seed_key(seed, common=self.encoder.seeds > 1)
 
 
 def circle_codec(n_outputs: int, n_seeds: float = 1) -> CircleCodec:

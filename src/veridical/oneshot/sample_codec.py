@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols
+from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.codec import PartsCodec
 from veridical.estimate import CentroidEstimator, cell_error, seeded_means
 from veridical.generate.plan import PlanGenerator
@@ -72,8 +72,7 @@ class SampleCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
         return decode_symbols(data, self.encoder.symbols(count, seed), self.tables, self._key(seed))
 
     def _key(self, seed: int) -> bytes:
-        """The seed, where it matters, so that a forgotten one is noticed."""
-        return int(seed).to_bytes(8, "little") if len(self.encoder.sites) > 1 else b""
+        return seed_key(seed, common=len(self.encoder.sites) > 1)
 
 
 def composed(x: Array, a: Array, encoder: CodebookEncoder, rng: np.random.Generator) -> SampleCodec:

@@ -17,7 +17,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.arrays import check_rng
+from veridical.arrays import check_flag, check_rng
 from veridical.errors import InvalidSetting, typed_errors
 from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Objective, Problem
@@ -81,6 +81,7 @@ def design(
     """
     x, a = weighted_points(samples, weights, name="samples")
     x, a = x[a > 0], a[a > 0]
+    check_flag(variable_length=variable_length)
     outputs = _outputs(rate_bits, seeds, variable_length=variable_length)
     Objective(perception)  # refuses a perception that is none, whether or not the search needs it
     check_rng(rng)

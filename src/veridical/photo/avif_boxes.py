@@ -44,12 +44,14 @@ class AvifItem:
 
     Attributes:
         coded: Its bytes; empty if the file does not say plainly where they are.
+        start: Where they begin in the file; None if they lie in several places.
         chroma_full: Whether colour is coded at full resolution.
         depth: Bits a sample.
         grey: Whether lightness alone is coded.
     """
 
     coded: bytes = b""
+    start: int | None = None
     chroma_full: bool = False
     depth: int = 8
     grey: bool = False
@@ -74,16 +76,17 @@ def _primary_item(data: bytes) -> AvifItem:
     if not spans or sum(n for _, n in spans) > len(data):  # parts that overlap: not covered
         return AvifItem()
     coded = b"".join(data[s : s + n] for s, n in spans)
+    start = spans[0][0] if len(spans) == 1 else None
     properties = {name: (s, e) for name, s, e in boxes(data, *inner.get(b"iprp", (0, 0)))}
     held = boxes(data, *properties.get(b"ipco", (0, 0)))
     own = _associated(data, *properties.get(b"ipma", (0, 0)), primary)
     mine = [held[k - 1] for k in own if 0 < k <= len(held)] + held
     av1c = next((b for b in mine if b[0] == b"av1C"), None)
     if av1c is None:
-        return AvifItem(coded)
+        return AvifItem(coded, start)
     flags = data[av1c[1] + 2]  # AV1-ISOBMFF, section 2.3.3
     depth = 8 if not flags & 64 else 12 if flags & 32 else 10
-    return AvifItem(coded, not flags & 12, depth, bool(flags & 16))
+    return AvifItem(coded, start, not flags & 12, depth, bool(flags & 16))
 
 
 def _associated(data: bytes, pos: int, end: int, primary: int) -> list[int]:

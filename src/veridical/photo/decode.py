@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from PIL import Image
 
+from veridical.arrays import check_flag
 from veridical.errors import typed_errors
 from veridical.notices import Notice, log_notice
 from veridical.photo.formats import open_image
@@ -77,6 +78,7 @@ def decode(
 
     Source: [T] Prop. 3 with a conventional codec as the perception-oblivious encoder.
     """
+    check_flag(as_array=as_array)
     o = DecodeOptions.of(options, settings)
     image = open_image(source, o, notice)
     picture = decode_image(image, o, notice=notice, progress=progress)

@@ -13,7 +13,7 @@ from veridical.errors import (
     VeridicalError,
     typed_errors,
 )
-from veridical.notices import Notice, log_notice
+from veridical.notices import Notice, check_callable, log_notice
 from veridical.photo.formats import Format, format_named
 from veridical.photo.options import (
     DEFAULT_MAX_PIXELS,
@@ -43,7 +43,7 @@ def encode(
         image: Path, bytes or open file of any picture that Pillow opens; a Pillow picture; a numpy array
             (height, width[, channels]) of uint8, uint16 or floats in [0, 1]; or such a torch tensor
             ([channels,] height, width).
-        format: "AVIF", "WEBP", "JPEG", "VDC" or a registered format's name or suffix.
+        format: "AVIF", "WEBP", "JPEG", "JXL", "VDC" or a registered format's name or suffix.
         quality: 0 to 100 in the format's own sense; whole, but for VDC.
         bpp: Instead of a quality: largest number of bits per pixel, found by search.
         max_bytes: Instead of a quality: largest file, found by search.
@@ -64,6 +64,7 @@ def encode(
         BadWeights: VDC without weights.
         MissingFile, NotAnImage, DamagedFile, PictureTooLarge: See ``errors``.
     """
+    check_callable(notice=notice)
     target = Target(quality=quality, bpp=bpp, max_bytes=max_bytes)
     unknown = options.keys() - EncodeOptions.__dataclass_fields__.keys()
     if unknown:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 import numpy as np
 from PIL import Image
 
+from veridical.arrays import check_flag
 from veridical.codec import Decoder
 from veridical.errors import typed_errors
 from veridical.interpolate import Calibration
@@ -42,6 +43,7 @@ class FileInfo:
             distance to the law of this generator's own pictures, not to photographs.
         details: Every field of a ``.vdc`` file's header, by name.
         notices: Sentences on what of the file does not reach a picture, such as a second one behind the first.
+        has_generator: Whether the weights can decode at realisms above 0.
     """
 
     format: str
@@ -56,6 +58,7 @@ class FileInfo:
     price: Calibration | None
     details: dict[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    has_generator: bool = True
 
     def predicted_psnr_db(self, realism: float) -> float:
         """Predicted PSNR in dB at a realism; infinite for a lossless file, NaN without a price."""
@@ -123,6 +126,7 @@ class Decodes(Protocol):
         Raises:
             InvalidSetting: A setting outside its domain, or a realism above 0 without a generator.
         """
+        check_flag(as_array=as_array)
         o = self.options
         if realism is not None or perception is not None:
             o = replace(o, realism=realism, perception=perception)
@@ -187,7 +191,7 @@ class RestoredImage(Decodes):
     """A file of a conventional format after its ordinary decoder.
 
     Attributes:
-        pixels: Decoded colour, uint8 of shape (height, width, 3).
+        pixels: Decoded colour, uint8 of shape (height, width, 3), without film grain.
         alpha: Opacity, uint8 of shape (height, width), or None.
         grey: Whether the picture is greyscale (its three channels are the same).
         condition: What the file tells the networks; None if the coding was lossless.
@@ -196,6 +200,7 @@ class RestoredImage(Decodes):
         options: How it is to be decoded.
         metadata: ICC profile, Exif and XMP in the form that Pillow's ``save`` takes.
         read_cells: Gives the file's quantization cells, if its format knows them.
+        grained: The same with the file's film grain of a seed (0 for its own); None if it has none.
         notices: What was told when the file was opened.
     """
 
@@ -208,6 +213,7 @@ class RestoredImage(Decodes):
     options: DecodeOptions = field(default_factory=DecodeOptions)
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     read_cells: Callable[[], Cells | None] = field(default=lambda: None, repr=False)
+    grained: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
     default_realism: float = 0.0
     notices: tuple[str, ...] = ()
 
@@ -229,7 +235,7 @@ class RestoredImage(Decodes):
     @property
     def ordinary(self) -> Image.Image:
         """The ordinary decoder's picture, of mode RGB."""
-        return Image.fromarray(self.pixels)
+        return Image.fromarray(self.pixels if self.grained is None else self.grained(0))
 
     @property
     def has_generator(self) -> bool:
@@ -272,12 +278,15 @@ class RestoredImage(Decodes):
             lossless=self.condition is None,
             price=self.price(),
             notices=self.notices,
+            has_generator=self.has_generator,
         )
 
     def window(self, box: Box) -> PixelWindow:
         """Pixels of a window."""
-        cut = self.pixels[box.top : box.bottom, box.left : box.right]
-        return PixelWindow(cut, box, self._cells)
+        cut = np.s_[box.top : box.bottom, box.left : box.right]
+        grained = self.grained
+        own = None if grained is None else lambda seed: grained(seed)[cut]
+        return PixelWindow(self.pixels[cut], box, self._cells, own)
 
     def finish(self, colours: np.ndarray) -> Image.Image:
         """A Pillow picture with this file's alpha, greyness and metadata."""

@@ -27,6 +27,7 @@ from veridical.notices import Notice, silent
 from veridical.photo.avif_boxes import is_avif, read_avif_item
 from veridical.photo.damage import check_jpeg, completed, is_jpeg
 from veridical.photo.jpeg_header import parse_jpeg_header
+from veridical.photo.jxl_header import claimed_jxl, is_jxl
 
 __all__ = ["FOREIGN", "OPENED", "claimed_pixels", "foreign_format", "load_picture"]
 
@@ -72,7 +73,7 @@ def _pillow(max_pixels: int) -> Iterator[None]:
 
 def foreign_format(data: bytes) -> str | None:
     """The name of a picture format that Pillow reads only with a plugin: "HEIC" or "JPEG XL"."""
-    if data[:2] == b"\xff\x0a" or data[:12] == b"\0\0\0\x0cJXL \r\n\x87\n":
+    if is_jxl(data):
         return "JPEG XL"
     heif = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
     return "HEIC" if data[4:8] == b"ftyp" and data[8:12] in heif and not is_avif(data) else None
@@ -90,7 +91,7 @@ def _plugin(kind: str, name: str) -> str:
     return foreign.pillow_name
 
 
-def _formats_of(data: bytes, name: str) -> list[str]:
+def _formats_of(data: bytes, name: str, max_pixels: int) -> list[str]:
     """The only format that a file can be, where its first bytes matter; refuses hostile and other files."""
     if data[:4] == SIGNATURE[:4]:  # whether or not Pillow has the plugin for them
         raise UnsupportedFormat(
@@ -101,7 +102,13 @@ def _formats_of(data: bytes, name: str) -> list[str]:
         check_jpeg(data, name)
         return ["JPEG"]
     kind = foreign_format(data)
+    if kind == "JPEG XL" and _jxl_pixels(data, name) > max_pixels:
+        raise PictureTooLarge(_too_large(name, max_pixels))
     return [_plugin(kind, name)] if kind else []
+
+
+def _too_large(name: str, max_pixels: int) -> str:
+    return f"more than {max_pixels:,} pixels; if you trust {name}, raise the limit (--max-pixels N or max_pixels=N)"
 
 
 def claimed_pixels(path: Path, max_pixels: int) -> int:
@@ -115,10 +122,26 @@ def claimed_pixels(path: Path, max_pixels: int) -> int:
                 header = Header.unpack(bytes(read_chunk(memoryview(start), 10).data))
                 return _within(header.width * header.height, max_pixels)
             kind = foreign_format(start)
+            if kind == "JPEG XL":
+                return _within(_jxl_pixels(start + file.read(), ""), max_pixels)
             with Image.open(file, formats=[_plugin(kind, "")] if kind else OPENED) as im:
                 return _within(im.width * im.height, max_pixels)
     except Exception:  # noqa: BLE001 (what cannot be read is told by whoever decodes it)
         return 0
+
+
+def _jxl_pixels(data: bytes, name: str) -> int:
+    """Pixels that a JPEG XL file claims, counted in fours of channels; the plugin decodes whatever it opens."""
+    header = claimed_jxl(data)
+    if header is None:
+        raise DamagedFile(
+            f"{name} begins as a JPEG XL file and its header cannot be read; is the file complete?"
+        )
+    if header.animated:
+        raise UnsupportedFormat(
+            f"{name} is a JPEG XL animation, which is not opened; save one of its frames as a picture"
+        )
+    return header.width * header.height * max(4, 3 + header.extra) // 4
 
 
 def _within(pixels: int, most: int) -> int:
@@ -148,7 +171,7 @@ def load_picture(
         MissingDependency: HEIC or JPEG XL without its plugin.
         NotAnImage, DamagedFile, PictureTooLarge, UnsupportedFormat: See ``errors``.
     """
-    known = _formats_of(data, name) or list(formats or OPENED)
+    known = _formats_of(data, name, max_pixels) or list(formats or OPENED)
     whole = completed(data)
     if allow_partial and whole is not None:
         notice(
@@ -158,7 +181,7 @@ def load_picture(
     remedy = "is the file complete?"
     if not allow_partial and whole is not None:
         remedy = "the file ends early; what is there of it can be decoded with --allow-partial"
-    too_large = f"more than {max_pixels:,} pixels; if you trust {name}, raise the limit (--max-pixels N or max_pixels=N)"
+    too_large = _too_large(name, max_pixels)
     with _pillow(max_pixels):
         animated = False
         try:
@@ -179,7 +202,10 @@ def load_picture(
                 "of file, or damaged?"
             ) from cause
         except Exception as cause:  # Pillow's readers raise almost anything on hostile files
-            raise DamagedFile(f"{name} cannot be decoded ({cause}); {remedy}") from cause
+            why = (
+                "" if is_jxl(data) else f" ({cause})"
+            )  # one sentence of its plugin for every cause
+            raise DamagedFile(f"{name} cannot be decoded{why}; {remedy}") from cause
     if width < 1 or height < 1:
         raise DamagedFile(f"{name} says it has {width} x {height} pixels; the header is damaged")
     if width * height > max_pixels:

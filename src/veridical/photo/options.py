@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Number, Real
-from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from veridical.arrays import as_path, check_flag
 from veridical.errors import InvalidSetting
 from veridical.interpolate import check_perception, check_realism
 
@@ -54,11 +54,7 @@ def _is_number(value: Any, kind: type[Number]) -> bool:
 
 
 def _check_path(name: str, value: Any) -> Path | None:
-    if value is None or isinstance(value, Path):
-        return value
-    if not isinstance(value, str | PathLike) or not isinstance(fspath(value), str):
-        raise InvalidSetting(f"{name} must be a path, got {value!r}")
-    return Path(value)
+    return None if value is None else as_path(name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +109,7 @@ class DecodeOptions:
         if not isinstance(self.device, str):
             raise InvalidSetting(f"device must be auto, cpu, cuda or cuda:N, got {self.device!r}")
         put("weights", _check_path("weights", self.weights))
+        check_flag(allow_partial=self.allow_partial)
 
     @classmethod
     def of(cls, options: DecodeOptions | None, settings: dict[str, Any]) -> DecodeOptions:

@@ -9,7 +9,8 @@ from typing import IO, Any, Protocol, cast
 import numpy as np
 from PIL import Image
 
-from veridical.errors import DamagedFile, InvalidSetting, MissingFile, NotAnImage
+from veridical.arrays import read_whole
+from veridical.errors import DamagedFile, InvalidSetting, MissingFile, NotAnImage, VeridicalError
 from veridical.notices import Notice, silent
 from veridical.photo.avif_boxes import is_avif, read_avif_item
 from veridical.photo.loading import load_picture
@@ -49,6 +50,7 @@ def read_bytes(source: Source) -> bytes:
     Raises:
         MissingFile: The file does not exist or cannot be read.
         NotAnImage: There are no bytes.
+        InvalidSetting: There are too many.
     """
     name = name_of(source)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -60,13 +62,14 @@ def read_bytes(source: Source) -> bytes:
         try:
             if not (path.is_file() or path.is_dir()) and path.exists():
                 raise MissingFile(f"{name} is a pipe or a device; copy what it gives to a file")
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                data = read_whole(file, name)
         except IsADirectoryError as cause:
             raise MissingFile(
                 f"{name} is a folder; name the files in it, or use the command line's folder form"
             ) from cause
         except (OSError, ValueError) as cause:  # a name with a NUL byte is a ValueError
-            if isinstance(cause, MissingFile):
+            if isinstance(cause, VeridicalError):
                 raise
             raise MissingFile(
                 f"cannot read {name}: {getattr(cause, 'strerror', None) or cause}; check the path and its permissions"
@@ -82,10 +85,7 @@ def _read_open(file: Any) -> bytes:
         raise InvalidSetting(
             f"a coded file is given as a path, as bytes or open for bytes, not as {type(file).__name__}"
         )
-    data = file.read()
-    if not isinstance(data, bytes):
-        raise InvalidSetting(f"{name_of(file)} is open for text; open it for bytes (mode 'rb')")
-    return data
+    return read_whole(file, name_of(file))
 
 
 def is_neutral(pixels: np.ndarray) -> bool:
@@ -101,16 +101,12 @@ def is_neutral(pixels: np.ndarray) -> bool:
 
 def split_channels(im: Image.Image, notice: Notice) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """Colours (height, width, 3) and alpha (height, width) of a picture, and whether its mode is grey."""
-    alpha = None
-    if im.mode in ("RGBA", "LA", "PA") or "transparency" in im.info:
-        rgba = im.convert("RGBA")
-        alpha = np.asarray(rgba.getchannel("A"))
-        im = rgba.convert("RGB") if im.mode != "LA" else im.convert("L")
+    im, alpha = _eight_bits(im, notice), None
+    if im.mode in ("RGBA", "LA"):
+        alpha = np.asarray(im.getchannel("A"))
+        im = im.convert(im.mode[:-1])
     if im.mode == "L":
         return np.repeat(np.asarray(im)[:, :, None], 3, axis=2), alpha, True
-    if im.mode != "RGB":
-        notice(f"colours are converted from {im.mode} to RGB")
-        im = im.convert("RGB")
     return np.asarray(im), alpha, False
 
 

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -153,11 +154,13 @@ class PixelWindow:
         pixels: uint8 of shape (height, width, 3).
         box: Its place; top and left are multiples of 16.
         cells: Quantization cells of the file, where its format's reader gives them.
+        grained: The pixels with the file's film grain of a seed, where it has such.
     """
 
     pixels: np.ndarray = field(repr=False)
     box: Box
     cells: Cells | None = field(default=None, repr=False)
+    grained: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
 
     def project(self, x: np.ndarray) -> np.ndarray:
         """An estimate or a sample of this window inside the file's cells."""
@@ -209,24 +212,31 @@ class RestorationDecoder:
         return Estimate(index.project(state["x_mmse"][0, :, :height, :width]), (index, state))
 
     def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
-        """The realistic picture near ``x_mmse``; these generators need no noise."""
-        del rng
+        """The realistic picture near ``x_mmse``; the file's film grain is all the noise there is."""
         index, state = estimate.state
         height, width = estimate.x_mmse.shape[-2:]
         (x_real,) = self.model.generator(**state)
-        return index.project(x_real[0, :, :height, :width])
+        out = index.project(x_real[0, :, :height, :width])
+        if index.grained is None:
+            return out
+        grain = index.grained(rng.seed).astype(np.float32) - index.pixels
+        return out + grain.transpose(2, 0, 1) / np.float32(255)
 
     def price(self, index: PixelWindow) -> Calibration | None:
         """Price of a picture, from what its file tells and what the estimator expects of some windows of it."""
         model = self.model
         if model.prices is None:
             return None
-        expected = expected_error(self, index.pixels)
-        return model.prices.calibration(self.condition, expected)
+        price = model.prices.calibration(self.condition, *expected_error(self, index.pixels))
+        if index.grained is None:
+            return price
+        seen, clean = (_windows(v).astype(np.float32) for v in (index.grained(0), index.pixels))
+        grain = float(np.mean(np.square(seen - clean), dtype=np.float64)) / 255**2
+        return replace(price, mmse=price.mmse + grain, transport_cost=price.transport_cost + grain)
 
 
-def expected_error(decoder: RestorationDecoder, pixels: np.ndarray) -> float:
-    """Mean squared error of ``x_mmse`` that the estimator expects of a picture.
+def expected_error(decoder: RestorationDecoder, pixels: np.ndarray) -> tuple[float, float]:
+    """Mean squared error of ``x_mmse`` that the estimator expects of a picture, and how unevenly.
 
     The format and rate of a file leave its error open by a factor of two either way, because pictures
     differ. What the estimator reads off the picture itself tells more, and a few windows are enough.
@@ -237,10 +247,12 @@ def expected_error(decoder: RestorationDecoder, pixels: np.ndarray) -> float:
 
     Returns:
         Per channel sample on the [0, 1] scale, over at most ``MOST_WINDOWS`` windows, the same for the
-        same picture. It is what the estimator believes; the price list turns it into a price.
+        same picture, and the logarithm of the arithmetic over the geometric mean of the variances of places. It
+        is what the estimator believes; the price list turns it into a price.
     """
     state = decoder.run_estimator(_windows(pixels))
-    return float(np.mean(np.square(state["size"] * state["scale"], dtype=np.float64)))
+    local = np.mean(np.square(state["size"] * state["scale"], dtype=np.float64), axis=1)
+    return float(np.mean(local)), float(np.log(np.mean(local)) - np.mean(np.log(local)))
 
 
 def _windows(pixels: np.ndarray) -> np.ndarray:

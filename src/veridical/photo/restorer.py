@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from veridical.arrays import as_path
 from veridical.errors import BadWeights, InvalidSetting, typed_errors
 from veridical.interpolate import Calibration
 from veridical.notices import Notice, log_notice
@@ -52,7 +52,7 @@ class Restorer:
         Raises:
             BadWeights: Missing, damaged, or weights that want to know more of a file than its rate.
         """
-        path = Path(weights)
+        path = as_path("weights", weights)
         if path.is_dir():
             raise BadWeights(
                 f"{path} is a folder; name the weights file in it, such as mycodec.onnx"

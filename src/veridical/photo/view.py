@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
+from veridical.arrays import as_path
 from veridical.errors import InvalidSetting, typed_errors
 from veridical.notices import Notice, log_notice
 from veridical.photo.formats import open_image
@@ -37,7 +38,7 @@ class Page:
         Raises:
             UnwritableOutput: The file cannot be written.
         """
-        target = Path(path)
+        target = as_path("path", path)
         write_text(target, self.html)
         return target
 

@@ -187,7 +187,11 @@ def _load(
     settings.log_severity_level = 4  # what goes wrong is raised, and said once
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     settings.enable_mem_pattern = False  # sizes differ from window to window
-    session = onnxruntime.InferenceSession(data, settings, providers=[(name, dict(options))])
+    # Its second try on the processor prints to standard output, and would be the first once more.
+    again = int(name != "CPUExecutionProvider")
+    session = onnxruntime.InferenceSession(
+        data, settings, providers=[(name, dict(options))], enable_fallback=again
+    )
     header = json.loads(session.get_modelmeta().custom_metadata_map["veridical"])
     if header["layout"] != LAYOUT:
         raise BadWeights(f"{path} has layout {header['layout']}, this version reads {LAYOUT}")
@@ -215,8 +219,12 @@ def damaged_weights(path: Path) -> Iterator[None]:
     )
     try:
         yield
-    except (BadWeights, InvalidSetting):
+    except (InvalidSetting, MemoryError):
         raise
+    except BadWeights as cause:
+        if str(path) in str(cause):
+            raise
+        raise BadWeights(f"{path} is damaged ({cause}); {remedy}") from cause
     except OSError as cause:
         raise BadWeights(f"cannot read the weights {cause.filename or path}; {remedy}") from cause
     except Exception as cause:  # ONNX Runtime has a class for each of its faults

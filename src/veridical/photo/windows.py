@@ -23,7 +23,7 @@ from PIL import Image
 from veridical.codec import resolve_realism
 from veridical.errors import InvalidSetting, typed_errors
 from veridical.interpolate import check_realism, interpolate
-from veridical.notices import Notice, log_notice
+from veridical.notices import Notice, check_callable, log_notice
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.tiles import Tile, tiles
@@ -102,6 +102,7 @@ def decode_windows(
     progress: Progress = lambda done, total: None,
 ) -> Iterator[tuple[Tile, np.ndarray, np.ndarray | None]]:
     """Cores of ``x_mmse`` and, if asked, ``x_real``, float32 of shape (3, height, width), window by window."""
+    check_callable(progress=progress)
     decoder = image.decoder
     if decoder is None:
         raise InvalidSetting("a lossless file has nothing to estimate")

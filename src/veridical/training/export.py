@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from veridical.errors import BadWeights
 from veridical.extras import require
 from veridical.photo.options import GRID
 from veridical.photo.weights import LAYOUT, damaged_weights, read_card
@@ -118,11 +119,11 @@ def with_header(data: bytes, header: dict[str, Any]) -> bytes:
     return model.SerializeToString()
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Metadata and tensors of a weights file, in single precision.
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Metadata and tensors of a network of a kind, such as "estimator", in single precision.
 
     Raises:
-        BadWeights: Missing, damaged, or not the file that its card describes.
+        BadWeights: Missing, damaged, of another kind, or not the file that its card describes.
     """
     import hashlib
 
@@ -134,6 +135,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         read_card(path, hashlib.sha256(data).hexdigest())
         model = onnx.load_from_string(data)
         header = json.loads({p.key: p.value for p in model.metadata_props}["veridical"])
+        if header["kind"] != kind:
+            raise BadWeights(f"{path} holds a network of kind {header['kind']!r}, not {kind!r}")
         tensors = {
             t.name.removesuffix(".half"): torch.from_numpy(
                 numpy_helper.to_array(t).astype(np.float32)
@@ -149,7 +152,7 @@ def load_estimator(path: Path) -> tuple[dict[str, Any], BlockEstimator]:
     Raises:
         BadWeights: Missing, damaged, or a network of another kind.
     """
-    header, tensors = read_tensors(path)
+    header, tensors = read_tensors(path, "estimator")
     with damaged_weights(path):
         config = NetworkConfig.of(header["network"])
         network = BlockEstimator(config, header["features"], **header["head"])
@@ -162,7 +165,7 @@ def load_generator(path: Path) -> tuple[dict[str, Any], FilterGenerator]:
     Raises:
         BadWeights: As :func:`load_estimator`.
     """
-    header, tensors = read_tensors(path)
+    header, tensors = read_tensors(path, "generator")
     with damaged_weights(path):
         network = FilterGenerator(NetworkConfig.of(header["network"]))
     return header, filled(network, tensors, path)

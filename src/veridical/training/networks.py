@@ -39,6 +39,8 @@ class NetworkConfig:
         tail: Whether it ends in a picture; if not, :meth:`RestorationNetwork.trunk` is all it has.
         side: Channels of a second input at 1/4 of the resolution; 0 for none.
         features: Numbers that the network is told.
+        farthest: Largest change of a generator, in standard deviations of what the estimator expects of its error
+            at the place; 0 for no limit.
     """
 
     pictures: int = 1
@@ -49,6 +51,7 @@ class NetworkConfig:
     side: int = 0
     features: int = 7
     tail: bool = True
+    farthest: float = 0.0
 
     @classmethod
     def of(cls, sizes: dict[str, Any]) -> NetworkConfig:

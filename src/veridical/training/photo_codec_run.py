@@ -103,7 +103,7 @@ def run_codec(
     torch.manual_seed(5)  # initial weights only; nothing else reads the global generator
     side = config.widths[0]
     spread, refinement, generator = (
-        LatentSpread(side), sizes.generator.network(side), sizes.generator.network(side)
+        LatentSpread(side), sizes.generator.least_squares().network(side), sizes.generator.network(side)
     )  # fmt: skip
 
     def batches(seed: int) -> Batches:

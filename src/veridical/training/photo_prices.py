@@ -96,11 +96,7 @@ def write_priced(
     _write_pair(unpriced, networks, header, generator, {"priced": False})
     model = load_restoration(form.name, DecodeOptions(weights=unpriced))
     rows = _measure(model, form, validation, path.with_name("prices.jsonl"), progress)
-    # Drawings and files coded before scatter too widely to tell photographs' prices; figures have them.
-    fitted = [r for r in rows if r["quality"].startswith("photographs")]
-    conditions = [Condition(**r["condition"]) for r in fitted]
-    expected, mmse, cost = (np.array([r[k] for r in fitted]) for k in ("expected", "mmse", "cost"))
-    prices = PriceList.fit(conditions, expected, mmse, cost)
+    prices = fitted_prices(rows)
     recipe = recipe | {
         "validation": {
             "files": len(rows),
@@ -111,6 +107,17 @@ def write_priced(
     _write_pair(path, networks, header | {"prices": prices.as_json()}, generator, recipe)
     for old in path.parent.glob(f"{unpriced.stem}*"):
         old.unlink()
+
+
+def fitted_prices(rows: list[dict]) -> PriceList:
+    """From what was measured. Drawings tell the uncertainty alone; files coded before are not told from others."""
+    rows = [r for r in rows if "before" not in r["quality"]]
+    usual = np.array([r["quality"].startswith("photographs") for r in rows])
+    conditions = [Condition(**r["condition"]) for r in rows]
+    expected, unevenness, mmse, cost = (
+        np.array([r[k] for r in rows]) for k in ("expected", "unevenness", "mmse", "cost")
+    )
+    return PriceList.fit(conditions, expected, unevenness, mmse, cost, usual)
 
 
 def _write_pair(
@@ -245,10 +252,12 @@ def measure_piece(
     estimate = decoder.estimate(window)
     x_mmse = np.clip(estimate.x_mmse, 0, 1)
     x_real = np.clip(decoder.generate(estimate, NoiseField(seed)), 0, 1)
+    expected, unevenness = expected_error(decoder, y[cut])
     return {
         "condition": asdict(condition),
         "decoded": float(np.mean(np.square(y[cut].transpose(2, 0, 1) / 255 - x))),
-        "expected": expected_error(decoder, y[cut]),
+        "expected": expected,
+        "unevenness": unevenness,
         "mmse": float(np.mean(np.square(x_mmse - x))),
         "cost": float(np.mean(np.square(x_real - x_mmse))),
         "error_real": float(np.mean(np.square(x_real - x))),
@@ -264,8 +273,13 @@ def figures_of(rows: list[dict], prices: PriceList) -> list[dict]:
     for quality in sorted({r["quality"] for r in rows}):
         mine = [r for r in rows if r["quality"] == quality]
         gain = np.mean([10 * np.log10((r["decoded"] + 1e-6) / (r["mmse"] + 1e-6)) for r in mine])
-        predicted = [prices.calibration(Condition(**r["condition"]), r["expected"]) for r in mine]
+        predicted = [
+            prices.calibration(Condition(**r["condition"]), r["expected"], r["unevenness"])
+            for r in mine
+        ]
         bpp = np.mean([r["condition"]["bits_per_pixel"] for r in mine])
+        off = [10 * np.log10(r["mmse"] / c.mmse) for r, c in zip(mine, predicted, strict=True)]
+        stated = np.mean([(c.uncertainty_db or 0) ** 2 for c in predicted])
         d, d1 = np.mean([r["mmse"] for r in mine]), np.mean([r["error_real"] for r in mine])
         formula = d + np.mean([r["cost"] for r in mine])
         out.append(
@@ -273,6 +287,8 @@ def figures_of(rows: list[dict], prices: PriceList) -> list[dict]:
                 "quality": quality,
                 "bits_per_pixel": round(float(bpp), 3),
                 "gain_db_realism_0": round(float(gain), 3),
+                "prediction_off_db": [round(float(np.mean(off)), 2), round(float(np.std(off)), 2)],
+                "uncertainty_stated_db": round(float(np.sqrt(stated)), 2),
                 "error_ratio_realism_1": round(float(d1 / d), 3),
                 "formula_over_measured_realism_1": round(float(formula / d1), 4),
                 "predicted_over_measured_realism_1": round(

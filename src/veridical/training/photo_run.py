@@ -97,13 +97,17 @@ PRESETS = {
         GeneratorPreset(Schedule(8000, 5e-4), (64, 112, 128)),
         widths=(96, 176, 224), patch=192, batch_size=32,
     ),
+    "short": Preset(
+        Schedule(2000, 8e-4, hidden_rate=1.5e-3), HeadPreset(Plateau(200, 1e-3, hidden_rate=2e-3, decay=150)),
+        Plateau(300, 4e-4, hidden_rate=8e-4, decay=250), GeneratorPreset(Schedule(100)),
+    ),
     "tiny": Preset(
         Schedule(6), HeadPreset(Plateau(4, hidden_rate=1e-3, decay=2), 8, 1),
         Plateau(4, hidden_rate=1e-3, decay=2), GeneratorPreset(Schedule(4), (8, 8, 8)),
         (8, 8, 8), (1, 1, 1), (1, 1), patch=48, batch_size=2, drawings=1, mixed_precision="no",
     ),
 }  # fmt: skip
-"""``cpu``: some hours of two cores; ``gpu``: for a large GPU, not yet run; ``tiny``: tests."""
+"""``cpu``: some hours of two cores; ``short``: minutes of one core from weights of another format; ``gpu``: for a large GPU, not yet run; ``tiny``: tests."""
 
 
 def run_all(

@@ -412,6 +412,7 @@ def test_damaged_weights_are_refused(weights, tmp_path):
         ("prior.enter.weight", lambda x: x[:-1]),
         ("prior.enter.bias", lambda x: None),
         ("header", lambda x: x[:-1]),
+        ("header", lambda x: np.frombuffer(x.tobytes().replace(b"0.01", b" NaN"), np.uint8)),
         ("header", lambda x: np.array([{}], dtype=object)),
     ],
 )
@@ -424,8 +425,47 @@ def test_wrong_tensors_are_refused(weights, tmp_path, name, change):
     np.savez(path, **{k: v for k, v in tensors.items() if v is not None})
     card = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     path.with_suffix(".json").write_text(json.dumps(card))
-    with pytest.raises(BadWeights):
+    with pytest.raises(BadWeights, match=r"w\.npz"):
         load_model(path)
+
+
+def test_files_that_are_no_codec_are_named_as_that(weights, tmp_path):
+    # Oracle: contract: nothing is damaged here.
+    network = tmp_path / "tiny-analysis.onnx"
+    copied(weights, tmp_path)
+    np.savez(tmp_path / "samples.npz", x=np.zeros(3))
+    digest = hashlib.sha256((tmp_path / "samples.npz").read_bytes()).hexdigest()
+    (tmp_path / "samples.json").write_text(json.dumps({"sha256": digest}))
+    for path, says in ((network, "NAME.npz"), (tmp_path / "samples.npz", "other weights")):
+        with pytest.raises(BadWeights, match=says) as caught:
+            load_model(path)
+        assert path.name in str(caught.value)
+        assert "damaged" not in str(caught.value)
+    from veridical.training.export import load_estimator
+
+    with pytest.raises(BadWeights, match="of kind 'vdc-analysis', not 'estimator'"):
+        load_estimator(network)
+
+
+@pytest.mark.parametrize("part", ["synthesis", "spread", "refinement"])
+def test_nothing_is_predicted_that_cannot_be_decoded(model, lively, weights, tmp_path, part):
+    # Oracle: decoding, which refuses the same; without a generator there is realism 0 alone.
+    from veridical.cli.inspect import _facts
+
+    path = copied(lively, tmp_path)
+    data = coded(model, picture(20, 20), 30.0)
+    assert [p["realism"] for p in _facts(veridical.info(data, weights=path))["predictions"]] == [
+        0,
+        0.5,
+        1,
+    ]
+    assert [p["realism"] for p in _facts(veridical.info(data, weights=weights))["predictions"]] == [
+        0
+    ]
+    network_path(path, part).unlink()
+    for ask in (veridical.info, veridical.decode):
+        with pytest.raises(BadWeights, match=f"{part}.onnx is missing"):
+            ask(data, weights=path)
 
 
 def test_weights_that_are_replaced_are_read_anew(weights, lively, tmp_path):

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from base64 import b64decode
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +160,7 @@ def test_the_demo_takes_the_format_part(folder, lively, weights, monkeypatch, ge
     Image.open(folder / "a.png").save(folder / "demo.webp", lossless=True)
     monkeypatch.setattr("importlib.resources.files", lambda package: folder)
     as_shipped(lively if generator else weights, monkeypatch)
-    out = run("demo", "--out", folder / "demo", "--bpp", 12)
+    out = run("demo", "--out-dir", folder / "demo", "--bpp", 12)
     assert "VDC" in out
     assert ("no generator" in out) is not generator
     data = (folder / "demo" / "coffee.vdc").read_bytes()
@@ -167,7 +168,8 @@ def test_the_demo_takes_the_format_part(folder, lively, weights, monkeypatch, ge
     with Image.open(folder / "demo" / "coffee.vdc.realism-0.png") as x:
         assert x.tobytes() == veridical.decode(data, realism=0.0).tobytes()
     titles = [f["title"].split(",")[0] for f in data_of(folder / "demo" / "demo.html")["files"]]
-    assert titles == ["AVIF", "WEBP", "JPEG", *(["VDC"] if generator else [])]
+    jxl = ["JXL"] if find_spec("pillow_jxl") else []
+    assert titles == ["AVIF", "WEBP", "JPEG", *jxl, *(["VDC"] if generator else [])]
 
 
 def test_info_on_the_command_line(folder, lively):

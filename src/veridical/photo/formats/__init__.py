@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from PIL import Image
 
 from veridical.errors import InvalidSetting, UnsupportedFormat, typed_errors
-from veridical.notices import Notice, log_notice, silent
+from veridical.notices import Notice, check_callable, log_notice, silent
 from veridical.photo.formats.avif import AVIF
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.formats.jpeg import JPEG
@@ -158,6 +158,7 @@ def open_image(
         MissingFile, NotAnImage, DamagedFile, PictureTooLarge: See ``errors``.
         UnsupportedFormat: A picture, but of no format that holds something to restore.
     """
+    check_callable(notice=notice)
     if hasattr(source, "window"):
         return cast("CodedImage", source)
     o = DecodeOptions.of(options, settings)

@@ -6,6 +6,7 @@ Only key frames that are shown are covered, as :mod:`veridical.photo.formats.av1
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 Points = tuple[tuple[int, int], ...]
@@ -57,6 +58,8 @@ class FilmGrain:
         chroma_from_luma: Whether chroma takes the strength of luma.
         scaling_shift: The strength is divided by two to this power.
         lag: Of the autoregressive filter.
+        seed_at: First bit of the seed, of 16, in the header.
+        strengths_at: First bits of the scalings, of 8 each.
     """
 
     seed: int
@@ -66,6 +69,8 @@ class FilmGrain:
     chroma_from_luma: bool
     scaling_shift: int
     lag: int
+    seed_at: int
+    strengths_at: tuple[int, ...]
 
 
 def read_colour_config(b: Bits, profile: int) -> ColourConfig:
@@ -156,14 +161,26 @@ def _skip_loop_filter(b: Bits, c: ColourConfig) -> None:
             b.optional(7)
 
 
-def _film_grain(b: Bits, c: ColourConfig) -> FilmGrain:
-    def points() -> Points:
-        return tuple((b.f(8), b.f(8)) for _ in range(b.f(4)))
+def _film_grain(b: Bits, c: ColourConfig) -> FilmGrain | None:
+    strengths: list[int] = []
 
+    def points() -> Points:
+        found = []
+        for _ in range(b.f(4)):
+            level = b.f(8)
+            strengths.append(b.pos)
+            found.append((level, b.f(8)))
+        return tuple(found)
+
+    seed_at = b.pos
     seed, luma = b.f(16), points()
     from_luma = not c.mono and bool(b.f(1))
     if c.mono or from_luma or (c.subsampled == (1, 1) and not luma):
         cb, cr = (), ()
     else:
         cb, cr = points(), points()
-    return FilmGrain(seed, luma, cb, cr, from_luma, b.f(2) + 8, b.f(2))
+    shift, lag = b.f(2) + 8, b.f(2)
+    rising = all(p < q for plane in (luma, cb, cr) for (p, _), (q, _) in itertools.pairwise(plane))
+    if not rising:  # no table: the header was misread
+        return None
+    return FilmGrain(seed, luma, cb, cr, from_luma, shift, lag, seed_at, tuple(strengths))

@@ -6,7 +6,7 @@ The frame is found through the boxes (:mod:`veridical.photo.avif_boxes`); its he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from veridical.photo.avif_boxes import read_avif_item
 from veridical.photo.formats.av1_grain import (
@@ -18,10 +18,7 @@ from veridical.photo.formats.av1_grain import (
 )
 from veridical.photo.formats.payload import CodedPayload
 
-_GRAIN = (
-    "asks its decoder for film grain: the ordinary decoder lays it on, and realism 0 takes part of it for "
-    "coding noise and removes it"
-)
+_GRAIN = "asks its decoder for film grain: realism 0 leaves it out, realism 1 has it, and the price counts it"
 
 
 def read_avif(data: bytes) -> CodedPayload:
@@ -39,6 +36,32 @@ def read_avif(data: bytes) -> CodedPayload:
     )
 
 
+def regrained(data: bytes, seed: int | None) -> bytes | None:
+    """The same file with other film grain; None if it has none, or none that can be reached.
+
+    The numbers of the grain table have fixed widths, so that they are changed where they stand.
+
+    Args:
+        data: A whole file.
+        seed: Changes the grain, which seed 0 leaves as it is; None gives it no strength.
+    """
+    item = read_avif_item(data)
+    frame = read_frame(item.coded)
+    if frame is None or frame.grain is None or item.start is None:
+        return None
+    grain, first = frame.grain, 8 * (item.start + frame.start)
+    own = sum((seed or 0) >> k for k in (0, 16, 32, 48)) + grain.seed & 0xFFFF
+    new = [(grain.seed_at, 16, own or grain.seed)]  # a shift register of zeros stands still
+    if seed is None:
+        new += [(at, 8, 0) for at in grain.strengths_at]
+    end = first + max(at + n for at, n, _ in new) + 7 >> 3
+    head = int.from_bytes(data[:end], "big")
+    for at, n, value in new:
+        shift = 8 * end - first - at - n
+        head = head & ~((1 << n) - 1 << shift) | value << shift
+    return head.to_bytes(end, "big") + data[end:]
+
+
 @dataclass(frozen=True)
 class Frame:
     """What the header of a key frame says.
@@ -46,10 +69,12 @@ class Frame:
     Attributes:
         base_q_idx: The quantizer, 0 to 255.
         grain: Film grain that the decoder lays on; None without.
+        start: Where the header begins in the item.
     """
 
     base_q_idx: int
     grain: FilmGrain | None
+    start: int = 0
 
 
 def read_frame(coded: bytes) -> Frame | None:
@@ -72,7 +97,8 @@ def _first_frame(coded: bytes) -> Frame | None:
         if kind == 1:
             sequence = _sequence_header(Bits(coded[pos : pos + size]))
         elif kind in (3, 6) and sequence is not None:
-            return _frame_header(Bits(coded[pos : pos + size]), sequence)
+            frame = _frame_header(Bits(coded[pos : pos + size]), sequence)
+            return None if frame is None else replace(frame, start=pos)
         pos += size
     return None
 

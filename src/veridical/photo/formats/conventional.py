@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from veridical.extras import require
 from veridical.notices import Notice, silent, told_to
 from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats.payload import CodedPayload
-from veridical.photo.image import CodedImage, RestoredImage
+from veridical.photo.image import CodedImage, RestoredImage, mean_of_channels
 from veridical.photo.loading import load_picture
 from veridical.photo.metadata import fit_profile, metadata_of, prepared_for
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
@@ -45,6 +45,7 @@ class ConventionalFormat:
         suffixes: Of its files, the first for writing.
         read_payload: What the headers of a whole file say; never raises.
         read_cells: The set of pictures that a whole file may stand for, if that is known; never raises.
+        regrained: A whole file with film grain of another seed, or (None) of no strength; None if it has none.
         signature: Whether a file begins like one of this format.
         pillow_names: What Pillow calls the format.
         features: Names of what a file tells the networks.
@@ -62,6 +63,7 @@ class ConventionalFormat:
     read_payload: Callable[[bytes], CodedPayload]
     signature: Callable[[bytes], bool]
     read_cells: Callable[[bytes], Cells | None] = lambda data: None
+    regrained: Callable[[bytes, int | None], bytes | None] = lambda data, seed: None
     pillow_names: tuple[str, ...] = ()
     features: tuple[str, ...] = BASIC_FEATURES
     prepare: Callable[[Image.Image, Notice], tuple[Image.Image, dict[str, Any]]] = _as_it_is
@@ -154,10 +156,8 @@ class ConventionalFormat:
             DamagedFile, PictureTooLarge: See ``errors``.
         """
         told, notice = told_to(notice)
-        im = load_picture(
-            data, name, options.max_pixels, notice,
-            formats=self.pillow_names, allow_partial=options.allow_partial,
-        )  # fmt: skip
+        clean = self.regrained(data, None)
+        im = self._load(clean or data, options, notice, name)
         pixels, alpha, grey = split_channels(im, notice)
         p = self.read_payload(data)
         for sentence in p.remarks:
@@ -169,9 +169,22 @@ class ConventionalFormat:
         else:
             fit_profile(metadata, ("GRAY" if grey else "RGB",), notice)
         condition = self._condition(p, im.width, im.height)
+
+        def grained(seed: int) -> np.ndarray:
+            other = self._load(self.regrained(data, seed) or data, options, silent, name)
+            out = split_channels(other, silent)[0]
+            return np.repeat(mean_of_channels(out)[..., None], 3, axis=2) if grey else out
+
         return RestoredImage(
             pixels, alpha, grey, condition, len(data), self.name, options, metadata,
-            partial(self.read_cells, data), notices=tuple(told),
+            partial(self.read_cells, data), None if clean is None else lru_cache(1)(grained),
+            notices=tuple(told),
+        )  # fmt: skip
+
+    def _load(self, data: bytes, options: DecodeOptions, notice: Notice, name: str) -> Image.Image:
+        return load_picture(
+            data, name, options.max_pixels, notice,
+            formats=self.pillow_names, allow_partial=options.allow_partial,
         )  # fmt: skip
 
 

@@ -111,6 +111,7 @@ class VdcImage(Decodes):
         o = self.options
         found = load_model(o.weights, device=o.device, threads=o.threads)
         found.check(self.container.header)
+        found.check_decoder()
         return found
 
     @property
@@ -190,7 +191,7 @@ class VdcImage(Decodes):
         return FileInfo(
             "VDC", self.width, self.height, self.n_bytes, 8 * self.n_bytes / (self.width * self.height),
             None, header.channels == 1, False, False, price, details,
-            self.container.damage,
+            self.container.damage, price is None or self.has_generator,
         )  # fmt: skip
 
     def finish(self, colours: np.ndarray) -> Image.Image:

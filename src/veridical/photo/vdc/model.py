@@ -42,6 +42,7 @@ __all__ = ["VdcModel", "load_model", "network_path", "vdc_path"]
 
 Array32 = NDArray[np.float32]
 _MOST_BYTES = 256 << 20
+_FOREIGN: dict[str, Any] = {"layout": LAYOUT, "kind": ""}
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,18 @@ class VdcModel:
     def refines(self) -> bool:
         """Whether the synthesis's picture is refined; with a generator it always is."""
         return network_path(self.path, "refinement").exists() or self.has_generator
+
+    def check_decoder(self) -> None:
+        """Refuse weights whose decoder lacks a part.
+
+        Raises:
+            BadWeights: One is missing.
+        """
+        for part in ("synthesis", *(("spread", "refinement") if self.refines else ())):
+            if not (path := network_path(self.path, part)).exists():
+                raise BadWeights(
+                    f"{path} is missing, without which nothing is decoded; copy all files of {self.path} again"
+                )
 
     def network(self, part: str) -> Network:
         """One of "analysis", "hyper-analysis", "synthesis", "spread", "refinement" and "generator".
@@ -183,6 +196,8 @@ def load_model(
             "name them with --weights FILE, or write AVIF, WebP or JPEG"
         )
     with damaged_weights(path):
+        if path.suffix != ".npz":
+            raise BadWeights(f"{path} is not the file of a codec, which is NAME.npz; name that one")
         try:
             return _load(path, file_state(path), device, threads)
         except InvalidSetting as cause:  # nothing is set here: these are the file's own numbers
@@ -195,7 +210,7 @@ def _load(path: Path, state: tuple[int, ...], device: str, threads: int | None) 
     data = path.read_bytes()
     read_card(path, hashlib.sha256(data).hexdigest())
     tensors = read_npz(data, most_bytes=_MOST_BYTES)
-    header = json.loads(tensors["header"].tobytes())
+    header = json.loads(tensors["header"].tobytes()) if "header" in tensors else _FOREIGN
     if (header["layout"], header["kind"]) != (LAYOUT, "vdc"):
         raise BadWeights(f"{path} holds other weights than those of .vdc files of this version")
     config = PriorConfig(**header["prior"])

@@ -29,8 +29,9 @@ class QualityPrices:
         q, d, c = self.qualities, self.mmse, self.mmse if self.cost is None else self.cost
         if q.ndim != 1 or not len(q) or not q.shape == d.shape == c.shape:
             raise InvalidSetting("prices are lists of one length")
-        if np.any(np.diff(q) <= 0) or np.any(d <= 0) or np.any(c <= 0):
-            raise InvalidSetting("qualities rise, errors and costs are positive")
+        positive = np.all(np.diff(q) > 0) and np.all(d > 0) and np.all(c > 0)
+        if not (positive and np.all(np.isfinite([q, d, c]))):
+            raise InvalidSetting("qualities rise, errors and costs are positive numbers")
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> QualityPrices:

@@ -63,7 +63,7 @@ def quantizer_named(name: str) -> Quantizer:
     Raises:
         InvalidSetting: Unknown.
     """
-    if name not in QUANTIZERS:
+    if not isinstance(name, str) or name not in QUANTIZERS:
         raise InvalidSetting(f"quantizer must be one of {', '.join(QUANTIZERS)}, got {name!r}")
     return QUANTIZERS[name]()
 

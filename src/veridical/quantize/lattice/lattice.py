@@ -177,6 +177,8 @@ def lattice_blocks(x: Any, dimension: int) -> Array:
         InvalidSetting: not numbers, or not blocks of ``dimension`` columns.
     """
     try:
+        if np.iscomplexobj(x):
+            raise TypeError("they are complex; give each as two real ones")
         blocks = np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError) as cause:
         raise InvalidSetting(f"blocks must be numbers: {cause}") from cause

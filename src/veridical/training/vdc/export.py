@@ -143,7 +143,7 @@ def load_synthesis(path: Path, latents: int) -> tuple[TransformConfig, Synthesis
         BadWeights: Missing, damaged, or a network of another kind.
     """
     place = network_path(path, "synthesis")
-    header, tensors = read_tensors(place)
+    header, tensors = read_tensors(place, "vdc-synthesis")
     with damaged_weights(place):
         config = TransformConfig.of(header["network"])
         network = _Synthesis(Synthesis(config, latents))
