@@ -226,14 +226,13 @@ def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
     colour = iter((PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4]))
     for k in np.flatnonzero(same):
         kind = "dither" if codes["dithered"][k] else f"K = {codes['seeds'][k]:g}"
-        shade = next(colour)
-        for j, (generator, line) in enumerate(zip(f["generators"], ("-", "--"), strict=True)):
-            curve = a["curves"][k, j]
-            axes.errorbar(
-                curve[:, at, 0], curve[:, 0, 0], xerr=2 * curve[:, at, 1], yerr=2 * curve[:, 0, 1],
-                fmt=f"o{line}", ms=2.5, lw=1.0, color=shade, elinewidth=0.6,
-                label=f"one encoder, {kind}, {generator}",
-            )  # fmt: skip
+        # Records made before there was one generator alone have a flow, and its reflow, in its place.
+        curve = a["curves"][k] if a["curves"].ndim == 4 else a["curves"][k, 0]
+        axes.errorbar(
+            curve[:, at, 0], curve[:, 0, 0], xerr=2 * curve[:, at, 1], yerr=2 * curve[:, 0, 1],
+            fmt="o-", ms=2.5, lw=1.0, color=next(colour), elinewidth=0.6,
+            label=f"one encoder, {kind}",
+        )  # fmt: skip
     _codebook(axes, record, float(codes["rate_bits"][i]))
     d = codes["mmse"][i]
     for factor, name in ((1, "$d$"), (2, "$2d$")):
