@@ -52,6 +52,14 @@ def _digit_sheet(axes: Any, pictures: NDArray[Any], names: list[str], side: int)
         spine.set_visible(False)
 
 
+def _plain_ticks(axes: Any) -> None:
+    """Whole numbers along an axis of logarithms, which the powers of ten crowd."""
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in _TICKS if low <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+
+
 def _scatter(axes: Any, c: dict[str, NDArray[np.float64]], x: str, y: str) -> None:
     """One line per rate through its pairs, with two standard errors each way."""
     rates = np.unique(c["rate_bits"])
@@ -183,6 +191,7 @@ def draw_bm10(record: Record, folder: Path) -> list[Path]:
                         xytext=(3, 3), textcoords="offset points",
                     )  # fmt: skip
             axes.set(xlabel="Frechet distance on classifier features", ylabel=label, xscale="log")
+            _plain_ticks(axes)
             axes.legend(fontsize=7)
         drawn.suptitle(_note(record) + "; numbers: bits at $\\lambda = 0$", fontsize=7)
         return save_figure(drawn, folder, "bm10")
@@ -245,10 +254,7 @@ def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
         xlabel="Frechet distance on classifier features", ylabel="squared error $D$",
         title=f"{codes['rate_bits'][i]:.3g} bits", xscale="log",
     )  # fmt: skip
-    low, high = axes.get_xlim()
-    ticks = [tick for tick in _TICKS if low <= tick <= high]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xticks([], minor=True)
+    _plain_ticks(axes)
 
 
 def _codebook(axes: Any, record: Record, rate: float) -> None:

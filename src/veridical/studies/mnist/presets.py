@@ -211,7 +211,7 @@ BUDGETS: dict[str, Budget] = {
         rows=rows_of(_ENDS_FIRST), deep_rows=rows_of(_ENDS_FIRST, "deep"),
         seeded=((2, 2), (4, 4)),
         batch=32, epochs=(4, 3), critic_steps=2, rate_second=0.2, rate_critics=1e-3, alone=(0.15, 0.1),
-        generator=GeneratorBudget(width=48, depth=3, batch=128, steps=6000, rate=2e-3),
+        generator=GeneratorBudget(width=48, depth=3, batch=128, steps=9000, rate=2e-3),
         convergence=Convergence(digits=5000, rate=2e-3, steps=200, windows=10),
     ),
     "paper": Budget(
