@@ -47,19 +47,23 @@ def support(L: Numbers, p: Numbers, mu: mpf, t: dict[str, Any], measure: Any, *,
     if t["name"] == "tv":
         return sum(p * np.array([max(one, max(L) - mu) for one in L]))
     mu = max(mu, mpf(10) ** -40)
-    c, mean = measure.family().order, p @ L
+    mean = p @ L
     theta = mpf(measure.family().shift(L.astype(float), p.astype(float), float(mu)))
-    # Any shift above the last pole is a bound; the one in floating point need not be, by a rounding.
-    theta = max(theta, max(L - mean) / mu - 1 + mpf(10) ** -30) if c else theta
     u = (L - mean) / mu
+    # Any shift above the last pole is a bound; the one in floating point need not be, by a rounding.
+    if t["name"] == "js":
+        theta = max(theta, max(u) - log(2) / 2 + mpf(10) ** -30)
+        logs = np.vectorize(lambda x: log1p(-expm1(2 * x)), otypes=[object])(u - theta)
+        return mean + mu * (theta - p @ logs / 2)
+    c = measure.family().order
+    theta = max(theta, max(u) - 1 + mpf(10) ** -30) if c else theta
     if c == 0:
         return mean + mu * log(sum(p * np.vectorize(exp, otypes=[object])(u)))
     logs = np.vectorize(log, otypes=[object])(1 + theta - u)
-    if c == 1:
-        return mean + mu * (theta - p @ logs)
-    c = mpf(c)
-    powers = np.vectorize(lambda x: expm1((1 - 1 / c) * x), otypes=[object])(logs)
-    return mean + mu * (theta + c / (1 - c) * (p @ powers))
+    if c != 1:
+        c = mpf(c)
+        logs = np.vectorize(lambda x: expm1((1 - 1 / c) * x), otypes=[object])(logs) * c / (c - 1)
+    return mean + mu * (theta - p @ logs)
 
 
 def level(t: dict[str, Any], measure: Any) -> mpf:
@@ -120,6 +124,11 @@ def primal(t: dict[str, Any], b: Bound, measure: Any) -> tuple[mpf, mpf, mpf]:
         return rate, spent, transport(p, q, t["cost"])
     if t["name"] == "tv":
         return rate, spent, sum(abs(p - q)) / 2
+    if t["name"] == "js":
+        pairs = [
+            (a, 2 * a / (a + b)) for a, b in [*zip(p, q, strict=True), *zip(q, p, strict=True)]
+        ]
+        return rate, spent, sum(a * log(x) for a, x in pairs if a > 0) / 2
     c = mpf(measure.family().order)
     if c == 0:
         value = sum(b * log(b / a) for a, b in zip(p, q, strict=True) if b > 0)

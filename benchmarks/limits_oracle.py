@@ -44,6 +44,9 @@ def clarabel(p: Array, d: Array, D: float, P: float, name: str, cost: Array) -> 
     elif name in {"kl", "kl-reverse"}:
         apart = cp.rel_entr(q, p) if name == "kl" else cp.rel_entr(p, q)
         rules.append(cp.sum(apart) / P <= 1)
+    elif name == "js":
+        middle = 0.5 * (p + q)
+        rules.append(cp.sum(cp.rel_entr(p, middle) + cp.rel_entr(q, middle)) / (2 * P) <= 1)
     elif name in {"chi2", "renyi2"}:
         # sum (q - p)^2 / q, with the move in units of the root of its bound.
         most = P if name == "chi2" else math.expm1(P)

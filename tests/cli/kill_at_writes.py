@@ -142,7 +142,7 @@ def digits(words):
     quick = presets.BUDGETS["quick"]
     presets.BUDGETS["quick"] = replace(
         quick, digits=96, tested=40, shape=shape, epochs=(1, 1), classifier_epochs=1, batch=32,
-        flow=replace(quick.flow, width=8, depth=1, steps=3, reflow_pairs=40, reflow_steps=3, batch=16),
+        generator=replace(quick.generator, width=8, depth=1, steps=3, batch=16),
     )  # fmt: skip
     sys.exit(run.main(words))
 

@@ -198,5 +198,5 @@ def test_every_call_of_a_training_fails_once(run, inputs, monkeypatch):
             break
     assert code == 0
     assert failed > 10
-    for name in ("mine.onnx", "mine-generator.onnx"):
+    for name in ("mine.onnx", "mine-generator.onnx", "mine-price.onnx"):
         assert (inputs / "run" / name).read_bytes() == (inputs / "clean" / name).read_bytes()

@@ -37,11 +37,11 @@ QUIET = {
     "info": ["info", "photo.jpg"],
 }
 TRAIN = ["train", "--validation", "val", "--run", "run", "--preset", "tiny"]
-WORKING = ["run/*-unpriced*", "run/*.json.new", "run/prices.jsonl", "run/sources/*.u8"]
+WORKING = ["run/*.json.new", "run/prices.jsonl", "run/sources/*.u8"]
 SLOW = {
     "train photo": {
         "words": ["train", "photo", *TRAIN],
-        "same": ["run/jpeg.onnx"],
+        "same": ["run/jpeg.onnx", "run/jpeg-price.onnx"],
         "own_business": WORKING,
     },
     "train photo-codec": {

@@ -19,7 +19,7 @@ from veridical.limits import (
 )
 from veridical.limits.certificate import lower_bound
 from veridical.limits.divergence import by_name
-from veridical.limits.family import PowerFamily
+from veridical.limits.family import JensenShannonFamily, PowerFamily
 from veridical.limits.finite import normal_form
 from veridical.limits.interior import Point
 from veridical.limits.plans import round_on_tree
@@ -33,7 +33,9 @@ def points(seed, n):
     return p, np.square(x[:, None] - x), rng
 
 
-@pytest.mark.parametrize("name", ["tv", "w2", "kl", "kl-reverse", "chi2", "hellinger", "renyi"])
+@pytest.mark.parametrize(
+    "name", ["tv", "w2", "kl", "kl-reverse", "chi2", "hellinger", "js", "renyi"]
+)
 @pytest.mark.parametrize("P", [0.0, 1e-16, 1e-9])
 def test_small_distortion_and_perception_are_certified(name, P):
     # Oracle: the certificate (1e-6 bits); R decreases in P from R(D, 0), brackets overlap within 1e-6.
@@ -137,13 +139,16 @@ def test_tree_rounding_keeps_marginals_and_zeros():
     assert np.all(mended[~allowed] == 0)
 
 
-@pytest.mark.parametrize("order", [0.0, 0.5, 1.0, 2.0])
-def test_small_divergences_keep_their_digits(order):
+@pytest.mark.parametrize(
+    ("family", "bend"),
+    [*((PowerFamily(c), c or 1.0) for c in (0.0, 0.5, 1.0, 2.0)), (JensenShannonFamily(), 0.25)],
+)
+def test_small_divergences_keep_their_digits(family, bend):
     # Oracle: the second-order term, half the curvature times chi-squared, relative 1e-6 at a change of 1e-9.
     p = np.array([0.2, 0.3, 0.5])
     q = p + 1e-9 * np.array([1.0, -2.0, 1.0])
-    expected = 0.5 * (order or 1.0) * float(np.sum(np.square(q - p) / p))
-    assert PowerFamily(order).value(p, q) == pytest.approx(expected, rel=1e-6)
+    expected = 0.5 * bend * float(np.sum(np.square(q - p) / p))
+    assert family.value(p, q) == pytest.approx(expected, rel=1e-6)
 
 
 def test_gaussian_closed_forms_at_their_edges():

@@ -33,7 +33,9 @@ def test_against_the_bernoulli_closed_form(R, P):
     assert b.gap <= 2e-7
 
 
-@pytest.mark.parametrize("name", ["tv", "w2", "kl", "kl-reverse", "chi2", "hellinger", "renyi"])
+@pytest.mark.parametrize(
+    "name", ["tv", "w2", "kl", "kl-reverse", "chi2", "hellinger", "js", "renyi"]
+)
 def test_it_is_the_inverse(name):
     # Oracle: least_rate at both ends of the bracket (solver of R at D, its own certificate): the rates enclose R, 1e-6 bits.
     rng = np.random.default_rng(4)

@@ -13,6 +13,7 @@ from veridical.limits import (
     ChiSquared,
     FiniteSource,
     Hellinger,
+    JensenShannon,
     KullbackLeibler,
     Renyi,
     SquaredWasserstein,
@@ -23,7 +24,7 @@ from veridical.limits import (
 from veridical.limits.divergence import by_name
 
 _SEEDS = st.integers(0, 2**32 - 1)
-_MEASURES = ["tv", "w2", "kl", "kl-reverse", "chi2", "hellinger", "renyi"]
+_MEASURES = ["tv", "w2", "kl", "kl-reverse", "chi2", "hellinger", "js", "renyi"]
 
 
 def random_problem(seed, n=None):
@@ -81,6 +82,9 @@ def conic_rate(p, d, D, P, name):
     ]
     if name == "tv":
         rules.append(0.5 * cvxpy.norm1(p - q) <= P)
+    elif name == "js":
+        middle = 0.5 * (p + q)
+        rules.append(cvxpy.sum(cvxpy.rel_entr(p, middle) + cvxpy.rel_entr(q, middle)) <= 2 * P)
     else:
         plan = cvxpy.Variable((n, n), nonneg=True)
         rules += [
@@ -94,12 +98,12 @@ def conic_rate(p, d, D, P, name):
     return problem.value / math.log(2)
 
 
-@pytest.mark.parametrize("name", ["tv", "w2"])
+@pytest.mark.parametrize("name", ["tv", "w2", "js"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_against_a_conic_solver(name, seed):
     # Oracle: cvxpy with Clarabel, whose own accuracy allows 1e-5 bits.
     p, d, top, _ = random_problem(seed, n=6)
-    D, P = 0.3 * top, 0.05 * (top if name == "w2" else 1.0)
+    D, P = 0.3 * top, {"tv": 0.05, "w2": 0.05 * top, "js": 0.002}[name]
     b = least_rate(FiniteSource(p, d), D, P, divergence=by_name(name, cost=d))
     assert b.rate_bits == pytest.approx(conic_rate(p, d, D, P, name), abs=1e-5)
 
@@ -301,6 +305,11 @@ def test_measures_against_their_definitions():
     )
     assert ChiSquared().value(p, q) == pytest.approx(np.sum((p - q) ** 2 / q), abs=1e-12)
     assert Hellinger().value(p, q) == pytest.approx(1 - np.sum(np.sqrt(p * q)), abs=1e-12)
+    middle = 0.5 * (p + q)
+    halves = np.sum(p * np.log(p / middle) + q * np.log(q / middle)) / 2
+    assert JensenShannon().value(p, q) == pytest.approx(halves, abs=1e-12)
+    apart = JensenShannon().value(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    assert apart == pytest.approx(math.log(2), abs=1e-12)
     assert Renyi(3.0).value(p, q) == pytest.approx(np.log(np.sum(p**3 / q**2)) / 2, abs=1e-12)
     cost = np.square(np.subtract.outer(np.arange(3.0), np.arange(3.0)))
     # In one dimension the monotone coupling is optimal: 0.2 and then 0.1 + 0.2 move by one.

@@ -1,5 +1,6 @@
 """Photographs through the one codec, and a format in one file."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -65,6 +66,11 @@ def test_a_format_of_ones_own(photograph, tmp_path, monkeypatch):
     header = load_network(SHIPPED / "webp.onnx", kind="estimator").header | {"format": "WRAP"}
     source = (SHIPPED / "webp.onnx").read_bytes()
     write_weights(tmp_path / "wrap.onnx", with_header(source, header), {})
+    digest = hashlib.sha256((tmp_path / "wrap.onnx").read_bytes()).hexdigest()
+    prices = load_network(SHIPPED / "webp-price.onnx", kind="price").header
+    source = (SHIPPED / "webp-price.onnx").read_bytes()
+    own = with_header(source, prices | {"format": "WRAP", "estimator": digest})
+    write_weights(tmp_path / "wrap-price.onnx", own, {})
     out = veridical.decode(data, weights=tmp_path)
     assert out.size == photograph.size
     assert veridical.info(data, weights=tmp_path).price.mmse > 0

@@ -1,11 +1,11 @@
-"""The price list and the residual scale."""
+"""Prices from a network's numbers, and the residual scale."""
 
 import numpy as np
 import pytest
 
 from veridical.errors import BadWeights, InvalidSetting
 from veridical.photo.condition import Condition, ResidualScale
-from veridical.photo.price import PriceList, fit_log_linear
+from veridical.photo.price import LEAST, calibration_of
 
 
 def conditions(n, seed=0):
@@ -13,66 +13,27 @@ def conditions(n, seed=0):
     return [Condition(float(2 ** rng.uniform(-4, 1)), float(rng.uniform(0, 1))) for _ in range(n)]
 
 
-def beliefs(n, seed=1):
-    """Errors that an estimator might expect of pictures."""
-    return np.exp(np.random.default_rng(seed).normal(-7, 1, n))
+def test_a_picture_costs_the_mean_of_its_windows():
+    # Oracle: arithmetic, 1e-9: means of errors and costs; the root of the mean variance in decibels.
+    d, c, v = np.array([1e-3, 3e-3]), np.array([2e-3, 4e-3]), np.array([0.04, 0.12])
+    price = calibration_of(np.stack([np.log(d + LEAST), np.log(c + LEAST), np.log(v)], 1))
+    assert price.mmse == pytest.approx(2e-3, rel=1e-9)
+    assert price.transport_cost == pytest.approx(3e-3, rel=1e-9)
+    assert price.uncertainty_db == pytest.approx(10 / np.log(10) * np.sqrt(0.08), rel=1e-9)
 
 
-def fitted(cs, expected, mmse, cost):
-    """To photographs of one unevenness."""
-    return PriceList.fit(cs, expected, np.full(len(cs), 0.7), mmse, cost, np.ones(len(cs), bool))
+def test_prices_are_bounded():
+    # Oracle: contract: errors between LEAST / 10 and a quarter of the squared range, at most 12 dB of uncertainty.
+    low = calibration_of(np.array([[-1e30, -1e30, -1e30]]))
+    high = calibration_of(np.array([[1e30, 1e30, 1e30]]))
+    assert (low.mmse, low.transport_cost) == pytest.approx((LEAST / 10, LEAST / 10))
+    assert (high.mmse, high.transport_cost, high.uncertainty_db) == (0.25, 0.25, 12.0)
 
 
-def test_the_fit_finds_its_own_law():
-    # Oracle: data without noise from the model; relative 1e-3.
-    cs, expected = conditions(300), beliefs(300)
-    truth = np.array([np.exp(-1 - 0.3 * c.log2_bpp + 1.5 * c.quantizer) for c in cs])
-    truth = truth * expected**0.8
-    prices = fitted(cs, expected, truth, 0.5 * truth)
-    for c, e, d in zip(cs[:60], expected, truth, strict=False):
-        assert prices.calibration(c, e, 0.7).mmse == pytest.approx(d, rel=1e-3)
-        assert prices.calibration(c, e, 0.7).transport_cost == pytest.approx(0.5 * d, rel=1e-3)
-
-
-def test_ratios_average_one_with_noise():
-    # Oracle: the normal equations of gamma regression with a constant: the ratios of measurement to
-    # prediction average 1; 1e-6.
-    rng = np.random.default_rng(0)
-    x = np.c_[np.ones(500), rng.normal(size=(500, 2))]
-    y = np.exp(x @ [-6, 0.7, -0.2]) * rng.gamma(1, 1, 500)
-    w = fit_log_linear(x, y)
-    assert np.mean(y / np.exp(x @ w)) == pytest.approx(1, abs=1e-6)
-
-
-def test_the_uncertainty_is_that_of_predictions():
-    # Oracle: data from the model with errors of exp(.5 u - .8) dB at unevenness u, photographs at u near .7 and others
-    # anywhere up to 3; 4,000 files of each, within 15 %: the mean of photographs is fitted, the law is a parabola.
-    rng = np.random.default_rng(2)
-    cs, e = conditions(8000), beliefs(8000)
-    usual = np.arange(8000) < 4000
-    u = np.where(usual, rng.uniform(0.5, 0.9, 8000), rng.uniform(0, 3, 8000))
-    off = np.exp(0.5 * u - 0.8) * rng.normal(size=8000)
-    d = e * 10 ** (off / 10)
-    prices = PriceList.fit(cs, e, u, d, d, usual)
-    for condition in (Condition(0.5, 0.5), Condition(0.5)):
-        for seen in (0.7, 1.5, 2.5):
-            found = prices.calibration(condition, 1e-3, seen).uncertainty_db
-            assert found == pytest.approx(np.exp(0.5 * seen - 0.8), rel=0.15)
-    assert prices.calibration(Condition(0.5), 1e-3, 1e9).uncertainty_db <= 12
-
-
-def test_unknown_quantizers_have_a_price():
-    # Oracle: the model without the terms in the quantizer; relative 1e-3.
-    cs, expected = conditions(300), beliefs(300)
-    d = np.array([np.exp(-0.8 * c.log2_bpp) for c in cs]) * expected
-    prices = fitted(cs, expected, d, d)
-    c = Condition(0.5)
-    assert prices.calibration(c, 2e-3, 0.7).mmse == pytest.approx(2e-3 * np.exp(0.8), rel=1e-3)
-
-
-def test_no_measurements():
-    with pytest.raises(InvalidSetting):
-        fit_log_linear(np.ones((0, 1)), np.ones(0))
+@pytest.mark.parametrize("foretold", [np.zeros((1, 2)), np.zeros(3), np.full((1, 3), np.nan)])
+def test_what_is_no_price_is_refused(foretold):
+    with pytest.raises(BadWeights):
+        calibration_of(foretold)
 
 
 def test_residual_scale_is_fitted_and_bounded():
@@ -90,22 +51,3 @@ def test_residual_scale_is_fitted_and_bounded():
 def test_rates_must_be_positive(bpp):
     with pytest.raises(InvalidSetting):
         Condition(bpp)
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda v: v["mmse"].pop(),
-        lambda v: v["cost"].append([]),
-        lambda v: v["spread"].append(1.0),
-        lambda v: v["mmse"][0].__setitem__(0, float("nan")),
-    ],
-)
-def test_misshapen_price_lists_are_refused(spoil):
-    cs = conditions(60)
-    d = np.full(60, 1e-3)
-    values = fitted(cs, beliefs(60), d, d).as_json()
-    assert PriceList.of(values).as_json() == values
-    spoil(values)
-    with pytest.raises((BadWeights, ValueError)):
-        PriceList.of(values)

@@ -21,7 +21,7 @@ from veridical.training.export import with_header
 
 @pytest.fixture
 def copy(tmp_path):
-    for name in ("jpeg", "jpeg-generator"):
+    for name in ("jpeg", "jpeg-generator", "jpeg-price"):
         for suffix in (".onnx", ".json"):
             shutil.copy(SHIPPED / f"{name}{suffix}", tmp_path)
     return tmp_path / "jpeg.onnx"
@@ -79,6 +79,20 @@ def test_weights_without_a_generator(copy):
     assert not model.has_generator
     with pytest.raises(InvalidSetting, match="realism 0"):
         _ = model.generator
+
+
+def test_prices_belong_to_an_estimator_and_may_be_missing(copy, coded):
+    # Oracle: contract: no price without its file; a file that was measured for another estimator is refused.
+    from veridical import open as open_file
+
+    assert open_file(coded["JPEG"], weights=copy).info.price is not None
+    path = copy.with_name("jpeg-price.onnx")
+    other = load_network(path, kind="price").header | {"estimator": "0"}
+    write_weights(path, with_header(path.read_bytes(), other), {})
+    with pytest.raises(BadWeights, match="another estimator"):
+        _ = open_file(coded["JPEG"], weights=copy).info
+    path.unlink()
+    assert open_file(coded["JPEG"], weights=copy).info.price is None
 
 
 def test_weights_of_another_format(copy):
@@ -155,8 +169,6 @@ def test_tensors_that_are_not_numbers_or_not_there(copy, change):
     [
         {"scale": [[1.0], [2.0]]},
         {"scale": [[float("nan")] * 7] * 2},
-        {"prices": {"mmse": [[1.0]], "cost": []}},
-        {"prices": {"mmse": [[np.nan] * 10] * 2, "cost": [[0.0] * 10] * 2, "spread": [1, 1]}},
         {"features": ["phase_of_the_moon"]},
         {"layout": 99},
         {"kind": "flow"},

@@ -15,7 +15,7 @@ from veridical.photo.condition import BASIC_FEATURES, Condition, ResidualScale
 from veridical.photo.formats import FORMATS
 from veridical.photo.jpeg_header import CONDITIONS
 from veridical.photo.options import GRID
-from veridical.photo.price import PriceList
+from veridical.photo.price import calibration_of
 from veridical.photo.restoration import MOST_WINDOWS, WINDOW
 from veridical.photo.tiles import tiles
 
@@ -72,7 +72,7 @@ def files():
 
 
 def told(data, width, height):
-    """What Python reads: the payload, every feature by name, the residual scale and a price."""
+    """What Python reads: the payload, every feature by name and the residual scale."""
     form = next(f for f in FORMATS.values() if f.sniff(data[:64]))
     p = form.read_payload(data)
     out = {"format": form.name, "bytes": p.n_bytes, "quantizer": p.quantizer, "chromaFull": p.chroma_full,
@@ -80,22 +80,26 @@ def told(data, width, height):
     if not p.lossless:
         condition = Condition(8 * p.n_bytes / (width * height), p.quantizer, p.chroma_full, p.more)
         names = CONDITIONS if form.name == "JPEG" else BASIC_FEATURES
-        price = PriceList.of(PRICES).calibration(condition, 3e-3, 0.7)
         out |= {
             "features": dict(zip(names, condition.features(names).tolist(), strict=True)),
             "scale": ResidualScale(*np.array(SCALE))(condition),
-            "price": [price.mmse, price.transport_cost],
         }
     return out
 
 
 SCALE = [[-14.3, 0.8, 0.1, 3.4, -1.6, 1.4, -0.2], [-10.9, -0.2, -0.1, 0, 0, 0, -0.1]]
-PRICES = {
-    "mmse": [[-0.6, 0.01, -0.2, 0.94, -0.2, 1.2, 0.1, -0.9, 0.7, 0.1], [-0.3, -0.1, 0.1, 0.99, *[0.0] * 6]],
-    "cost": [[-1.5, 0.02, -0.1, 0.9, -0.3, 1.1, 0.2, -0.8, 0.6, 0.2], [-1.5, -0.2, 0.1, 0.9, *[0.0] * 6]],
-    "spread": [[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]],
-}  # fmt: skip
-"""Of no weights: numbers of the same size."""
+FORETOLD = (
+    [[-6.5, -7.1, -1.9]],
+    [[-9.0, -8.0, 0.3], [-7.0, -8.5, -2.5], [-13.9, -13.8, 3.0]],
+    [[0.5, -20.0, 9.0]],
+)
+"""Of windows of one size, by no network: usual ones, of several windows, beyond the bounds."""
+
+
+def price(foretold):
+    """Error, transport cost and uncertainty."""
+    found = calibration_of(np.array(foretold))
+    return [found.mmse, found.transport_cost, found.uncertainty_db]
 
 
 def windows(height, width):
@@ -118,7 +122,7 @@ def table():
             for name, data in files().items()
         ],
         "scale": SCALE,
-        "prices": PRICES,
+        "prices": [[foretold, price(foretold)] for foretold in FORETOLD],
         "tiles": [
             [h, w, side, [[*vars(t.window).values(), *vars(t.core).values()] for t in tiles(h, w, side)]]
             for h, w, side in ((20, 24, 640), (1000, 700, 640), (705, 1217, 192))

@@ -19,13 +19,16 @@ EVALUATE = """(async golden => {
       lossless: Boolean(p.lossless), grey: Boolean(p.grey) };
     if (p.lossless) return out;
     const c = condition.conditionOf(p, 24, 20), names = Object.keys(golden.files.find(f => f.name === name).features);
-    const price = condition.priceOf(golden.prices, c, 3e-3);
     return { ...out, features: Object.fromEntries(names.map((n, k) => [n, condition.features(c, names)[k]])),
-      scale: condition.residualScale(golden.scale, c), price: [price.mmse, price.transportCost] };
+      scale: condition.residualScale(golden.scale, c) };
   });
   const flat = b => [b.top, b.bottom, b.left, b.right];
   return {
     ...golden, files,
+    prices: golden.prices.map(([foretold]) => {
+      const p = condition.priceOf(foretold.map(numbers => ({ area: 1, numbers })));
+      return [foretold, [p.mmse, p.transportCost, p.uncertaintyDb]];
+    }),
     tiles: golden.tiles.map(([h, w, side]) => [h, w, side,
       tiles.tiles(h, w, side).map(t => [...flat(t.window), ...flat(t.core)])]),
     windows: golden.windows.map(([h, w]) => [h, w, tiles.priceWindows(h, w).map(flat)]),

@@ -111,7 +111,7 @@ def _table(title: str, i: FileInfo) -> Table:
             table.add_row(
                 "uncertainty",
                 f"{sigma:.1f} dB (standard deviation): {best - 2 * sigma:.1f} to {best + 2 * sigma:.1f} dB at realism 0"
-                + ("; unlike the photographs that the networks know" if sigma > UNSURE_DB else ""),
+                + ("; unlike a photograph that was coded once" if sigma > UNSURE_DB else ""),
             )
         table.add_row("distance", "squared W2 to this generator's own law, not to photographs")
     return table

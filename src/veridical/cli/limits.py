@@ -24,6 +24,7 @@ from veridical.cli.tables import (
 
 Texts = list[str] | None
 Variance = Annotated[float, typer.Option(help="Variance of the source.")]
+Eigenvalues = Annotated[str, typer.Option(help="Comma-separated variances.")]
 
 limits_app = typer.Typer(
     help="What no code can beat: rate, distortion, perception.", no_args_is_help=True
@@ -150,7 +151,7 @@ def gaussian_kl(
 ) -> None:
     """D(R, P) of a scalar Gaussian where P bounds KL(reconstruction || source) in nats.
 
-    Unlimited common randomness; the least among jointly Gaussian pairs, hence an upper bound.
+    Unlimited common randomness.
     """
     from veridical.limits import gaussian_distortion_kl
 
@@ -183,7 +184,7 @@ def circle_block(
 @limits_app.command(name="vector-gaussian")
 def vector_gaussian(
     *,
-    eigenvalues: Annotated[str, typer.Option(help="Comma-separated variances.")],
+    eigenvalues: Eigenvalues,
     rate: Rates = None,
     perception: Perceptions = None,
     common: Common = None,
@@ -204,6 +205,30 @@ def vector_gaussian(
             "lower_distortion": found.lower_distortion, "upper_distortion": found.upper_distortion,
             "oblivious_distortion": plain,
             "penalty": max(plain / found.distortion - 1.0, 0.0) if found.distortion else 0.0,
+        })  # fmt: skip
+    show(rows, as_json, as_csv)
+
+
+@limits_app.command(name="vector-gaussian-kl")
+def vector_gaussian_kl(
+    *,
+    eigenvalues: Eigenvalues,
+    rate: Rates = None,
+    perception: Perceptions = None,
+    tolerance: Tolerance = 1e-7,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """D(R, P) of a vector Gaussian where P bounds KL(reconstruction || source) in nats, unlimited common randomness."""
+    from veridical.limits import vector_gaussian_distortion_kl
+
+    spectrum = [number(x) for x in eigenvalues.split(",")]
+    rows = []
+    for R, P in product(numbers(rate, "rate"), numbers(perception, "perception", "0")):
+        found = vector_gaussian_distortion_kl(spectrum, R, P, tolerance=tolerance)
+        rows.append({
+            "rate_bits": R, "perception_nats": P, "distortion": found.distortion,
+            "lower_distortion": found.lower_distortion, "upper_distortion": found.upper_distortion,
         })  # fmt: skip
     show(rows, as_json, as_csv)
 

@@ -37,7 +37,7 @@ SourceFile = Annotated[
 Measure = Annotated[
     str,
     typer.Option(
-        help="tv, w2, kl (reconstruction from source, nats), kl-reverse, chi2, hellinger, renyi (nats)."
+        help="tv, w2, kl (reconstruction from source, nats), kl-reverse, chi2, hellinger, js (nats), renyi (nats)."
     ),
 ]
 Order = Annotated[float, typer.Option(help="Order of renyi.")]

@@ -93,4 +93,5 @@ def _figures(card: dict[str, Any]) -> Iterator[str]:
 
 
 def _on_photographs(row: dict[str, Any]) -> bool:
-    return not isinstance(row["quality"], str) or row["quality"].startswith("photographs")
+    group = row.get("group", row.get("quality"))
+    return not isinstance(group, str) or group.startswith("photographs")

@@ -17,7 +17,7 @@ from veridical.extras import require
 __all__ = ["train_app"]
 
 Data = Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")]
-Validation = Annotated[Path, typer.Option(help="Folder of other pictures, for the price list.")]
+Validation = Annotated[Path, typer.Option(help="Folder of other pictures, for the prices.")]
 Camera = Annotated[
     list[Path] | None,
     typer.Option(help="Folder or tar file of camera pictures, taken at half their size."),
@@ -168,7 +168,7 @@ def restorer(
     """Train estimator and generator for any codec, from originals and decoded pictures; resumable.
 
     The result is RUN/NAME.onnx with its companions, for ``veridical.Restorer.load``. Every eighth
-    original is held out for the price list.
+    original is held out for the prices.
     """
     require("accelerate")
     from veridical.training.pairs import decode_all, prepare_pairs

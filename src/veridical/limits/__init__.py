@@ -1,7 +1,7 @@
 """What no code can beat: closed forms and a certified solver.
 
-Closed forms (arrays broadcast): ``bernoulli_*``, ``circle_*``, ``gaussian_*``. A convex programme with a
-bracket: :func:`vector_gaussian_distortion`. Finite sources: :func:`least_rate` brackets ``R(D, P)``,
+Closed forms (arrays broadcast): ``bernoulli_*``, ``circle_*``, ``gaussian_*``. Convex programmes with a
+bracket: :func:`vector_gaussian_distortion`, :func:`vector_gaussian_distortion_kl`. Finite sources: :func:`least_rate` brackets ``R(D, P)``,
 :func:`distortion_at_rate` its inverse, :func:`surface` the whole plane, :func:`least_distortion` ``D(R, Rc, P)`` with limited common randomness.
 """
 
@@ -29,6 +29,7 @@ from veridical.limits.divergence import (
     ChiSquared,
     Divergence,
     Hellinger,
+    JensenShannon,
     KullbackLeibler,
     Renyi,
     SquaredWasserstein,
@@ -52,6 +53,10 @@ from veridical.limits.vector_gaussian import (
     reverse_water_filling,
     vector_gaussian_distortion,
 )
+from veridical.limits.vector_gaussian_kl import (
+    VectorGaussianKLBound,
+    vector_gaussian_distortion_kl,
+)
 
 __all__ = [
     "Bound",
@@ -61,12 +66,14 @@ __all__ = [
     "Divergence",
     "FiniteSource",
     "Hellinger",
+    "JensenShannon",
     "KullbackLeibler",
     "Renyi",
     "SquaredWasserstein",
     "Surface",
     "TotalVariation",
     "VectorGaussianBound",
+    "VectorGaussianKLBound",
     "bernoulli_distortion",
     "bernoulli_perception",
     "bernoulli_rate_bits",
@@ -92,4 +99,5 @@ __all__ = [
     "shannon_distortion_lower",
     "surface",
     "vector_gaussian_distortion",
+    "vector_gaussian_distortion_kl",
 ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from veridical.limits.family import PowerFamily
+from veridical.limits.family import SmoothFamily
 from veridical.limits.interior import Array, Direction, Pairs, Point, positive_solver
 
 
@@ -179,39 +179,42 @@ class TotalVariationBlock(_Separable):
 class PricedBlock(_Separable):
     """A price ``mu`` on a smooth ``F(p, q)`` in place of a bound: ``g = mu F'(q)``."""
 
-    def __init__(self, family: PowerFamily, p: Array, mu: float) -> None:
+    def __init__(self, family: SmoothFamily, p: Array, mu: float) -> None:
         self.family, self.p, self.mu = family, p, mu
+        self._q = self._slope = self._curvature = np.empty(0)
+        self._value = 0.0
+
+    def look(self, q: Array) -> None:
+        """``F`` and its derivatives at a law, which serve until it moves."""
+        if q is not self._q:
+            self._q, self._value = q, self.family.value(self.p, q)
+            self._slope = self.family.slope(self.p, q)
+            self._curvature = self.family.curvature(self.p, q)
 
     def g(self, point: Point) -> Array:
         """The potential that the output law asks for."""
-        return self.mu * self.family.slope(self.p, point.q)
+        self.look(point.q)
+        return self.mu * self._slope
 
     def reply(self, point: Point, tau: float, corrections: list[Array]) -> _Reply:
         """Linearise; see the module."""
         del tau, corrections
+        self.look(point.q)
         zero = np.zeros_like(point.q)
-        return _Reply(self.mu * self.family.curvature(self.p, point.q), zero, zero, 0.0, 0.0)
+        return _Reply(self.mu * self._curvature, zero, zero, 0.0, 0.0)
 
     def trust(self, point: Point, direction: Direction, step: float) -> float:
-        """Shorten a step that leaves the range of the block's linear model."""
-        change = direction.pairs[0][0][0] if direction.pairs else 0.0
-        return _slope_trust(
-            self.family, self.p, point.q, direction.q, mu=self.mu, d_mu=float(change), step=step
-        )
-
-
-def _slope_trust(
-    family: PowerFamily, p: Array, q: Array, dq: Array, *, mu: float, d_mu: float, step: float
-) -> float:
-    """The step, shortened until the linear model of ``mu F'(q)`` misses by one nat on the average."""
-    slope = family.slope(p, q)
-    linear = mu * family.curvature(p, q) * dq + d_mu * slope
-    for _ in range(30):
-        ahead = (mu + step * d_mu) * family.slope(p, q + step * dq)
-        if float(np.abs(ahead - mu * slope - step * linear) @ q) <= 1.0:
-            break
-        step *= 0.6
-    return step
+        """The step, shortened until the linear model of ``mu F'(q)`` misses by one nat on the average."""
+        self.look(point.q)
+        q, dq, mu = point.q, direction.q, self.mu
+        d_mu = float(direction.pairs[0][0][0]) if direction.pairs else 0.0
+        linear = mu * self._curvature * dq + d_mu * self._slope
+        for _ in range(30):
+            ahead = (mu + step * d_mu) * self.family.slope(self.p, q + step * dq)
+            if float(np.abs(ahead - mu * self._slope - step * linear) @ q) <= 1.0:
+                break
+            step *= 0.6
+        return step
 
 
 class PowerBlock(PricedBlock):
@@ -219,7 +222,7 @@ class PowerBlock(PricedBlock):
 
     has_mu = True
 
-    def __init__(self, family: PowerFamily, p: Array, perception: float, q: Array) -> None:
+    def __init__(self, family: SmoothFamily, p: Array, perception: float, q: Array) -> None:
         super().__init__(family, p, 1.0)
         self.perception = perception
         self.y = max(perception - family.value(p, q), 0.1 * perception)
@@ -230,9 +233,9 @@ class PowerBlock(PricedBlock):
 
     def reply(self, point: Point, tau: float, corrections: list[Array]) -> _Reply:
         """Linearise; see the module."""
-        b = self.family.slope(self.p, point.q)
-        k = self.mu * self.family.curvature(self.p, point.q)
-        residual = self.perception - self.family.value(self.p, point.q) - self.y
+        self.look(point.q)
+        b, k = self._slope, self.mu * self._curvature
+        residual = self.perception - self._value - self.y
         self._want = (tau - self.mu * self.y - float(corrections[0][0])) / self.mu
         return _Reply(k, b, np.zeros_like(b), self.y / self.mu, self._want - residual)
 

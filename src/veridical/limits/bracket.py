@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from veridical.limits.bound import Bound
-from veridical.limits.certificate import Anchor, Feasible, anchor_at, join, lower_bound
+from veridical.limits.certificate import Feasible, join, lower_bound
 from veridical.limits.divergence import Divergence, TotalVariation
 from veridical.limits.finite import FiniteSource, NormalForm
 from veridical.limits.interior import Array, Point
@@ -30,7 +30,7 @@ class Bracket:
         self.iterations = 0
         self.entropy = -float(np.sum(form.p * np.log(form.p)))
         self.infeasible = False
-        self.anchor: Anchor | None = None
+        self.anchor: Feasible | None = None
         # The least distortion at equal laws, where it is more than is allowed.
         self.beyond: float | None = None
         self.equal: tuple[Array, Array | None] | None = None
@@ -73,11 +73,11 @@ class Bracket:
         if lower > self.entropy * (1 + 1e-9) + 1e-6:
             # No channel carries more than the entropy: the constraints contradict each other.
             self.infeasible = True
-        self.offer(join(self.form, channel, plan, self.anchor))
-        anchor = anchor_at(self.form, channel, plan)
-        if anchor is not None and self.best is not None:
-            # The later, the closer to the optimum: mixing with it costs next to nothing.
-            self.anchor = anchor
+        found = join(self.form, channel, plan, self.anchor)
+        self.offer(found)
+        if found is not None and found.channel is channel:
+            # It needed no mixing. The later, the closer to the optimum: mixing with it costs next to nothing.
+            self.anchor = found
 
     def bound(self, source: FiniteSource, distortion: float, perception: float) -> Bound:
         """The bracket in bits, on the alphabets of the source."""

@@ -17,9 +17,7 @@ from veridical.limits.interior import Array, Point
 from veridical.limits.plans import round_on_tree
 
 __all__ = [
-    "Anchor",
     "Feasible",
-    "anchor_at",
     "blend",
     "iterate_channel",
     "join",
@@ -34,16 +32,9 @@ _EPS = 2.3e-16
 
 @dataclass(frozen=True)
 class Feasible:
-    """A channel of the normal form that meets both constraints, and its rate in nats."""
+    """A channel of the normal form that meets both constraints: rate in nats, distortion, perception."""
 
     rate: float
-    channel: Array
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """A channel well inside the constraints, to mix with; its distortion and perception."""
-
     channel: Array
     distortion: float
     perception: float
@@ -131,7 +122,7 @@ def _distortion(form: NormalForm, channel: Array) -> float:
 
 
 def join(
-    form: NormalForm, channel: Array, plan: Array | None, anchor: Anchor | None
+    form: NormalForm, channel: Array, plan: Array | None, anchor: Feasible | None
 ) -> Feasible | None:
     """Make a channel feasible by mixing in as little of ``anchor`` as both constraints ask for.
 
@@ -140,7 +131,7 @@ def join(
     if not np.all(np.isfinite(channel)):
         return None
     share = 1.0
-    found = (_distortion(form, channel), perception_of(form, channel, plan))
+    found = [_distortion(form, channel), perception_of(form, channel, plan)]
     held = (0.0, 0.0) if anchor is None else (anchor.distortion, anchor.perception)
     for value, bound, inside in zip(found, (form.distortion, form.perception), held, strict=True):
         if value > bound:
@@ -150,7 +141,8 @@ def join(
     if share < 1.0:
         assert anchor is not None
         channel = share * channel + (1.0 - share) * anchor.channel
-    return Feasible(_rate(form.p, channel), channel)
+        found = [share * v + (1.0 - share) * h for v, h in zip(found, held, strict=True)]
+    return Feasible(_rate(form.p, channel), channel, *found)
 
 
 def blend(form: NormalForm, pool: list[tuple[Array, Array | None]]) -> tuple[Array, Array | None]:
@@ -191,16 +183,6 @@ def blend(form: NormalForm, pool: list[tuple[Array, Array | None]]) -> tuple[Arr
         assert one is not None
         plan += w * one
     return channel, plan
-
-
-def anchor_at(form: NormalForm, channel: Array, plan: Array | None) -> Anchor | None:
-    """The channel as an anchor, if it meets both constraints."""
-    if not np.all(np.isfinite(channel)):
-        return None
-    distortion, perception = _distortion(form, channel), perception_of(form, channel, plan)
-    if distortion > form.distortion or perception > form.perception:
-        return None
-    return Anchor(channel, distortion, perception)
 
 
 def iterate_channel(

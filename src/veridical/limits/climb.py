@@ -47,6 +47,12 @@ def climb(bracket: Bracket, *, careful: bool = True) -> None:
         point.distortion = form.distortion
         if bracket.done or form.same:
             return
+        if (
+            form.cost is not None
+            and fitting_price(bracket, point.L, transport) * form.perception > 1.0
+        ):
+            # A perception that is worth nats here is not tiny after all: equality of laws is far away.
+            point, _ = first_iterate(form, 0.0)
     else:
         point, _ = first_iterate(form, 0.0)
     if form.family is not None:

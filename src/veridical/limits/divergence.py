@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.checks import cost_matrix
-from veridical.limits.family import PowerFamily
+from veridical.limits.family import JensenShannonFamily, PowerFamily, SmoothFamily
 
 __all__ = [
     "ChiSquared",
     "Divergence",
     "Hellinger",
+    "JensenShannon",
     "KullbackLeibler",
     "Renyi",
     "SquaredWasserstein",
@@ -103,10 +104,10 @@ class SquaredWasserstein(_Plain):
 
 
 @dataclass(frozen=True)
-class _Power:
-    """Measures that are a monotone function of one member of the power family."""
+class _Smooth:
+    """Measures that are a monotone function of a smooth ``F``."""
 
-    def family(self) -> PowerFamily:
+    def family(self) -> SmoothFamily:
         """The member."""
         raise NotImplementedError
 
@@ -124,7 +125,7 @@ class _Power:
 
 
 @dataclass(frozen=True)
-class KullbackLeibler(_Power):
+class KullbackLeibler(_Smooth):
     """``KL(p_X^ || p_X) = sum q log(q/p)`` in nats, the direction of the whole library.
 
     Infinite where the reconstruction uses a symbol that the source never has. With ``reverse=True`` it is
@@ -139,7 +140,7 @@ class KullbackLeibler(_Power):
 
 
 @dataclass(frozen=True)
-class ChiSquared(_Power):
+class ChiSquared(_Smooth):
     """``sum (p - q)^2 / q``."""
 
     def family(self) -> PowerFamily:
@@ -148,7 +149,7 @@ class ChiSquared(_Power):
 
 
 @dataclass(frozen=True)
-class Hellinger(_Power):
+class Hellinger(_Smooth):
     """Squared Hellinger distance ``1 - sum sqrt(p q)``, from 0 to 1."""
 
     def family(self) -> PowerFamily:
@@ -165,7 +166,16 @@ class Hellinger(_Power):
 
 
 @dataclass(frozen=True)
-class Renyi(_Power):
+class JensenShannon(_Smooth):
+    """``KL(p || m)/2 + KL(q || m)/2`` in nats with ``m = (p + q)/2``, from 0 to log 2; its root is a metric."""
+
+    def family(self) -> SmoothFamily:
+        """The divergence itself."""
+        return JensenShannonFamily()
+
+
+@dataclass(frozen=True)
+class Renyi(_Smooth):
     """``log(sum p^c q^(1-c)) / (c - 1)`` in nats, of order ``c > 0``.
 
     It is convex in ``q`` for every order (van Erven and Harremoes 2014, Theorem 12). Order 1 is
@@ -198,7 +208,13 @@ class Renyi(_Power):
 
 
 Divergence: TypeAlias = (
-    TotalVariation | SquaredWasserstein | KullbackLeibler | ChiSquared | Hellinger | Renyi
+    TotalVariation
+    | SquaredWasserstein
+    | KullbackLeibler
+    | ChiSquared
+    | Hellinger
+    | JensenShannon
+    | Renyi
 )
 
 _NAMED = {
@@ -206,11 +222,12 @@ _NAMED = {
     "kl": KullbackLeibler,
     "chi2": ChiSquared,
     "hellinger": Hellinger,
+    "js": JensenShannon,
 }
 
 
 def by_name(name: str, *, cost: ArrayLike | None = None, order: float = 0.5) -> Divergence:
-    """A measure by its short name: tv, w2 (needs ``cost``), kl, kl-reverse, chi2, hellinger, renyi.
+    """A measure by its short name: tv, w2 (needs ``cost``), kl, kl-reverse, chi2, hellinger, js, renyi.
 
     Raises:
         InvalidSetting: unknown name, or w2 without a cost.

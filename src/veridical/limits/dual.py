@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from scipy.linalg import LinAlgError
 
-from veridical.limits.family import PowerFamily
+from veridical.limits.family import SmoothFamily
 from veridical.limits.interior import Array, Point, positive_solver, trust
 
 __all__ = ["EqualLaws", "PowerSupport", "Support", "TransportSupport", "ascend", "solve_above"]
@@ -92,11 +92,11 @@ class EqualLaws:
 
 
 class PowerSupport:
-    """A member of the power family: ``q_j = p_j (mu / (t - L_j))^(1/c)``, or ``p_j exp((L_j - t) / mu)``."""
+    """A smooth measure at a price."""
 
     has_mu = True
 
-    def __init__(self, family: PowerFamily, p: Array, mu: float) -> None:
+    def __init__(self, family: SmoothFamily, p: Array, mu: float) -> None:
         self.family, self.p, self.mu = family, p, mu
 
     def value(self, L: Array, mu: float) -> float:
@@ -105,12 +105,9 @@ class PowerSupport:
 
     def at(self, L: Array, mu: float) -> Local:
         """By the implicit function theorem from the normalisation of ``q``."""
-        c, p = self.family.order, self.p
-        shift = self.family.shift(L, p, mu)
-        u = (L - p @ L) / mu
-        q = p * np.exp(u - shift) if c == 0 else p * (1.0 + shift - u) ** (-1.0 / c)
+        p = self.p
         # dq = k (dL - dt + slope dmu): the potential that asks for q is mu F'(q).
-        k = q / mu if c == 0 else q / (c * mu * (1.0 + shift - u))
+        q, k = self.family.law(L, p, mu)
         slope = self.family.slope(p, q)
         total, mean = float(np.sum(k)), float(k @ slope)
         cross = -k * (slope - mean / total)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from veridical.limits.certificate import Anchor, anchor_at, perception_of, support
+from veridical.limits.certificate import Feasible, join, perception_of, support
 from veridical.limits.finite import NormalForm
 from veridical.limits.interior import Array
 from veridical.limits.plans import cheapest_plan, transport_bound
@@ -43,7 +43,7 @@ class Reach:
     """
 
     lower: float
-    anchor: Anchor | None
+    anchor: Feasible | None
     least: float
 
 
@@ -149,7 +149,7 @@ def least_distortion_channel(form: NormalForm, *, advise: bool = False) -> Reach
             channel = joint / np.sum(joint, axis=1, keepdims=True)
             spent = float(np.sum(joint * np.where(joint > 0, form.d, 0.0)))
             if spent < least and perception_of(form, channel, plan) <= form.perception:
-                least, anchor = spent, anchor_at(form, channel, plan)
+                least, anchor = spent, join(form, channel, plan, None)
             if not advise and (anchor is not None or lower > form.distortion):
                 return Reach(lower, anchor, least)
             if least - lower < _CLOSED:

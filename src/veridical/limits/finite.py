@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from veridical.errors import InvalidSetting
 from veridical.limits.checks import constraint, cost_matrix, law
 from veridical.limits.divergence import Divergence, SquaredWasserstein, TotalVariation
-from veridical.limits.family import PowerFamily
+from veridical.limits.family import SmoothFamily
 
 __all__ = ["FiniteSource", "NormalForm", "normal_form"]
 
@@ -81,7 +81,7 @@ class NormalForm:
     target: Array | None
     same: bool
     cost: Array | None
-    family: PowerFamily | None
+    family: SmoothFamily | None
     rows: Indices
     columns: Indices
     d_unit: float
@@ -141,7 +141,7 @@ def normal_form(  # noqa: C901, PLR0912 (one branch per kind of measure, side by
     columns = np.arange(d.shape[1])
     target: Array | None = None
     cost: Array | None = None
-    family: PowerFamily | None = None
+    family: SmoothFamily | None = None
     same, p_unit, c_noise = False, 1.0, 0.0
     if divergence is None or math.isinf(P):
         P = math.inf

@@ -102,7 +102,7 @@ def gaussian_distortion_kl(
 ) -> Array:
     """Least squared error with ``KL(p_X^ || p_X) <= P`` nats, unlimited common randomness.
 
-    Best among pairs (X, X^) that are jointly Gaussian ([T] Fig. 11): the reconstruction has variance
+    Jointly Gaussian pairs are best ([T] Fig. 11, :mod:`veridical.limits.vector_gaussian_kl`): the reconstruction has variance
     ``v s2`` with ``(v - 1 - log v)/2 = P``, ``v <= 1``, and ``D = s2 (1 - u + ((sqrt v - sqrt u)+)^2)``.
 
     Raises:

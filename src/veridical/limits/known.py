@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from veridical.limits.bracket import Bracket
-from veridical.limits.certificate import Anchor, Feasible, anchor_at, join, support
+from veridical.limits.certificate import Feasible, join, support
 from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel
 from veridical.limits.interior import Array
 from veridical.limits.plans import cheapest_plan, transport_bound
@@ -30,8 +31,7 @@ def _identity(bracket: Bracket) -> None:
     if form.target is not None and not np.array_equal(form.target, form.p @ channel):
         return
     bracket.own = form.p[:, None] * channel
-    bracket.anchor = Anchor(channel, 0.0, 0.0)
-    bracket.best = Feasible(bracket.entropy * (1 + 1e-14), channel)
+    bracket.anchor = bracket.best = Feasible(bracket.entropy * (1 + 1e-14), channel, 0.0, 0.0)
 
 
 def _constant(bracket: Bracket) -> None:
@@ -48,8 +48,9 @@ def _constant(bracket: Bracket) -> None:
         if np.any(np.isinf(form.d) & (channel > 0)):
             continue
         plan = bracket.own if k and bracket.own is not None else form.p[:, None] * channel
-        if join(form, channel, plan, None) is not None:
-            bracket.best = Feasible(0.0, channel)
+        found = join(form, channel, plan, None)
+        if found is not None:
+            bracket.best = replace(found, rate=0.0)
 
 
 def forced(bracket: Bracket) -> None:
@@ -91,9 +92,9 @@ def cheapest(bracket: Bracket) -> None:
     plan = np.zeros(form.d.shape)
     plan[:, used] = found[0]
     channel = plan / np.sum(plan, axis=1, keepdims=True)
-    bracket.anchor = anchor_at(form, channel, transport)
+    bracket.anchor = join(form, channel, transport, None)
     if bracket.anchor is not None:
-        bracket.offer(join(form, channel, transport, None))
+        bracket.offer(bracket.anchor)
         return
     bracket.equal = (channel, transport)
     bracket.beyond = float(np.sum(np.where(plan > 0, plan * form.d, 0.0)))
@@ -123,4 +124,4 @@ def fitting_price(bracket: Bracket, L: Array, transport: Array | None) -> float:
         return float(np.ptp(L))
     # F is c/2 times chi-squared nearby, and q.L - mu F gains Var(L) / (2 c mu).
     spread = float(form.target @ np.square(L - form.target @ L))
-    return math.sqrt(max(spread, 1e-20) / (2.0 * (form.family.order or 1.0) * form.perception))
+    return math.sqrt(max(spread, 1e-20) / (2.0 * form.family.bend * form.perception))

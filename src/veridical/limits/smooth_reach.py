@@ -42,7 +42,7 @@ class _Dual:
             self.h = self.h + np.log((0.9 * form.target + 0.1 / self.h.size) / reached)
         self.h -= float(form.target @ self.h)
         spread = float(form.target @ np.square(self.h))
-        mu = math.sqrt(spread / (2.0 * (form.family.order or 1.0) * perception))
+        mu = math.sqrt(spread / (2.0 * form.family.bend * perception))
         self.power = PowerSupport(form.family, form.target, max(mu, 1e-3))
 
     def plan(self, h: Array) -> tuple[float, Array]:

@@ -60,7 +60,8 @@ class VectorGaussianBound:
         return 0.5 * (self.lower_distortion + self.upper_distortion)
 
 
-def _eigenvalues(values: ArrayLike) -> Array:
+def eigenvalues_of(values: ArrayLike) -> Array:
+    """A spectrum: shape ``(k,)``, finite, not negative, not all zero."""
     array = non_negative(values, "eigenvalues")
     if array.ndim != 1 or array.size == 0 or not np.all(np.isfinite(array)) or np.sum(array) <= 0:
         raise InvalidSetting("eigenvalues must be a list of finite numbers, not all of them zero")
@@ -80,7 +81,7 @@ def reverse_water_filling(eigenvalues: ArrayLike, rate_bits: float) -> Array:
     Raises:
         InvalidSetting: an argument outside its range.
     """
-    spectrum = _eigenvalues(eigenvalues)
+    spectrum = eigenvalues_of(eigenvalues)
     rate = constraint(rate_bits, "rate_bits") * _LN2
     if math.isinf(rate):
         return np.zeros_like(spectrum)
@@ -98,7 +99,7 @@ def oblivious_distortion(
     Raises:
         InvalidSetting: an argument outside its range.
     """
-    spectrum = _eigenvalues(eigenvalues)
+    spectrum = eigenvalues_of(eigenvalues)
     R, P = constraint(rate_bits, "rate_bits"), constraint(perception, "perception")
     total = (R + constraint(common_bits, "common_bits")) * _LN2
     return objective(spectrum, *_oblivious(spectrum, R, total), P)[0]
@@ -132,7 +133,7 @@ def vector_gaussian_distortion(
         InvalidSetting: an argument outside its range.
         NotConverged: the bracket stayed wider; ``best`` carries it.
     """
-    spectrum = _eigenvalues(eigenvalues)
+    spectrum = eigenvalues_of(eigenvalues)
     R, P = constraint(rate_bits, "rate_bits"), constraint(perception, "perception")
     Rc = constraint(common_bits, "common_bits")
     tolerance = positive_float(tolerance, "tolerance")

@@ -24,7 +24,7 @@ def water_fill(gains: Array, nats: float) -> Array:
     levels = (np.cumsum(logs) - 2.0 * nats) / np.arange(1, logs.size + 1)
     # The right number of active components is the last whose own gain is above its level.
     level = levels[np.flatnonzero(logs >= levels)[-1]]
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         return np.minimum(1.0, np.exp(level - np.log(gains)))
 
 

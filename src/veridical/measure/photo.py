@@ -32,7 +32,7 @@ class ComparisonRow:
     Attributes:
         name: "ordinary decoder" or "realism A".
         psnr_db: Measured PSNR on RGB, in dB.
-        predicted_psnr_db: Predicted from the price list; NaN for the ordinary decoder, and for
+        predicted_psnr_db: Predicted before decoding; NaN for the ordinary decoder, and for
             weights without measured prices.
         stlpips: ST-LPIPS distance (AlexNet), or None if not measured.
         frechet: Frechet distance on EfficientNet-Lite0 features of 64-pixel patches of this one

@@ -23,7 +23,7 @@ from veridical.interpolate import Calibration
 from veridical.photo.condition import Condition, ResidualScale
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import GRID, DecodeOptions
-from veridical.photo.price import PriceList
+from veridical.photo.price import calibration_of
 from veridical.photo.tiles import Box
 from veridical.photo.weights import Network, damaged_weights, load_network, weights_path
 
@@ -42,7 +42,7 @@ class RestorationModel:
         estimator: ``y, features, scale -> x_mmse, size``.
         features: Names of what the networks are told, in order.
         scale: Residual scale.
-        prices: Price list; None before it is measured.
+        prices_path: Where the file of its price network would be.
         generator_path: Where the generator's file would be.
         options: Device and threads of the sessions.
     """
@@ -50,8 +50,8 @@ class RestorationModel:
     estimator: Network
     features: tuple[str, ...]
     scale: ResidualScale
-    prices: PriceList | None
     generator_path: Path
+    prices_path: Path
     options: DecodeOptions = field(repr=False)
 
     @property
@@ -71,13 +71,24 @@ class RestorationModel:
                 f"{self.estimator.path} has no generator beside it, so that realism 0 is all it can do; use "
                 "--realism 0 or other weights"
             )
+        return self._beside(self.generator_path, "generator")
+
+    @cached_property
+    def prices(self) -> Network | None:
+        """``y, x_mmse, size, features, scale -> price``; None before prices are measured.
+
+        Raises:
+            BadWeights: Damaged, or measured for another estimator.
+        """
+        return self._beside(self.prices_path, "price") if self.prices_path.exists() else None
+
+    def _beside(self, path: Path, kind: str) -> Network:
+        """A network that belongs to this estimator."""
         o = self.options
-        network = load_network(
-            self.generator_path, kind="generator", device=o.device, threads=o.threads
-        )
+        network = load_network(path, kind=kind, device=o.device, threads=o.threads)
         if network.header["estimator"] != self.estimator.digest:
             raise BadWeights(
-                f"{self.generator_path} was trained for another estimator than {self.estimator.path}; copy both again"
+                f"{path} was trained for another estimator than {self.estimator.path}; copy both again"
             )
         return network
 
@@ -108,13 +119,12 @@ def load_restoration(name: str, options: DecodeOptions) -> RestorationModel:
                 f"that holds {name.lower()}.onnx too"
             )
         scale = (np.array(table, dtype=float) for table in header["scale"])
-        prices = header["prices"]
         model = RestorationModel(
             estimator,
             tuple(str(n) for n in header["features"]),
             ResidualScale(*scale),
-            None if prices is None else PriceList.of(prices),
             weights_path(f"{name.lower()}-generator", options.weights),
+            weights_path(f"{name.lower()}-price", options.weights),
             options,
         )
         _probe(model)
@@ -224,10 +234,11 @@ class RestorationDecoder:
 
     def price(self, index: PixelWindow) -> Calibration | None:
         """Price of a picture, from what its file tells and what the estimator expects of some windows of it."""
-        model = self.model
-        if model.prices is None:
+        prices = self.model.prices
+        if prices is None:
             return None
-        price = model.prices.calibration(self.condition, *expected_error(self, index.pixels))
+        (foretold,) = prices(**self.run_estimator(_windows(index.pixels)))
+        price = calibration_of(foretold)
         if index.grained is None:
             return price
         seen, clean = (_windows(v).astype(np.float32) for v in (index.grained(0), index.pixels))
@@ -235,28 +246,8 @@ class RestorationDecoder:
         return replace(price, mmse=price.mmse + grain, transport_cost=price.transport_cost + grain)
 
 
-def expected_error(decoder: RestorationDecoder, pixels: np.ndarray) -> tuple[float, float]:
-    """Mean squared error of ``x_mmse`` that the estimator expects of a picture, and how unevenly.
-
-    The format and rate of a file leave its error open by a factor of two either way, because pictures
-    differ. What the estimator reads off the picture itself tells more, and a few windows are enough.
-
-    Args:
-        decoder: Of the file.
-        pixels: Decoded colours, uint8 of shape (height, width, 3).
-
-    Returns:
-        Per channel sample on the [0, 1] scale, over at most ``MOST_WINDOWS`` windows, the same for the
-        same picture, and the logarithm of the arithmetic over the geometric mean of the variances of places. It
-        is what the estimator believes; the price list turns it into a price.
-    """
-    state = decoder.run_estimator(_windows(pixels))
-    local = np.mean(np.square(state["size"] * state["scale"], dtype=np.float64), axis=1)
-    return float(np.mean(local)), float(np.log(np.mean(local)) - np.mean(np.log(local)))
-
-
 def _windows(pixels: np.ndarray) -> np.ndarray:
-    """The whole picture, or windows at even distances; (n, height, width, 3)."""
+    """The whole picture, or windows at even distances, the same for the same picture; (n, height, width, 3)."""
     height, width = pixels.shape[:2]
     if height * width <= MOST_WINDOWS * WINDOW**2:
         return pixels[None]

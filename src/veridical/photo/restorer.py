@@ -134,10 +134,10 @@ class Restorer:
         """Predicted tradeoff: rows of realism and mean squared error ``d + a^2 C``, shape (n, 2).
 
         Raises:
-            InvalidSetting: The weights have no price list.
+            InvalidSetting: The weights have no prices.
         """
         price = self.price(decoded, bits_per_pixel)
         if price is None:
-            raise InvalidSetting(f"the weights for {self.name} have no price list")
+            raise InvalidSetting(f"the weights for {self.name} have no prices")
         a = np.linspace(0, 1, n)
         return np.stack([a, [price.distortion_at(float(v)) for v in a]], axis=1)

@@ -1,43 +1,49 @@
-"""Weights files of a format and their price list, measured on pictures of no training set."""
+"""Weights files of a format, and the network of its prices, measured on pieces of training and validation pictures."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from veridical.errors import TrainingData
-from veridical.photo.condition import Condition, ResidualScale
+from veridical.photo.condition import ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.noise import NoiseField
-from veridical.photo.options import DecodeOptions
-from veridical.photo.price import PriceList
+from veridical.photo.options import GRID, DecodeOptions
+from veridical.photo.price import LEAST, calibration_of
 from veridical.photo.restoration import (
-    Cells,
     PixelWindow,
     RestorationDecoder,
     RestorationModel,
-    expected_error,
     load_restoration,
 )
 from veridical.photo.tiles import Box
-from veridical.photo.weights import write_weights
+from veridical.photo.weights import read_card, write_weights
 from veridical.training.augment import augment
 from veridical.training.drawings import KINDS, draw
 from veridical.training.estimator import BlockEstimator
 from veridical.training.estimator_validation import opened, saved
-from veridical.training.export import example, to_onnx, with_header
+from veridical.training.export import example, to_onnx
 from veridical.training.generator import FilterGenerator
 from veridical.training.pairs import Pairs
 from veridical.training.pictures import pictures
-from veridical.training.pieces import Piece
+from veridical.training.pieces import Piece, PieceSampler
+from veridical.training.price_network import (
+    PictureStatistics,
+    PriceNetwork,
+    fit_price_network,
+)
+from veridical.training.sources import Sources
 from veridical.training.stages import Progress, silent
 from veridical.writing import write_text
 
@@ -46,6 +52,18 @@ _QUALITIES = (1, 5, 13, 27, 48, 73, 91, 99)
 
 _DRAWN = (10, 50, 80, 95)
 _SIDE = 256
+_SHARES = {"photograph": 0.42, "drawing": 0.25, "recompressed": 0.33}
+_SEED = 3
+
+WEIGHTS = {
+    "photograph": 1.0,
+    "drawing": 1.0,
+    "recompressed": 0.7,
+    "photographs": 5.0,
+    "before": 4.0,
+    "drawings": 1.0,
+}
+"""How often a row is drawn in the fit, by kind: training pieces, then validation files."""
 
 
 def header_of(
@@ -53,89 +71,106 @@ def header_of(
 ) -> dict[str, Any]:
     """Metadata of an estimator's file without prices."""
     return {
-        "kind": "estimator", "format": form.name, "features": list(form.features), "prices": None,
+        "kind": "estimator", "format": form.name, "features": list(form.features),
         "rate_known": not isinstance(form, Pairs) or form.rate_known,
         "network": asdict(estimator.network.config), "head": estimator.sizes,
         "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
     }  # fmt: skip
 
 
-def write_priced(
+def write_weights_of(
     path: Path,
     form: ConventionalFormat | Pairs,
     estimator: BlockEstimator,
     generator: FilterGenerator,
     scale: ResidualScale,
-    validation: Path,
     recipe: dict[str, Any],
-    progress: Progress = silent,
 ) -> None:
-    """Measure the price list and write estimator and generator with their cards.
+    """Write estimator and generator with their cards; the generator's metadata names its estimator.
 
     Args:
-        path: ``FORMAT.onnx``; the generator's file goes beside it, and so does a log from which a
-            killed measurement goes on.
+        path: ``FORMAT.onnx``; the generator's file goes beside it.
         form: The format.
         estimator: Trained.
         generator: Trained on it.
         scale: Residual scale.
-        validation: Folder or tar file of photographs; pairs hold their own.
         recipe: For the cards.
+    """
+    header = header_of(form, estimator, scale)
+    data = to_onnx(estimator, example(estimator, len(form.features)), estimator.OUTPUTS, header)
+    write_weights(path, data, recipe)
+    own = _belongs(path, "generator", form) | {"network": asdict(generator.network.config)}
+    graph = to_onnx(generator, example(generator, len(form.features)), generator.OUTPUTS, own)
+    write_weights(path.with_name(f"{path.stem}-generator{path.suffix}"), graph, recipe)
+
+
+def _belongs(path: Path, kind: str, form: ConventionalFormat | Pairs) -> dict[str, Any]:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    features = list(form.features)
+    return {"kind": kind, "format": form.name, "features": features, "estimator": digest}
+
+
+def write_prices(
+    path: Path,
+    form: ConventionalFormat | Pairs,
+    sources: Sources | Pairs,
+    validation: Path,
+    n_pieces: int,
+    run: Path,
+    progress: Progress = silent,
+) -> Path:
+    """Measure a format's weights as they lie there, write the network of their prices beside them, and its figures into every card.
+
+    Args:
+        path: ``FORMAT.onnx`` with its generator.
+        form: The format.
+        sources: Training pictures; pairs are their own.
+        validation: Folder or tar file of photographs that nothing was trained on; pairs hold their own.
+        n_pieces: Of training pictures to measure.
+        run: Folder for a log from which a killed measurement goes on.
         progress: Called with (stage, done, total).
+
+    Returns:
+        The file.
 
     Raises:
         TrainingData: There are no validation pictures.
     """
-    header = header_of(form, estimator, scale)
-    networks = tuple(
-        to_onnx(g.eval(), example(g, len(form.features)), g.OUTPUTS, header)
-        for g in (estimator, generator)
-    )
-    # Measured as shipped, in half precision; the name of the result is for the result alone.
-    unpriced = path.with_name(f"{path.stem}-unpriced.onnx")
-    _write_pair(unpriced, networks, header, generator, {"priced": False})
-    model = load_restoration(form.name, DecodeOptions(weights=unpriced))
-    rows = _measure(model, form, validation, path.with_name("prices.jsonl"), progress)
-    prices = fitted_prices(rows)
-    recipe = recipe | {
+    model = load_restoration(form.name, DecodeOptions(weights=path))
+    rows = measured(model, form, sources, validation, n_pieces, run / "prices.jsonl", progress)
+    network = fitted(rows, lambda done, total: progress("fitting prices", done, total))
+    graph = to_onnx(
+        network, example(network, len(form.features)), network.OUTPUTS,
+        _belongs(path, "price", form) | {"network": network.sizes},
+    )  # fmt: skip
+    card = read_card(path, model.estimator.digest) | {
+        "price_pieces": n_pieces,
         "validation": {
-            "files": len(rows),
+            "files": sum(r["number"] >= n_pieces for r in rows),
             "sha256": form.digest if isinstance(form, Pairs) else digest_of(validation),
         },
-        "figures": figures_of(rows, prices),
+        "figures": figures_of([r for r in rows if r["number"] >= n_pieces], network),
     }
-    _write_pair(path, networks, header | {"prices": prices.as_json()}, generator, recipe)
-    for old in path.parent.glob(f"{unpriced.stem}*"):
-        old.unlink()
+    del card["sha256"]
+    beside = path.with_name(f"{path.stem}-price{path.suffix}")
+    write_weights(beside, graph, card)
+    for old in (path, model.generator_path):
+        write_weights(old, old.read_bytes(), card)
+    return beside
 
 
-def fitted_prices(rows: list[dict]) -> PriceList:
-    """From what was measured. Drawings tell the uncertainty alone; files coded before are not told from others."""
-    rows = [r for r in rows if "before" not in r["quality"]]
-    usual = np.array([r["quality"].startswith("photographs") for r in rows])
-    conditions = [Condition(**r["condition"]) for r in rows]
-    expected, unevenness, mmse, cost = (
-        np.array([r[k] for r in rows]) for k in ("expected", "unevenness", "mmse", "cost")
+def fitted(rows: Sequence[dict], progress: Callable[[int, int], None]) -> PriceNetwork:
+    """The network of what was measured."""
+    statistics, mmse, cost = (
+        np.array([r[k] for r in rows]) for k in ("statistics", "mmse", "cost")
     )
-    return PriceList.fit(conditions, expected, unevenness, mmse, cost, usual)
+    weight = np.array([_weight(r["group"]) for r in rows])
+    return fit_price_network(statistics, mmse, cost, weight, progress=progress)
 
 
-def _write_pair(
-    path: Path,
-    networks: tuple[bytes, ...],
-    header: dict[str, Any],
-    generator: FilterGenerator,
-    recipe: dict[str, Any],
-) -> None:
-    """Estimator and generator; the generator's metadata names its estimator."""
-    estimator = with_header(networks[0], header)
-    own = {k: header[k] for k in ("format", "features")} | {
-        "kind": "generator", "network": asdict(generator.network.config),
-        "estimator": hashlib.sha256(estimator).hexdigest(),
-    }  # fmt: skip
-    write_weights(path, estimator, recipe)
-    beside = path.with_name(f"{path.stem}-generator{path.suffix}")
-    write_weights(beside, with_header(networks[1], own), recipe)
+def _weight(group: str) -> float:
+    kind = "before" if "before" in group else group.partition(" ")[0]
+    return WEIGHTS.get(kind, 1.0)
 
 
 def digest_of(source: Path) -> str:
@@ -155,6 +190,7 @@ def _qualities(k: int) -> Iterator[tuple[str, int]]:
 
 def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, bytes]]:
     """(group, source, file) of photographs, drawings and photographs coded before."""
+    modes = name != "WEBP"
     for k, (_, data) in enumerate(pictures([validation])):
         whole = opened(data)
         picture = _middle(whole)
@@ -164,8 +200,14 @@ def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, byte
             again = _middle(augment(whole, np.random.default_rng(k), _SIDE))
             for group, q in _qualities(k + 20):
                 yield group, again, saved(again, name, quality=q)
-        for group, q in _qualities(k):
+        for j, (group, q) in enumerate(_qualities(k)):
             yield group, picture, saved(picture, name, quality=q)
+            if modes and j % 3 == k % 3:
+                full = saved(picture, name, quality=q, subsampling="4:4:4")
+                yield "photographs 4:4:4", picture, full
+            elif modes and j % 3 == (k + 1) % 3:
+                grey = picture.convert("L")
+                yield "photographs grey", grey, saved(grey, name, quality=q)
         box = (4, 4, *picture.size)
         before = opened(saved(picture, "JPEG", quality=30)).crop(box)
         yield "JPEG 30 before 90", picture.crop(box), saved(before, name, quality=90)
@@ -174,7 +216,7 @@ def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, byte
     for kind in KINDS:
         picture = draw(kind, 30_000).crop((96, 96, 416, 416))
         for q in _DRAWN:
-            chroma = {"subsampling": "4:4:4" if q == 80 else "4:2:0"} if name != "WEBP" else {}
+            chroma = {"subsampling": "4:4:4" if q == 80 else "4:2:0"} if modes else {}
             yield f"drawings {q:03}", picture, saved(picture, name, quality=q, **chroma)
 
 
@@ -183,36 +225,84 @@ def _middle(picture: Image.Image) -> Image.Image:
     return picture.crop((x, y, min(picture.width, x + 320), min(picture.height, y + 320)))
 
 
-def _measure(
+def _pieces(
+    sources: Sources | Pairs, form: ConventionalFormat | Pairs, n: int
+) -> Iterator[Callable[[], tuple[str, Piece, int, int] | None]]:
+    """Of training pictures: (kind, piece, top, left), made when it is called."""
+    side = _SIDE
+    if isinstance(form, Pairs):
+        side = min(_SIDE, *form.originals.shape[1:3])
+    sampler = PieceSampler(sources, form, form.features, None, patch=side, batch_size=1, seed=_SEED)
+
+    def piece(k: int) -> tuple[str, Piece, int, int]:
+        rng = np.random.default_rng([_SEED, k])
+        kind = str(rng.choice(list(_SHARES), p=list(_SHARES.values())))
+        p = sampler.piece(rng, kind)
+        top, left = (GRID * int(rng.integers((v - side) // GRID + 1)) for v in p.decoded.shape[:2])
+        return kind, p, top, left
+
+    yield from (functools.partial(piece, k) for k in range(n))
+
+
+def _validation(
+    form: ConventionalFormat | Pairs, validation: Path
+) -> Iterator[Callable[[], tuple[str, Piece, int, int] | None]]:
+    """Of validation pictures: (group, piece, top, left) of their middles; None of a lossless file."""
+
+    def piece(group: str, found: Any, data: bytes) -> tuple[str, Piece, int, int] | None:
+        p = found
+        if isinstance(form, ConventionalFormat):
+            condition = form.condition(data, *found.size)
+            if condition is None:
+                return None
+            p = Piece(np.asarray(found.convert("RGB")), np.asarray(opened(data)), condition, data)
+        top, left = (max(0, (v - _SIDE) // (2 * GRID) * GRID) for v in p.decoded.shape[:2])
+        return group, p, top, left
+
+    files: Any = (
+        form.validation() if isinstance(form, Pairs) else _files(validation, form.pillow_names[0])
+    )
+    yield from (functools.partial(piece, *file) for file in files)
+
+
+def measured(
     model: RestorationModel,
     form: ConventionalFormat | Pairs,
+    sources: Sources | Pairs,
     validation: Path,
+    n_pieces: int,
     log: Path,
     progress: Progress,
 ) -> list[dict]:
-    """Errors and transport costs of every file that is not lossless, resumable."""
-    digest = model.estimator.digest + model.generator.digest
+    """Errors, transport costs and statistics of training pieces and validation files, resumable."""
+    digest = hashlib.sha256((model.estimator.digest + model.generator.digest).encode()).hexdigest()[
+        :16
+    ]
     rows = [r for r in _rows(log) if r["weights"] == digest]
-    known = {r["number"]: r for r in rows}
-    files: list[tuple[str, Any, bytes]] = list(
-        form.validation() if isinstance(form, Pairs) else _files(validation, form.pillow_names[0])
-    )
-    if not any(group.startswith("photographs") for group, _, _ in files):
-        raise TrainingData(f"{validation} holds no pictures for the price list")
+    known = {r["number"] for r in rows}
+    tried = list(_validation(form, validation))
+    if not tried:
+        raise TrainingData(f"{validation} holds no pictures to measure prices on")
+    tasks = [*_pieces(sources, form, n_pieces), *tried]
     with log.open("a", encoding="utf-8", newline="\n") as out:
-        for number, (group, found, data) in enumerate(files):
-            progress("measuring prices", number + 1, len(files))
-            if number in known:
+        for number, task in enumerate(tasks):
+            progress("measuring prices", number + 1, len(tasks))
+            found = None if number in known else task()
+            if found is None:
                 continue
-            piece, cells = found, None
-            if isinstance(form, ConventionalFormat):
-                condition, cells = form.condition(data, *found.size), form.read_cells(data)
-                if condition is None:
-                    continue
-                y = np.asarray(opened(data))
-                piece = Piece(np.asarray(found.convert("RGB")), y, condition)
-            row = measure_piece(model, piece, cells, _SIDE, number)
-            row |= {"number": number, "quality": group, "weights": digest}
+            group, piece, top, left = found
+            cells = form.read_cells(piece.file) if isinstance(form, ConventionalFormat) else None
+            cut = np.s_[top : top + _SIDE, left : left + _SIDE]
+            height, width = piece.decoded[cut].shape[:2]
+            box = Box(top, top + height, left, left + width)
+            window = PixelWindow(piece.decoded[cut], box, cells)
+            row = measure_window(
+                RestorationDecoder(model, piece.condition), window, piece.source[cut], number
+            )
+            row |= {
+                "number": number, "group": group, "weights": digest,
+                "bits_per_pixel": piece.condition.bits_per_pixel,
+            }  # fmt: skip
             rows.append(row)
             out.write(json.dumps(row) + "\n")
             out.flush()
@@ -229,71 +319,66 @@ def _rows(log: Path) -> list[dict]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def measure_piece(
-    model: RestorationModel, piece: Piece, cells: Cells | None, side: int, seed: int
-) -> dict:
-    """Errors and transport costs of the middle ``side`` pixels of a decoded picture.
+def measure_window(
+    decoder: RestorationDecoder, window: PixelWindow, source: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """Errors, transport cost and statistics of a window.
 
     Args:
-        model: Networks of the codec.
-        piece: Source, decoded picture and what the networks are told.
-        cells: Quantization cells of the file, if they are known.
-        side: In pixels.
+        decoder: Of its file.
+        window: Decoded.
+        source: Of the same place, uint8 of shape (height, width, 3).
         seed: Of the generator's noise.
     """
-    y, condition = piece.decoded, piece.condition
-    top = max(0, (y.shape[0] - side) // 32 * 16)
-    left = max(0, (y.shape[1] - side) // 32 * 16)
-    cut = np.s_[top : top + side, left : left + side]
-    x = piece.source[cut].transpose(2, 0, 1) / 255
-    height, width = y[cut].shape[:2]
-    window = PixelWindow(y[cut], Box(top, top + height, left, left + width), cells)
-    decoder = RestorationDecoder(model, condition)
+    x = source.transpose(2, 0, 1) / 255
     estimate = decoder.estimate(window)
+    state = estimate.state[1]
     x_mmse = np.clip(estimate.x_mmse, 0, 1)
     x_real = np.clip(decoder.generate(estimate, NoiseField(seed)), 0, 1)
-    expected, unevenness = expected_error(decoder, y[cut])
+    with torch.inference_mode():
+        told = (torch.from_numpy(state[name]) for name in PriceNetwork.INPUTS)
+        statistics = PictureStatistics()(*told)[0].numpy()
     return {
-        "condition": asdict(condition),
-        "decoded": float(np.mean(np.square(y[cut].transpose(2, 0, 1) / 255 - x))),
-        "expected": expected,
-        "unevenness": unevenness,
-        "mmse": float(np.mean(np.square(x_mmse - x))),
-        "cost": float(np.mean(np.square(x_real - x_mmse))),
-        "error_real": float(np.mean(np.square(x_real - x))),
+        "decoded": _square(window.pixels.transpose(2, 0, 1) / 255, x),
+        "mmse": _square(x_mmse, x),
+        "cost": _square(x_real, x_mmse),
+        "error_real": _square(x_real, x),
+        "statistics": [round(float(v), 4) for v in statistics],
     }
 
 
-def figures_of(rows: list[dict], prices: PriceList) -> list[dict]:
-    """Means by quality: gain over the decoder, price of realism 1, prediction.
+def _square(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.mean(np.square(a - b)))
 
-    To errors of the gain a millionth of the range is added, below which rounding to 8 bits hides them.
-    """
+
+@torch.inference_mode()
+def figures_of(rows: Sequence[dict], network: PriceNetwork) -> list[dict]:
+    """Means by kind of file: gain over the decoder, price of realism 1, prediction."""
     out = []
-    for quality in sorted({r["quality"] for r in rows}):
-        mine = [r for r in rows if r["quality"] == quality]
-        gain = np.mean([10 * np.log10((r["decoded"] + 1e-6) / (r["mmse"] + 1e-6)) for r in mine])
-        predicted = [
-            prices.calibration(Condition(**r["condition"]), r["expected"], r["unevenness"])
-            for r in mine
+    for group in sorted({r["group"] for r in rows}):
+        mine = [r for r in rows if r["group"] == group]
+        told = torch.tensor([r["statistics"] for r in mine])
+        prices = [calibration_of(v[None]) for v in network.from_statistics(told).numpy()]
+        gain = np.mean([10 * np.log10((r["decoded"] + LEAST) / (r["mmse"] + LEAST)) for r in mine])
+        off = [
+            10 * np.log10((r["mmse"] + LEAST) / (c.mmse + LEAST))
+            for r, c in zip(mine, prices, strict=True)
         ]
-        bpp = np.mean([r["condition"]["bits_per_pixel"] for r in mine])
-        off = [10 * np.log10(r["mmse"] / c.mmse) for r, c in zip(mine, predicted, strict=True)]
-        stated = np.mean([(c.uncertainty_db or 0) ** 2 for c in predicted])
         d, d1 = np.mean([r["mmse"] for r in mine]), np.mean([r["error_real"] for r in mine])
-        formula = d + np.mean([r["cost"] for r in mine])
+        foretold = np.mean([c.distortion_at(1.0) for c in prices])
+        stated = np.mean([(c.uncertainty_db or 0) ** 2 for c in prices])
         out.append(
             {
-                "quality": quality,
-                "bits_per_pixel": round(float(bpp), 3),
+                "group": group,
+                "bits_per_pixel": round(float(np.mean([r["bits_per_pixel"] for r in mine])), 3),
                 "gain_db_realism_0": round(float(gain), 3),
                 "prediction_off_db": [round(float(np.mean(off)), 2), round(float(np.std(off)), 2)],
                 "uncertainty_stated_db": round(float(np.sqrt(stated)), 2),
                 "error_ratio_realism_1": round(float(d1 / d), 3),
-                "formula_over_measured_realism_1": round(float(formula / d1), 4),
-                "predicted_over_measured_realism_1": round(
-                    float(np.mean([c.distortion_at(1.0) for c in predicted]) / d1), 4
+                "formula_over_measured_realism_1": round(
+                    float((d + np.mean([r["cost"] for r in mine])) / d1), 4
                 ),
+                "predicted_over_measured_realism_1": round(float(foretold / d1), 4),
             }
         )
     return out

@@ -31,7 +31,7 @@ from veridical.training.generator import SHARES, FilterGenerator, GeneratorPrese
 from veridical.training.loop import Schedule
 from veridical.training.networks import NetworkConfig
 from veridical.training.pairs import Pairs
-from veridical.training.photo_prices import write_priced
+from veridical.training.photo_prices import write_prices, write_weights_of
 from veridical.training.pictures import conventional
 from veridical.training.pieces import PieceSampler, fit_scale
 from veridical.training.sources import Sources, prepare_sources
@@ -63,6 +63,7 @@ class Preset:
         patch: Side of the patches in pixels.
         batch_size: Patches in a step.
         drawings: Of each kind.
+        price_pieces: Pieces of training pictures that prices are measured on.
         mixed_precision: "no" or "bf16", which is used where the device has it.
     """
 
@@ -78,6 +79,7 @@ class Preset:
     patch: int = 128
     batch_size: int = 8
     drawings: int = 60
+    price_pieces: int = 2000
     mixed_precision: str = "bf16"
 
     def estimator(self, names: Sequence[str]) -> BlockEstimator:
@@ -100,11 +102,12 @@ PRESETS = {
     "short": Preset(
         Schedule(2000, 8e-4, hidden_rate=1.5e-3), HeadPreset(Plateau(200, 1e-3, hidden_rate=2e-3, decay=150)),
         Plateau(300, 4e-4, hidden_rate=8e-4, decay=250), GeneratorPreset(Schedule(100)),
+        price_pieces=400,
     ),
     "tiny": Preset(
         Schedule(6), HeadPreset(Plateau(4, hidden_rate=1e-3, decay=2), 8, 1),
         Plateau(4, hidden_rate=1e-3, decay=2), GeneratorPreset(Schedule(4), (8, 8, 8)),
-        (8, 8, 8), (1, 1, 1), (1, 1), patch=48, batch_size=2, drawings=1, mixed_precision="no",
+        (8, 8, 8), (1, 1, 1), (1, 1), patch=48, batch_size=2, drawings=1, price_pieces=4, mixed_precision="no",
     ),
 }  # fmt: skip
 """``cpu``: some hours of two cores; ``short``: minutes of one core from weights of another format; ``gpu``: for a large GPU, not yet run; ``tiny``: tests."""
@@ -125,11 +128,11 @@ def run_all(
     progress: Progress = silent,
     say: Callable[[str], None] = lambda message: None,
 ) -> Path | None:
-    """Train, measure prices and write weights.
+    """Train, write weights, and measure their prices.
 
     Args:
         data: Folders or tar files of training photographs.
-        validation: Folder or tar file of other pictures, for the price list.
+        validation: Folder or tar file of other pictures, for the prices.
         run: Folder of the run.
         format: Name of a conventional format; or pairs, which are all the data then.
         camera: Folders or tar files of camera pictures, taken at half their size.
@@ -232,7 +235,8 @@ def run_all(
     if not isinstance(form, Pairs):
         gains = validate(estimator, form, scale, [validation])
         recipe["gain_db_on_validation"] = {k: round(float(np.mean(v)), 3) for k, v in gains.items()}
-    write_priced(path, form, estimator, generator, scale, validation, recipe, progress)
+    write_weights_of(path, form, estimator, generator, scale, recipe)
+    write_prices(path, form, sources, validation, sizes.price_pieces, run, progress)
     say(f"weights: {path}")
     return path
 

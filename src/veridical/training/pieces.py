@@ -101,11 +101,12 @@ def code(picture: Image.Image, name: str, **options: Any) -> tuple[np.ndarray, b
 
 @dataclass(frozen=True)
 class Piece:
-    """Source and decoded, uint8 (height, width, 3), and what the file told."""
+    """Source and decoded, uint8 (height, width, 3), what the file told, and the file if there is one."""
 
     source: np.ndarray
     decoded: np.ndarray
     condition: Condition
+    file: bytes = b""
 
 
 def fit_scale(
@@ -216,7 +217,7 @@ class PieceSampler:
         condition = self.format.condition(data, *picture.size)
         if condition is None:
             return None
-        return Piece(np.asarray(picture.convert("RGB")), decoded, condition)
+        return Piece(np.asarray(picture.convert("RGB")), decoded, condition, data)
 
     @staticmethod
     def _coded_before(
@@ -226,12 +227,12 @@ class PieceSampler:
         kind = rng.random()
         buffer = io.BytesIO()
         quality = int(rng.integers(5, 96))
-        if kind < 0.65:
+        if kind < 0.4:
             picture.save(buffer, "JPEG", quality=quality)
-        elif kind < 0.85:
+        elif kind < 0.65:
             picture.save(buffer, "WEBP", quality=quality, method=2)
         else:
-            picture.save(buffer, "AVIF", quality=min(quality, 80), speed=10)
+            picture.save(buffer, "AVIF", quality=quality, speed=int(rng.integers(8, 11)))
         with Image.open(buffer) as im:
             before = im.convert(picture.mode)
         x, y = (int(v) for v in rng.integers(0, 8, 2)) if rng.random() < 0.6 else (0, 0)

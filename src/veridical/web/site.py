@@ -10,7 +10,7 @@ from veridical.writing import write_whole
 
 PAGE = Path(__file__).parent / "page"
 _NETWORKS = tuple(
-    f"{name}{part}" for name in ("avif", "webp", "jpeg") for part in ("", "-generator")
+    f"{name}{part}" for name in ("avif", "webp", "jpeg") for part in ("", "-generator", "-price")
 )
 _TYPES = {
     ".mjs": "text/javascript",

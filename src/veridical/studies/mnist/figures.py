@@ -52,6 +52,14 @@ def _digit_sheet(axes: Any, pictures: NDArray[Any], names: list[str], side: int)
         spine.set_visible(False)
 
 
+def _plain_ticks(axes: Any) -> None:
+    """Whole numbers along an axis of logarithms, which the powers of ten crowd."""
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in _TICKS if low <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+
+
 def _scatter(axes: Any, c: dict[str, NDArray[np.float64]], x: str, y: str) -> None:
     """One line per rate through its pairs, with two standard errors each way."""
     rates = np.unique(c["rate_bits"])
@@ -183,6 +191,7 @@ def draw_bm10(record: Record, folder: Path) -> list[Path]:
                         xytext=(3, 3), textcoords="offset points",
                     )  # fmt: skip
             axes.set(xlabel="Frechet distance on classifier features", ylabel=label, xscale="log")
+            _plain_ticks(axes)
             axes.legend(fontsize=7)
         drawn.suptitle(_note(record) + "; numbers: bits at $\\lambda = 0$", fontsize=7)
         return save_figure(drawn, folder, "bm10")
@@ -226,14 +235,13 @@ def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
     colour = iter((PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4]))
     for k in np.flatnonzero(same):
         kind = "dither" if codes["dithered"][k] else f"K = {codes['seeds'][k]:g}"
-        shade = next(colour)
-        for j, (generator, line) in enumerate(zip(f["generators"], ("-", "--"), strict=True)):
-            curve = a["curves"][k, j]
-            axes.errorbar(
-                curve[:, at, 0], curve[:, 0, 0], xerr=2 * curve[:, at, 1], yerr=2 * curve[:, 0, 1],
-                fmt=f"o{line}", ms=2.5, lw=1.0, color=shade, elinewidth=0.6,
-                label=f"one encoder, {kind}, {generator}",
-            )  # fmt: skip
+        # Records made before there was one generator alone have a flow, and its reflow, in its place.
+        curve = a["curves"][k] if a["curves"].ndim == 4 else a["curves"][k, 0]
+        axes.errorbar(
+            curve[:, at, 0], curve[:, 0, 0], xerr=2 * curve[:, at, 1], yerr=2 * curve[:, 0, 1],
+            fmt="o-", ms=2.5, lw=1.0, color=next(colour), elinewidth=0.6,
+            label=f"one encoder, {kind}",
+        )  # fmt: skip
     _codebook(axes, record, float(codes["rate_bits"][i]))
     d = codes["mmse"][i]
     for factor, name in ((1, "$d$"), (2, "$2d$")):
@@ -246,10 +254,7 @@ def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
         xlabel="Frechet distance on classifier features", ylabel="squared error $D$",
         title=f"{codes['rate_bits'][i]:.3g} bits", xscale="log",
     )  # fmt: skip
-    low, high = axes.get_xlim()
-    ticks = [tick for tick in _TICKS if low <= tick <= high]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xticks([], minor=True)
+    _plain_ticks(axes)
 
 
 def _codebook(axes: Any, record: Record, rate: float) -> None:

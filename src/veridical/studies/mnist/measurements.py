@@ -24,7 +24,7 @@ from veridical.measure import (
     sliced_w2_squared,
 )
 from veridical.studies.mnist.data import Digits
-from veridical.studies.mnist.presets import BUDGETS, GENERATORS, Budget, budget_named
+from veridical.studies.mnist.presets import BUDGETS, Budget, budget_named
 from veridical.studies.mnist.table import PairRow
 from veridical.studies.records import Record, load_record, make_folder, save_record
 from veridical.studies.run import Run
@@ -82,17 +82,15 @@ class Measurements:
         return [(row, load_record(path)) for row, path in paths if path.is_file()]
 
     def codes(self) -> list[Record]:
-        """Codes of the constructive route that are trained, with what each generator drew."""
+        """Codes of the constructive route that are trained, with what the generator drew."""
         folder = self.folder / "out" / "codes"
         found = []
         for code in self.budget.codes:
-            if (folder / f"{code.name}.npz").is_file():
+            drawn = folder / f"{code.name}-real.npz"
+            if drawn.is_file():
                 record = load_record(folder / f"{code.name}.npz")
-                drawn = {}
-                for g in GENERATORS:
-                    pictures = load_record(folder / f"{code.name}-{g}.npz").arrays
-                    drawn |= {g: pictures["pictures"], f"train_{g}": pictures["train_pictures"]}
-                found.append(Record(record.study, record.facts, {**record.arrays, **drawn}))
+                arrays = {**record.arrays, **load_record(drawn).arrays}
+                found.append(Record(record.study, record.facts, arrays))
         return found
 
     def features(self, pictures: Array) -> Array:

@@ -13,9 +13,6 @@ from veridical.errors import InvalidSetting
 from veridical.studies.mnist.data import Digits, find_mnist, load_mnist, small_digits
 from veridical.studies.mnist.table import TABLE, Code, PairRow, rows_of
 
-GENERATORS = ("flow", "reflow")
-"""Of the constructive route: the flow as first trained, and after a round of reflow."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class PairShape:
@@ -48,27 +45,22 @@ class PairShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowBudget:
-    """Size and training of the one flow that serves all codes.
+class GeneratorBudget:
+    """Size and training of the one generator that serves all codes.
 
     Attributes:
         width, depth: of the network: channels of a place, and residual blocks.
-        batch, steps: of the first round.
-        reflow_pairs, reflow_steps: of the round of reflow.
-        integration_steps: Euler steps.
+        batch, steps: of the training; a step is of one code.
         rate: of Adam at its peak.
-        noise: of the start, as a share of the spread of a pixel.
+        error: weight of the squared error, as a share of the variance of digits, against the distance of laws.
     """
 
     width: int = 160
     depth: int = 5
     batch: int = 1024
     steps: int = 40_000
-    reflow_pairs: int = 400_000
-    reflow_steps: int = 10_000
-    integration_steps: int = 32
     rate: float = 1e-3
-    noise: float = 1.5
+    error: float = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +94,8 @@ class Budget:
         deep_rows: pairs with deep-feature distortion.
         seeded: ``(dim, L)`` for which ``K = 2`` and ``4`` and dither are trained too.
         batch: digits of a step.
-        epochs: passes over the digits at lambda = 0, and after it for each lambda. In the second
-            part the critics see every batch, and encoder and decoder every ``critic_steps``-th, the
+        epochs: passes over the digits at lambda = 0, and after it for each lambda; the estimators of the
+            constructive route go on at lambda = 0. In the second part the critics see every batch, and encoder and decoder every ``critic_steps``-th, the
             usual order of WGAN-GP; [BM] does not state its number.
         critic_steps: critic steps for one step of encoder and decoder.
         rate_pairs: Adam's rate of encoder and decoder; ``rate_deep`` with deep features.
@@ -117,7 +109,7 @@ class Budget:
         classifier_rate: see above.
         together: the most pairs in one process; 0 keeps pairs of one ``(dim, L)`` together.
         bfloat16: compute networks in bfloat16 on a GPU.
-        flow: of the constructive route.
+        generator: of the constructive route.
         convergence: of the critics that measure perception.
     """
 
@@ -141,7 +133,7 @@ class Budget:
     classifier_rate: float = 1e-2
     together: int = 0
     bfloat16: bool = False
-    flow: FlowBudget = field(default_factory=FlowBudget)
+    generator: GeneratorBudget = field(default_factory=GeneratorBudget)
     convergence: Convergence = field(default_factory=Convergence)
 
     def load_digits(self, data: Path | None) -> Digits:
@@ -156,16 +148,18 @@ class Budget:
         return digits.limited(self.digits, self.tested)
 
     def digest(
-        self, rows: Sequence[PairRow], *, adversarial: bool = False, flow: bool = False
+        self, rows: Sequence[PairRow], *, second: bool = False, generator: bool = False
     ) -> str:
-        """Identifies everything that the training of some rows, or of their flow, depends on."""
+        """Identifies what the first or second part of the training of some rows, or of their generator, depends on."""
         first = (
             "source", "digits", "shape", "batch", "rate_pairs", "rate_deep", "classifier_epochs",
             "classifier_rate", "bfloat16",
         )  # fmt: skip
-        second = ("epochs", "critic_steps", "rate_second", "rate_critics", "alone")
+        later = ("epochs", "critic_steps", "rate_second", "rate_critics", "alone")
         whole = asdict(self)
-        own: dict[str, Any] = {k: whole[k] for k in first + second * adversarial + ("flow",) * flow}
+        own: dict[str, Any] = {
+            k: whole[k] for k in first + later * second + ("generator",) * generator
+        }
         own |= {"first_epochs": self.epochs[0]}
         text = json.dumps([own, [asdict(r) for r in rows]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -209,8 +203,7 @@ BUDGETS: dict[str, Budget] = {
         rows=rows_of(_FEW), deep_rows=rows_of({(2, 2): (0, 4)}, "deep"), seeded=((2, 2),),
         batch=32, epochs=(2, 1), critic_steps=2, rate_second=0.2, rate_critics=2e-3,
         alone=(0.2, 0.1), classifier_epochs=5, classifier_rate=0.03,
-        flow=FlowBudget(width=32, depth=2, batch=128, steps=200, reflow_pairs=1000,
-                        reflow_steps=50, integration_steps=8, rate=2e-3),
+        generator=GeneratorBudget(width=24, depth=1, batch=64, steps=60, rate=2e-3),
         convergence=Convergence(digits=400, rate=2e-3, steps=8, windows=3),
     ),
     "cpu": Budget(
@@ -218,8 +211,7 @@ BUDGETS: dict[str, Budget] = {
         rows=rows_of(_ENDS_FIRST), deep_rows=rows_of(_ENDS_FIRST, "deep"),
         seeded=((2, 2), (4, 4)),
         batch=32, epochs=(4, 3), critic_steps=2, rate_second=0.2, rate_critics=1e-3, alone=(0.15, 0.1),
-        flow=FlowBudget(width=64, depth=4, batch=256, steps=6000, reflow_pairs=20_000,
-                        reflow_steps=1000, integration_steps=20, rate=2e-3),
+        generator=GeneratorBudget(width=48, depth=3, batch=128, steps=9000, rate=2e-3),
         convergence=Convergence(digits=5000, rate=2e-3, steps=200, windows=10),
     ),
     "paper": Budget(

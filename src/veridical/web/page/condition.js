@@ -28,14 +28,17 @@ export function residualScale(tables, { log2bpp: b, quantizer, chroma }) {
   return clamp(2 ** (dot(terms, tables[quantizer === null ? 1 : 0]) / 2), 0.001, 0.3);
 }
 
-const BENDS = [0.4, 0.6, 0.75, 0.88, 0.96], PLAIN = 4;
+const LEAST = 1e-6;
 
-/** Error d and transport cost C of one file; expected: mean squared error that the estimator expects. */
-export function priceOf(prices, { log2bpp, quantizer, chroma }, expected) {
-  if (!prices) return null;
-  const row = quantizer === null ? 1 : 0, q = quantizer ?? 0;
-  const x = [1, log2bpp, chroma, Math.log(expected), q, ...BENDS.map(bend => Math.max(q - bend, 0))];
-  if (row) x.fill(0, PLAIN);
-  const bounded = w => Math.exp(clamp(dot(x, w), Math.log(1e-7), Math.log(0.25)));
-  return { mmse: bounded(prices.mmse[row]), transportCost: bounded(prices.cost[row]) };
+/**
+ * Error d, transport cost C and uncertainty of a picture.
+ * @param foretold what the price network says of windows: [{area, numbers: [log(d + LEAST), log(C + LEAST), log variance]}].
+ */
+export function priceOf(foretold) {
+  const area = foretold.reduce((sum, w) => sum + w.area, 0);
+  const mean = (k, low, high) =>
+    foretold.reduce((sum, w) => sum + w.area * Math.exp(clamp(w.numbers[k], low, high)), 0) / area;
+  const bounded = k => clamp(mean(k, -Infinity, 0) - LEAST, LEAST / 10, 0.25);
+  const uncertaintyDb = Math.min(12, 10 / Math.LN10 * Math.sqrt(mean(2, -20, 5)));
+  return { mmse: bounded(0), transportCost: bounded(1), uncertaintyDb };
 }

@@ -79,42 +79,58 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
   const loading = title => (done, total) => progress(title, done, total);
   const estimator = await loadNetwork(name, loading("Loading the estimator"));
   const generator = await loadNetwork(`${name}-generator`, loading("Loading the generator"));
+  const prices = await loadNetwork(`${name}-price`, loading("Loading the prices")).catch(() => null); // own weights may have none
   const { header } = estimator;
-  if (estimator.digest && generator.header.estimator !== estimator.digest)
-    throw new Refused("The weights of estimator and generator do not belong together; install the package again.");
+  if (estimator.digest && [generator, prices].some(network => network && network.header.estimator !== estimator.digest))
+    throw new Refused("The weights of a format's networks do not belong together; install the package again.");
   const condition = conditionOf(file.payload, width, height), told = features(condition, header.features);
   const unit = residualScale(header.scale, condition);
   const cells = file.payload.header ? readCoefficients(file.data, file.payload.header) : null;
   const mmse = new Uint8Array(channels * width * height), real = new Uint8Array(channels * width * height);
   const priced = priceWindows(height, width), places = tiles(height, width, tile);
-  let squares = 0, counted = 0, done = 0;
+  const foretold = [];
+  let done = 0;
   const step = () => progress("Restoring", done++, 2 * places.length);
   for (const { window: box, core } of places) {
     step();
-    const y = planes(pixels, info, box), n = y.dims[2] * y.dims[3];
+    const y = planes(pixels, info, box);
     const state = { y, features: { data: told, dims: [1, told.length] }, scale: { data: Float32Array.of(unit), dims: [1, 1, 1, 1] } };
     Object.assign(state, await estimator.run(state));
     const seen = { // the core with what the picture was grown by
       ...core, bottom: core.bottom === height ? grown(height) : core.bottom, right: core.right === width ? grown(width) : core.right,
     };
-    for (const part of priced.map(w => common(w, seen)))
-      for (let c = 0; c < 3; c++)
-        for (let r = part.top; r < part.bottom; r++)
-          for (let x = part.left; x < part.right; x++) {
-            squares += (state.size.data[c * n + (r - box.top) * y.dims[3] + x - box.left] * unit) ** 2;
-            counted++;
-          }
+    for (const part of prices ? priced.map(w => common({ ...w, bottom: grown(w.bottom), right: grown(w.right) }, seen)) : []) {
+      const area = Math.max(0, part.bottom - part.top) * Math.max(0, part.right - part.left);
+      if (!area) continue;
+      const { price } = await prices.run({ ...state, ...cutTo(state, box, part) });
+      foretold.push({ area, numbers: price.data });
+    }
     keep(mmse, state.x_mmse.data, y.dims, box, core, width, channels, cells);
     step();
     keep(real, (await generator.run(state)).x_real.data, y.dims, box, core, width, channels, cells);
   }
-  return { mmse, real, price: priceOf(header.prices, condition, squares / counted) };
+  return { mmse, real, price: foretold.length ? priceOf(foretold) : null };
 }
 
 const common = (a, b) => ({
   top: Math.max(a.top, b.top), bottom: Math.min(a.bottom, b.bottom),
   left: Math.max(a.left, b.left), right: Math.min(a.right, b.right),
 });
+
+/** Pictures of a window on a part of it. */
+function cutTo({ y, x_mmse, size }, box, part) {
+  const high = part.bottom - part.top, wide = part.right - part.left;
+  const cut = ({ data, dims: [, channels, rows, columns] }) => {
+    const out = new Float32Array(channels * high * wide);
+    for (let c = 0; c < channels; c++)
+      for (let r = 0; r < high; r++) {
+        const from = (c * rows + part.top - box.top + r) * columns + part.left - box.left;
+        out.set(data.subarray(from, from + wide), (c * high + r) * wide);
+      }
+    return { data: out, dims: [1, channels, high, wide] };
+  };
+  return { y: cut(y), x_mmse: cut(x_mmse), size: cut(size) };
+}
 
 /** The decoded picture without alpha. */
 export function colours({ rgba }, { grey }) {

@@ -94,7 +94,7 @@ function facts() {
   if (current.ready) {
     const { price } = current, a = Number(slider.value);
     rows.push(["Predicted price", !price ? "not measured"
-      : `PSNR ${(-10 * Math.log10(price.mmse + a * a * price.transportCost)).toFixed(2)} dB; squared distance to the generator's law at most ${((1 - a) ** 2 * price.transportCost).toExponential(2)}`]);
+      : `PSNR ${(-10 * Math.log10(price.mmse + a * a * price.transportCost)).toFixed(2)} dB${price.uncertaintyDb ? ` (standard deviation ${price.uncertaintyDb.toFixed(1)} dB)` : ""}; squared distance to the generator's law at most ${((1 - a) ** 2 * price.transportCost).toExponential(2)}`]);
   }
   $("facts").replaceChildren(...rows.flatMap(([name, text]) => {
     const [dt, dd] = ["dt", "dd"].map(tag => document.createElement(tag));

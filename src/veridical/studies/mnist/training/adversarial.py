@@ -63,8 +63,8 @@ class Job:
     Attributes:
         name: of its checkpoint.
         rows: the pairs, all with the same kind of distortion.
-        adversarial: the second part, with critics.
-        start: state of the pairs to begin with; ``None`` for fresh ones.
+        adversarial: with critics.
+        start: state of the pairs that the first part left; ``None`` for fresh ones.
         distortion: squared error, or with deep features.
     """
 
@@ -73,6 +73,11 @@ class Job:
     adversarial: bool
     start: Mapping[str, Tensor] | None = field(default=None, repr=False)
     distortion: Distortion = squared_error
+
+    @property
+    def second(self) -> bool:
+        """Whether it is the second part of the training."""
+        return self.adversarial or self.start is not None
 
 
 class _State:
@@ -92,7 +97,7 @@ class _State:
         self.adam_pairs = torch.optim.Adam(self.pairs.parameters(), betas=betas)
         self.adam_critics = torch.optim.Adam(self.critics.parameters(), betas=betas)
         self.weights = torch.tensor([row.weight for row in job.rows], device=self.device)
-        self.epochs = budget.epochs[1 if job.adversarial else 0]
+        self.epochs = budget.epochs[job.second]
         self.per_epoch = len(digits) // budget.batch
         self.total = self.epochs * self.per_epoch
         self.step, self.seconds = 0, 0.0
@@ -124,15 +129,15 @@ class _State:
         epoch, place = divmod(self.step, self.per_epoch)
         deep = job.rows[0].distortion == "deep"
         base = budget.rate_deep if deep else budget.rate_pairs
-        base *= budget.rate_second if job.adversarial else 1.0
+        base *= budget.rate_second if job.second else 1.0
         full = epoch < _SHARE_OF_FULL_RATE * self.epochs
         for adam, rate in ((self.adam_pairs, base), (self.adam_critics, budget.rate_critics)):
             for group in adam.param_groups:
                 group["lr"] = rate if full else rate / 5
-        order = _order(len(self.digits), int(job.adversarial), epoch)
+        order = _order(len(self.digits), int(job.second), epoch)
         pick = torch.from_numpy(order[place * budget.batch : (place + 1) * budget.batch])
         x = self.digits[pick.to(self.digits.device)]
-        random = torch.Generator(self.device).manual_seed(2 * self.step + int(job.adversarial))
+        random = torch.Generator(self.device).manual_seed(2 * self.step + int(job.second))
         u = torch.rand(len(x), MAX_DIM, generator=random, device=self.device) - 0.5
         self.pairs.train()
         if job.adversarial:
@@ -214,7 +219,7 @@ def run_job(
         TrainingData: a checkpoint of another configuration, or a weight is not finite.
     """
     work.mkdir(parents=True, exist_ok=True)
-    path, digest = work / f"{job.name}.pt", budget.digest(job.rows, adversarial=job.adversarial)
+    path, digest = work / f"{job.name}.pt", budget.digest(job.rows, second=job.second)
     saved = load_state(path, digest)
     if saved is not None and saved["finished"]:
         return saved

@@ -72,6 +72,7 @@ def train_classifier(
     *,
     epochs: int,
     rate: float,
+    seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Train on the processor and write weights and facts to ``path``, an NPZ file; the facts.
@@ -80,11 +81,11 @@ def train_classifier(
     momentum 0.9, which [BM] does not state.
     """
     began = time.monotonic()
-    model = DigitClassifier(digits.side)
+    model = DigitClassifier(digits.side, seed)
     x, y = torch.from_numpy(digits.train), torch.from_numpy(digits.train_labels)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=_MOMENTUM)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(11)
+        torch.manual_seed(11 + seed)
         for epoch in range(epochs):
             for group in optimizer.param_groups:
                 group["lr"] = rate if 3 * epoch < 2 * epochs else rate / 5

@@ -1,4 +1,4 @@
-"""The codes of the constructive route: networks at lambda = 0, and one flow that serves them all.
+"""The codes of the constructive route: networks at lambda = 0, and one generator that serves them all.
 
 With ``K`` seeds a code has ``K`` encoder-estimator networks, and the seed symbol of a digit chooses
 one; with dither the seed gives the offset that the encoder adds before quantizing and the decoder
@@ -7,9 +7,8 @@ subtracts.
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,19 +21,21 @@ from torch import Tensor
 from veridical.random import random_symbols, random_uniforms
 from veridical.studies.mnist.presets import Budget
 from veridical.studies.mnist.table import MAX_DIM, Code
-from veridical.studies.mnist.training.adversarial import Runtime, autocast, load_state
-from veridical.studies.mnist.training.flow import DigitFlow, DigitFlowGenerator
+from veridical.studies.mnist.training.adversarial import Runtime, autocast
+from veridical.studies.mnist.training.classifier import DigitClassifier
+from veridical.studies.mnist.training.generator import (
+    NOISE,
+    DigitGenerator,
+    OneStepGenerator,
+    law_distance,
+)
 from veridical.studies.mnist.training.networks import Pairs
 from veridical.studies.mnist.training.outputs import as_bytes
 from veridical.studies.records import Record, make_folder, save_record
 from veridical.training.loop import Schedule, train
 
 Array = NDArray[np.float64]
-Draw = Callable[[torch.Generator, int], tuple[Tensor, Tensor, Tensor]]
-"""Starts, ends and codes of ``n`` paths."""
-
 _SEED = 2718
-_SIMULATED = 4000
 _BATCH = 500
 _DITHER_STREAM = 1
 
@@ -100,32 +101,30 @@ def _networks(
     return CodeNetworks(pairs.eval().to(runtime.device))
 
 
-def flow_outputs(
-    budget: Budget, train_digits: Tensor, test: Tensor, work: Path, out: Path, runtime: Runtime
-) -> bool:
-    """Train the flow and its reflow, write the files of each code; ``False`` if time ran out.
+def code_outputs(
+    budget: Budget, digits: tuple[Tensor, Tensor], states: Sequence[Mapping[str, Any]],
+    classifier: DigitClassifier, work: Path, out: Path, runtime: Runtime,
+) -> bool:  # fmt: skip
+    """Train the generator and write the files of each code; ``False`` if time ran out.
 
     Args:
         budget: sizes.
-        train_digits: training digits on the device.
-        test: test digits.
-        work: folder with the estimators' state and for checkpoints.
-        out: folder of the files ``<code>.npz`` and ``<code>-<generator>.npz``.
+        digits: training and test digits on the device.
+        states: what the estimators' first and second part left.
+        classifier: on whose features laws are compared; not the one that judges.
+        work: folder of checkpoints.
+        out: folder of the files ``<code>.npz`` and ``<code>-real.npz``.
         runtime: device, time, reports.
     """
-    if all((out / f"{code.name}.npz").is_file() for code in budget.codes):
-        return True
-    state = load_state(work / "first-squared.pt", budget.digest(budget.estimators))
-    if state is None:
-        return False
-    networks = [_networks(budget, state, code, runtime) for code in budget.codes]
-    x = train_digits.cpu().double().numpy()
+    networks = [_networks(budget, states[-1], code, runtime) for code in budget.codes]
+    x, y = (part.cpu().double().numpy() for part in digits)
     estimates = [net.estimate(net.encode(x, _SEED), _SEED) for net in networks]
-    tables = torch.from_numpy(np.stack([_bytes(e) for e in estimates]))
-    flows = _flows(budget, train_digits, tables.to(runtime.device), work, runtime)
-    if flows is None:
+    tables = torch.from_numpy(np.stack([_bytes(e) for e in estimates])).to(runtime.device)
+    trained = _generator(budget, digits[0], tables, classifier, work, runtime)
+    if trained is None:
         return False
-    _write(budget, networks, flows, x, test.cpu().double().numpy(), out, state["seconds"])
+    seconds = [float(state["seconds"]) / len(budget.estimators) for state in states]
+    _write(budget, networks, trained, x, y, out, seconds)
     return True
 
 
@@ -133,82 +132,60 @@ def _bytes(x: Array) -> NDArray[np.uint8]:
     return as_bytes(torch.from_numpy(x))
 
 
-def _flows(
-    budget: Budget, digits: Tensor, tables: Tensor, work: Path, runtime: Runtime
-) -> dict[str, tuple[DigitFlow, float]] | None:
-    """The flow and the one after reflow, with the seconds each took."""
-    size, device = budget.flow, runtime.device
-    spread = float((digits - digits.mean(0)).square().mean().sqrt())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(31)
-        fresh = DigitFlow(
-            pixels=digits.shape[1], codes=len(tables), width=size.width, depth=size.depth,
-            noise=size.noise * spread,
-        ).to(device)  # fmt: skip
-
-    def posterior(random: torch.Generator, n: int) -> tuple[Tensor, Tensor, Tensor]:
-        code = torch.randint(len(tables), (n,), generator=random, device=device)
-        pick = torch.randint(len(digits), (n,), generator=random, device=device)
-        noise = torch.randn(n, digits.shape[1], generator=random, device=device)
-        return tables[code, pick].float() / 255 + fresh.noise * noise, digits[pick], code
-
-    flow = _fit("flow", fresh, posterior, size.steps, budget, work, runtime)
-    if flow is None:
-        return None
-    random = torch.Generator(device).manual_seed(77)
-    parts = []
-    for first in range(0, size.reflow_pairs, _SIMULATED):
-        start, _, code = posterior(random, min(_SIMULATED, size.reflow_pairs - first))
-        end = flow[0].integrate(start, code, size.integration_steps)
-        parts.append((start.half(), (end * 255).round().to(torch.uint8), code))
-    starts, ends, codes = (torch.cat(column) for column in zip(*parts, strict=True))
-
-    def simulated(random: torch.Generator, n: int) -> tuple[Tensor, Tensor, Tensor]:
-        pick = torch.randint(len(starts), (n,), generator=random, device=device)
-        return starts[pick].float(), ends[pick].float() / 255, codes[pick]
-
-    again = copy.deepcopy(flow[0]).requires_grad_(True)
-    reflow = _fit("reflow", again, simulated, size.reflow_steps, budget, work, runtime)
-    return None if reflow is None else {"flow": flow, "reflow": reflow}
-
-
-def _fit(
-    name: str, network: DigitFlow, draw: Draw, steps: int, budget: Budget, work: Path,
+def _generator(
+    budget: Budget, x: Tensor, tables: Tensor, classifier: DigitClassifier, work: Path,
     runtime: Runtime,
-) -> tuple[DigitFlow, float] | None:  # fmt: skip
-    """Least squares of the velocity, from the checkpoint if there is one; the averaged network."""
+) -> tuple[DigitGenerator, float] | None:  # fmt: skip
+    """The averaged generator, from its checkpoint if there is one, and the seconds it took.
+
+    Args:
+        budget: sizes.
+        x: training digits, ``(n, p)``.
+        tables: their estimates by every code as bytes, ``(codes, n, p)``.
+        classifier: on whose features laws are compared.
+        work: folder of the checkpoint.
+        runtime: device, time, reports.
+    """
     from accelerate import Accelerator
 
-    def loss(network: DigitFlow, step: int) -> Tensor:
-        random = torch.Generator(runtime.device).manual_seed(1000 * step + len(name))
-        start, end, code = draw(random, budget.flow.batch)
-        t = torch.rand(len(start), 1, generator=random, device=runtime.device)
-        with autocast(budget, runtime.device):
-            guess = network(torch.lerp(start, end, t), t, code).float()
-        # The velocity's error is that of the end over 1 - t. Its square, which is larger late on the
-        # way where little is left to decide, is weighted down by 1 - t, so that shapes come first.
-        return ((guess - end).square() / (1.05 - t)).sum(1).mean()
+    size, device, codes = budget.generator, runtime.device, len(tables)
+    variance = float((x - x.mean(0)).square().sum(1).mean())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(31)
+        network = DigitGenerator(
+            pixels=x.shape[1], codes=codes, width=size.width, depth=size.depth
+        ).to(device)
+
+    def loss(network: DigitGenerator, step: int) -> Tensor:
+        random = torch.Generator(device).manual_seed(1000 * step)
+        given, others = torch.randint(len(x), (2, size.batch), generator=random, device=device)
+        noise = torch.randn(size.batch, NOISE, generator=random, device=device)
+        code = torch.full((size.batch,), step % codes, device=device)
+        with autocast(budget, device):
+            x_real = network(tables[step % codes, given].float() / 255, noise, code).float()
+        error = (x[given] - x_real).square().sum(1).mean() / variance
+        return law_distance(classifier, x_real, x[others]) + size.error * error
 
     done = train(
         network, loss,
         Schedule(
-            steps=steps, learning_rate=budget.flow.rate, clip_norm=100.0,
+            steps=size.steps, learning_rate=size.rate, clip_norm=100.0, average=0.995,
             checkpoint_seconds=runtime.checkpoint_seconds,
         ),
-        work / f"{name}-{budget.digest(budget.estimators, flow=True)}.pt",
-        accelerator=Accelerator(cpu=runtime.device == "cpu"),
-        report=lambda step, loss, seconds: runtime.progress(step, steps),
+        work / f"generator-{budget.digest(budget.estimators, second=True, generator=True)}.pt",
+        accelerator=Accelerator(cpu=device == "cpu"),
+        report=lambda step, loss, seconds: runtime.progress(step, size.steps),
         stop_after_seconds=runtime.until - time.monotonic(),
     )  # fmt: skip
     if done is None:
         return None
-    runtime.say(f"{name}: {steps} steps, {done[1]['seconds']:.0f} s")
-    return cast("DigitFlow", done[0]), done[1]["seconds"]
+    runtime.say(f"generator: {size.steps} steps, {done[1]['seconds']:.0f} s")
+    return cast("DigitGenerator", done[0]), done[1]["seconds"]
 
 
 def _write(
-    budget: Budget, networks: list[CodeNetworks], flows: Mapping[str, tuple[DigitFlow, float]],
-    x: Array, y: Array, out: Path, estimator_seconds: float,
+    budget: Budget, networks: list[CodeNetworks], trained: tuple[DigitGenerator, float],
+    x: Array, y: Array, out: Path, estimator_seconds: list[float],
 ) -> None:  # fmt: skip
     """Code training digits ``x`` and test digits ``y`` with every code and write its files."""
     make_folder(out)
@@ -217,22 +194,21 @@ def _write(
         # Seed symbols belong to places, so that a part is estimated as the first part of the whole.
         x_mmse = net.estimate(index[: len(y) // 2], _SEED)
         train_mmse = net.estimate(train_index[: budget.convergence.digits], _SEED)
-        for name, (flow, _) in flows.items():
-            generator = DigitFlowGenerator(flow, number, budget.flow.integration_steps)
-            # Files of their own, so that none is larger than what a bare machine hands back.
-            pictures = {
-                key: _bytes(generator.generate(given, np.random.default_rng([salt, number])))
-                for key, given, salt in (("pictures", x_mmse, 5), ("train_pictures", train_mmse, 6))
-            }
-            save_record(Record(f"{code.name}-{name}", {"code": code.name}, pictures), out)
+        generator = OneStepGenerator(trained[0], number)
         facts = {
             "code": code.name, "dim": code.dim, "levels": code.levels, "seeds": code.seeds,
             "dithered": code.dithered, "seed": _SEED, "preset": budget.name,
-            "estimator_seconds": estimator_seconds * code.seeds / len(budget.estimators),
-            "flow_seconds": [seconds for _, seconds in flows.values()], "codes": len(networks),
+            "estimator_seconds": [s * code.seeds for s in estimator_seconds],
+            "generator_seconds": trained[1], "codes": len(networks),
         }  # fmt: skip
         arrays: dict[str, Any] = {
             "index": index.astype(np.uint8), "train_index": train_index.astype(np.uint8),
             "x_mmse": _bytes(x_mmse), "train_x_mmse": _bytes(train_mmse),
         }  # fmt: skip
         save_record(Record(code.name, facts, arrays), out)
+        # A file of its own, so that none is larger than what a bare machine hands back.
+        pictures = {
+            key: _bytes(generator.generate(given, np.random.default_rng([salt, number])))
+            for key, given, salt in (("x_real", x_mmse, 5), ("train_x_real", train_mmse, 6))
+        }
+        save_record(Record(f"{code.name}-real", {"code": code.name}, pictures), out)

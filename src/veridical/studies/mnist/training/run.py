@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,13 +39,14 @@ from veridical.studies.mnist.training.classifier import (
     squared_error,
     train_classifier,
 )  # fmt: skip
-from veridical.studies.mnist.training.codes import flow_outputs
+from veridical.studies.mnist.training.codes import code_outputs
 from veridical.studies.mnist.training.layers import ConvolutionMode
 from veridical.studies.mnist.training.outputs import pair_outputs
 from veridical.training.loop import keep_memory
 
-PARTS = ("classifier", "estimators", "flow", "pairs", "deep")
-"""In the order of training; ``flow`` and ``pairs`` each need ``estimators``, ``deep`` the classifier."""
+PARTS = ("classifier", "estimators", "pairs", "deep", "generator")
+"""In the order of training; ``pairs`` need the first part of ``estimators``, ``deep`` the classifier, ``generator``
+both parts and a classifier of its own."""
 
 
 def train_parts(
@@ -75,7 +77,7 @@ def train_parts(
     keep_memory()
     run = _Run(budget, budget.load_digits(data), data, work, out, runtime or Runtime(), tune)
     steps: dict[str, Callable[[], bool]] = {
-        "classifier": run.classifier, "estimators": run.estimators, "flow": run.flow,
+        "classifier": run.classifier, "estimators": run.estimators, "generator": run.generator,
         "pairs": lambda: run.pairs("squared"), "deep": lambda: run.pairs("deep"),
     }  # fmt: skip
     threads = torch.get_num_threads()
@@ -151,8 +153,14 @@ class _Run:
         return deep_distortion(model.to(self.runtime.device), float(facts["alpha"]))
 
     def estimators(self) -> bool:
-        """The first part of the training, with the copies that common randomness needs."""
-        return self._finish(self._first("squared"), "first")
+        """Both parts at lambda = 0, with the copies that common randomness needs."""
+        first = self._first("squared")
+        return self._finish(first, "first") and self._finish(self._last(first), "last")
+
+    def _last(self, first: Job) -> Job:
+        """The estimators' second part, as long as the pairs'."""
+        start = self._state(first, "first")["pairs"]
+        return Job(name="last-squared", rows=first.rows, adversarial=False, start=start)
 
     def pairs(self, kind: str) -> bool:
         """The second part: every lambda from the state at lambda = 0 of its ``(dim, L)``."""
@@ -173,23 +181,42 @@ class _Run:
 
     def _second(self, kind: str, number: int, group: tuple[PairRow, ...], first: Job) -> Job:
         """The job of a group, from the state that the first part left."""
-        path = self.work / f"{first.name}.pt"
-        saved = load_state(path, self.budget.digest(first.rows))
-        if saved is None:
-            raise TrainingData(
-                f"{path} is missing, and the second part begins there; remove {self.out / 'first'} "
-                "to train it again"
-            )
+        saved = self._state(first, "first")
         pick = torch.tensor([first.rows.index(replace(row, weight=0.0)) for row in group])
         return Job(
             name=f"second-{kind}-{number}", rows=group, adversarial=True,
             start={k: v[pick] for k, v in saved["pairs"].items()}, distortion=first.distortion,
         )  # fmt: skip
 
-    def flow(self) -> bool:
-        """The flow of the constructive route, from the estimates of every code."""
-        return self.estimators() and flow_outputs(
-            self.budget, *self._tensors(), self.work, self.out / "codes", self.runtime
+    def _state(self, job: Job, folder: str) -> dict[str, Any]:
+        """What a finished job left in its checkpoint."""
+        path = self.work / f"{job.name}.pt"
+        saved = load_state(path, self.budget.digest(job.rows, second=job.second))
+        if saved is None:
+            raise TrainingData(
+                f"{path} is missing, and the next part begins there; remove {self.out / folder} "
+                "to train it again"
+            )
+        return saved
+
+    def generator(self) -> bool:
+        """The generator of the constructive route, from the estimates of every code."""
+        codes = self.out / "codes"
+        if all((codes / f"{code.name}-real.npz").is_file() for code in self.budget.codes):
+            return True
+        if not self.estimators():
+            return False
+        first = self._first("squared")
+        states = [self._state(first, "first"), self._state(self._last(first), "last")]
+        path = self.out / "generators-classifier.npz"
+        if not path.is_file():  # not the one that judges
+            train_classifier(
+                self.digits, path, epochs=self.budget.classifier_epochs,
+                rate=self.budget.classifier_rate, seed=1, progress=self.runtime.progress,
+            )  # fmt: skip
+        classifier = load_classifier(path, self.digits.side)[0].to(self.runtime.device)
+        return code_outputs(
+            self.budget, self._tensors(), states, classifier, self.work, codes, self.runtime
         )
 
 
