@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from veridical.arrays import to_numpy
+from veridical.kept import Kept
 
 _SLACK = 0.1
 _DEVIATIONS = 6.0
@@ -36,3 +37,18 @@ def warn_of_power(x: Any, variance: float) -> None:
             "not hold; scale them, give the code their variance, or use veridical.design(samples)",
             stacklevel=4,
         )
+
+
+class NormalCodec(Kept):
+    """A codec for independent normal samples of a ``variance``, which tells of others."""
+
+    def encode(self, x: Any, *, seed: int = 0) -> Any:
+        """Index of samples; see :class:`Kept`.
+
+        Warns:
+            UserWarning: their mean square is not ``variance``, with figures.
+        """
+        codec: Any = self
+        index = super().encode(x, seed=seed)
+        warn_of_power(x, codec.variance)
+        return index

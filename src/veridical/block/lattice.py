@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.arrays import check_rng, is_number
 from veridical.bitstream.lattice import FixedLengthCoder, LatticeCoder
-from veridical.block.fit import warn_of_power
+from veridical.block.fit import NormalCodec
 from veridical.block.lattice_parts import (
     best_scale,
     cell_means,
@@ -31,7 +30,6 @@ from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.lattice import LatticeEstimator
 from veridical.interpolate import Calibration
-from veridical.kept import Kept
 from veridical.quantize.lattice import Cosets, Family, Lattice, NestedChain
 from veridical.quantize.lattice.cosets import construction_a, self_similar
 
@@ -45,7 +43,7 @@ _MOST_SIMILAR = 16
 
 
 @dataclass(frozen=True)
-class LatticeCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
+class LatticeCodec(NormalCodec, PartsCodec[Array, Whole, np.random.Generator]):
     """A lattice code for blocks of independent normal samples.
 
     Attributes:
@@ -66,16 +64,6 @@ class LatticeCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     def common_bits(self) -> float:
         """``Rc``, bits a dimension."""
         return self.chain.common_bits
-
-    def encode(self, x: Any, *, seed: int = 0) -> Any:
-        """Index of samples; see :class:`Kept`.
-
-        Warns:
-            UserWarning: their mean square is not ``variance``, with figures.
-        """
-        index = super().encode(x, seed=seed)
-        warn_of_power(x, self.variance)
-        return index
 
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """Indices ``(n, d)`` as a message with a checksum.

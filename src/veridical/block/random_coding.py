@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,12 +26,11 @@ from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols,
 from veridical.block.channels import CellChannel, SphereChannel, SymbolChannel
 from veridical.block.codebook import SphereCodebook
 from veridical.block.cosine import BestCosine, conveyed_share, mean_length
-from veridical.block.fit import warn_of_power
+from veridical.block.fit import NormalCodec
 from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
 from veridical.interpolate import Calibration
-from veridical.kept import Kept
 
 __all__ = ["RandomCode", "ScaledWords", "block_price", "random_code", "whole_bits"]
 
@@ -65,7 +63,7 @@ class ScaledWords:
 
 
 @dataclass(frozen=True)
-class RandomCode(Kept, PartsCodec[Array, Whole, np.random.Generator]):
+class RandomCode(NormalCodec, PartsCodec[Array, Whole, np.random.Generator]):
     """A random code of Gaussian blocks; prices and perceptions are *per sample* (block / n).
 
     Attributes:
@@ -79,6 +77,11 @@ class RandomCode(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     codebook: SphereCodebook
 
     @property
+    def variance(self) -> float:
+        """``s2`` of the source."""
+        return self.generator.variance
+
+    @property
     def rate_bits(self) -> float:
         """``R``, bits per sample."""
         return self.codebook.index_bits / self.codebook.dimension
@@ -87,16 +90,6 @@ class RandomCode(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     def common_bits(self) -> float:
         """``Rc``, bits of common randomness per sample."""
         return self.codebook.seed_bits / self.codebook.dimension
-
-    def encode(self, x: Any, *, seed: int = 0) -> Any:
-        """Index of samples; see :class:`Kept`.
-
-        Warns:
-            UserWarning: their mean square is not ``generator.variance``, with figures.
-        """
-        index = super().encode(x, seed=seed)
-        warn_of_power(x, self.generator.variance)
-        return index
 
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """Indices as ``nR`` bits each, with a checksum (8 to 12 bytes in all).

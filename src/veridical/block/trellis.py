@@ -13,21 +13,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.arrays import check_rng, is_number
 from veridical.bitstream.trellis import TrellisCoder, as_rows
-from veridical.block.fit import warn_of_power
+from veridical.block.fit import NormalCodec
 from veridical.block.trellis_parts import fitted_generator, scaled_to_rate
 from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate.lattice import OddMap, fitted_means
 from veridical.generate.trellis import TrellisGenerator
 from veridical.interpolate import Calibration
-from veridical.kept import Kept
 from veridical.quantize.trellis import Shifts, Trellis
 
 __all__ = ["TrellisCodec", "TrellisEncoder", "TrellisEstimator", "trellis_codec"]
@@ -148,7 +147,7 @@ class TrellisEstimator:
 
 
 @dataclass(frozen=True)
-class TrellisCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
+class TrellisCodec(NormalCodec, PartsCodec[Array, Whole, np.random.Generator]):
     """A trellis code for streams of independent normal samples.
 
     Attributes:
@@ -169,16 +168,6 @@ class TrellisCodec(Kept, PartsCodec[Array, Whole, np.random.Generator]):
     def common_bits(self) -> float:
         """``Rc``, bits per sample."""
         return self.encoder.coder.shifts.common_bits
-
-    def encode(self, x: Any, *, seed: int = 0) -> Any:
-        """Index of samples; see :class:`Kept`.
-
-        Warns:
-            UserWarning: their mean square is not ``variance``, with figures.
-        """
-        index = super().encode(x, seed=seed)
-        warn_of_power(x, self.variance)
-        return index
 
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """A stream of numbers as a message with a checksum.
