@@ -20,6 +20,7 @@ def test_a_picture_costs_the_mean_of_its_windows():
     assert price.mmse == pytest.approx(2e-3, rel=1e-9)
     assert price.transport_cost == pytest.approx(3e-3, rel=1e-9)
     assert price.uncertainty_db == pytest.approx(10 / np.log(10) * np.sqrt(0.08), rel=1e-9)
+    assert {type(v) for v in vars(price).values()} == {float}
 
 
 def test_prices_are_bounded():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from veridical.errors import BadWeights
@@ -33,5 +35,5 @@ def calibration_of(foretold: np.ndarray) -> Calibration:
     numbers = foretold.astype(np.float64)
     mean = np.mean(np.exp(np.minimum(numbers, 0.0)), axis=0)
     mmse, cost = (float(np.clip(v - LEAST, LEAST / 10, 0.25)) for v in mean[:2])
-    sigma = 10 / np.log(10) * float(np.sqrt(np.mean(np.exp(np.clip(numbers[:, 2], -20, 5)))))
-    return Calibration(mmse, cost, min(_MOST_DB, sigma))
+    variance = float(np.mean(np.exp(np.clip(numbers[:, 2], -20, 5))))
+    return Calibration(mmse, cost, min(_MOST_DB, 10 / math.log(10) * math.sqrt(variance)))
