@@ -20,12 +20,13 @@ CODE := $(wildcard src tests benchmarks examples)
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# What a user needs: no torch. The locks name every transitive package, so nothing is left to resolve.
+# What a user needs: no torch. The locks name every transitive package, so nothing is left to resolve; what is run gets
+# its byte code then, and the rest of it would be a quarter of the environment.
 $(CORE): requirements/core.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "veridical needs Python 3.11 or newer; set PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --quiet --no-deps -r requirements/core.txt
+	$(PIP) install --quiet --no-compile --no-deps -r requirements/core.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
