@@ -31,10 +31,10 @@ def test_prices_are_bounded():
     assert (high.mmse, high.transport_cost, high.uncertainty_db) == (0.25, 0.25, 12.0)
 
 
-@pytest.mark.parametrize("foretold", [np.zeros((1, 2)), np.zeros(3), np.full((1, 3), np.nan)])
-def test_what_is_no_price_is_refused(foretold):
+@pytest.mark.parametrize("predicted", [np.zeros((1, 2)), np.zeros(3), np.full((1, 3), np.nan)])
+def test_what_is_no_price_is_refused(predicted):
     with pytest.raises(BadWeights):
-        calibration_of(foretold)
+        calibration_of(predicted)
 
 
 def test_residual_scale_is_fitted_and_bounded():

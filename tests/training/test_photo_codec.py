@@ -34,14 +34,6 @@ def load_networks(run):
     return networks.eval().requires_grad_(False)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_a_run_ends_in_weights_that_code(vdc_run):
     # Oracle: the card's figures are those of real files; the model codes and decodes.
     _, path = vdc_run

@@ -22,14 +22,6 @@ from veridical.training.vdc.generator import LatentSampler, LatentSpread, decode
 TINY = CODEC_PRESETS["tiny"]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def sampler(vdc_run, vdc_pictures):
     run, path = vdc_run

@@ -11,7 +11,7 @@ import veridical
 from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.formats import open_image
 from veridical.photo.weights import SHIPPED
-from veridical.training import loop, photo_prices, photo_run, sources
+from veridical.training import loop, photo_run, price_files, sources
 from veridical.training.augment import augment
 from veridical.training.export import load_estimator
 from veridical.training.loop import Schedule, train
@@ -122,9 +122,9 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
 def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypatch):
     # Oracle: contract: the result opens a file, knows its price, and its recipe says what was trained; a
     # second call does no stage again; a start trains the whole estimator on, --keep-estimator none of it.
-    for module in (sources, photo_prices):
+    for module in (sources, price_files):
         monkeypatch.setattr(module, "KINDS", ["flat"])  # others take long to draw
-    monkeypatch.setattr(photo_prices, "_QUALITIES", (10, 40, 90))
+    monkeypatch.setattr(price_files, "_QUALITIES", (10, 40, 90))
     monkeypatch.setattr(photo_run, "fit_scale", lambda *given: fit_scale(*given, n=30))
     monkeypatch.setattr(photo_run, "validate", lambda *given: {"quality 10": [0.0]})
     arguments = [pictures / "train"], pictures / "val"

@@ -45,11 +45,11 @@ def test_a_grid_of_eight_shows_at_its_phase(phase):
 
 
 def test_statistics_do_not_see_the_size():
-    # Oracle: a periodic picture and one of twice its size, at more than an edge effect (0.06 of shares and logarithms).
+    # Oracle: a periodic picture and one of twice its size, at more than an edge effect (0.05 of shares and logarithms; found 0.04).
     luma = 128 + 60 * np.sin(np.arange(128) * np.pi / 8)[:, None] * np.ones(128)
     one, two = (PictureStatistics()(*told(np.tile(luma, (k, k)))) for k in (1, 2))
     assert one.shape == (1, N_STATISTICS)
-    assert (one - two).abs().max() < 0.06
+    assert (one - two).abs().max() < 0.05
 
 
 def test_the_expected_error_is_the_last():
@@ -78,17 +78,17 @@ def fit():
 
 
 def test_the_fit_finds_its_law(fit):
-    # Oracle: the law, at points two standard deviations from the step: within .3 dB; the stated deviation within 35 %.
+    # Oracle: the law, at points two standard deviations from the step: within .25 dB; the stated deviation within 20 %.
     _, network = fit
     for value, off, sigma in ((-1.5, 0.0, 0.4), (1.5, 3.0, 1.0)):
         s = torch.zeros(1, N_STATISTICS)
         s[0, :20], s[0, -1] = value, -7.0
         with torch.no_grad():
             d, c, variance = (10 / np.log(10) * v for v in network.from_statistics(s)[0].double())
-        assert float(d) == pytest.approx(-70 / np.log(10) + off, abs=0.3)
-        assert float(c - d) == pytest.approx(10 * np.log10(0.5), abs=0.3)
+        assert float(d) == pytest.approx(-70 / np.log(10) + off, abs=0.25)
+        assert float(c - d) == pytest.approx(10 * np.log10(0.5), abs=0.25)
         found = 10 / np.log(10) * np.sqrt(np.exp(float(variance) * np.log(10) / 10))
-        assert found == pytest.approx(sigma, rel=0.35)
+        assert found == pytest.approx(sigma, rel=0.2)
 
 
 def test_the_same_data_give_the_same_network(fit):
@@ -100,7 +100,7 @@ def test_the_same_data_give_the_same_network(fit):
 
 
 def test_torch_and_onnx_agree(fit):
-    # Oracle: torch; weights in half precision and float32 leave .01 of a logarithm.
+    # Oracle: torch; weights in half precision and float32 leave 1e-3 of a logarithm (found 3e-5).
     _, network = fit
     inputs = example(network, NAMES)
     graph = to_onnx(network, inputs, network.OUTPUTS, {})
@@ -110,7 +110,7 @@ def test_torch_and_onnx_agree(fit):
         given = {k: v[:n, :, :height, :width] if v.dim() == 4 else v[:n] for k, v in inputs.items()}
         (found,) = session.run(None, {k: v.numpy() for k, v in given.items()})
         with torch.no_grad():
-            assert found == pytest.approx(network(**given).numpy(), abs=0.01)
+            assert found == pytest.approx(network(**given).numpy(), abs=1e-3)
 
 
 def test_no_measurements():

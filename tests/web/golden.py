@@ -88,7 +88,7 @@ def told(data, width, height):
 
 
 SCALE = [[-14.3, 0.8, 0.1, 3.4, -1.6, 1.4, -0.2], [-10.9, -0.2, -0.1, 0, 0, 0, -0.1]]
-FORETOLD = (
+PREDICTED = (
     [[-6.5, -7.1, -1.9]],
     [[-9.0, -8.0, 0.3], [-7.0, -8.5, -2.5], [-13.9, -13.8, 3.0]],
     [[0.5, -20.0, 9.0]],
@@ -96,9 +96,9 @@ FORETOLD = (
 """Of windows of one size, by no network: usual ones, of several windows, beyond the bounds."""
 
 
-def price(foretold):
+def price(predicted):
     """Error, transport cost and uncertainty."""
-    found = calibration_of(np.array(foretold))
+    found = calibration_of(np.array(predicted))
     return [found.mmse, found.transport_cost, found.uncertainty_db]
 
 
@@ -122,7 +122,7 @@ def table():
             for name, data in files().items()
         ],
         "scale": SCALE,
-        "prices": [[foretold, price(foretold)] for foretold in FORETOLD],
+        "prices": [[predicted, price(predicted)] for predicted in PREDICTED],
         "tiles": [
             [h, w, side, [[*vars(t.window).values(), *vars(t.core).values()] for t in tiles(h, w, side)]]
             for h, w, side in ((20, 24, 640), (1000, 700, 640), (705, 1217, 192))

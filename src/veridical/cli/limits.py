@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -181,6 +181,16 @@ def circle_block(
     show(rows, as_json, as_csv)
 
 
+def _spectrum(eigenvalues: str) -> list[float]:
+    return [number(x) for x in eigenvalues.split(",")]
+
+
+def _bracket(found: Any) -> dict[str, float]:
+    """Middle and ends of a bound."""
+    names = ("distortion", "lower_distortion", "upper_distortion")
+    return {name: getattr(found, name) for name in names}
+
+
 @limits_app.command(name="vector-gaussian")
 def vector_gaussian(
     *,
@@ -195,14 +205,12 @@ def vector_gaussian(
     """D(R, Rc, P) of a vector Gaussian, and the penalty of an encoder that ignores perception."""
     from veridical.limits import oblivious_distortion, vector_gaussian_distortion
 
-    spectrum = [number(x) for x in eigenvalues.split(",")]
-    rows = []
+    spectrum, rows = _spectrum(eigenvalues), []
     for R, Rc, P in _rates(rate, common, perception):
         found = vector_gaussian_distortion(spectrum, R, P, Rc, tolerance=tolerance)
         plain = oblivious_distortion(spectrum, R, P, Rc)
         rows.append({
-            "rate_bits": R, "common_bits": Rc, "perception": P, "distortion": found.distortion,
-            "lower_distortion": found.lower_distortion, "upper_distortion": found.upper_distortion,
+            "rate_bits": R, "common_bits": Rc, "perception": P, **_bracket(found),
             "oblivious_distortion": plain,
             "penalty": max(plain / found.distortion - 1.0, 0.0) if found.distortion else 0.0,
         })  # fmt: skip
@@ -222,14 +230,10 @@ def vector_gaussian_kl(
     """D(R, P) of a vector Gaussian where P bounds KL(reconstruction || source) in nats, unlimited common randomness."""
     from veridical.limits import vector_gaussian_distortion_kl
 
-    spectrum = [number(x) for x in eigenvalues.split(",")]
-    rows = []
+    spectrum, rows = _spectrum(eigenvalues), []
     for R, P in product(numbers(rate, "rate"), numbers(perception, "perception", "0")):
         found = vector_gaussian_distortion_kl(spectrum, R, P, tolerance=tolerance)
-        rows.append({
-            "rate_bits": R, "perception_nats": P, "distortion": found.distortion,
-            "lower_distortion": found.lower_distortion, "upper_distortion": found.upper_distortion,
-        })  # fmt: skip
+        rows.append({"rate_bits": R, "perception_nats": P} | _bracket(found))
     show(rows, as_json, as_csv)
 
 

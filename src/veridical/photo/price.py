@@ -1,4 +1,4 @@
-"""The price of a file: what a network foretells of windows of its picture (``training.price_network``)."""
+"""The price of a file: from a network's predictions for windows of its picture (``training.price_network``)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LEAST = 1e-6
 _MOST_DB = 12.0
 
 
-def calibration_of(foretold: np.ndarray) -> Calibration:
+def calibration_of(predicted: np.ndarray) -> Calibration:
     """Price of a picture.
 
     Args:
-        foretold: Of windows: ``log(d + LEAST)``, ``log(C + LEAST)``, and the logarithm of the variance of the first; shape (n, 3).
+        predicted: Of windows: ``log(d + LEAST)``, ``log(C + LEAST)``, and the logarithm of the variance of the first; shape (n, 3).
 
     Returns:
         Means of errors and costs of the windows, per channel sample on the [0, 1] scale, and the standard deviation
@@ -28,12 +28,12 @@ def calibration_of(foretold: np.ndarray) -> Calibration:
     Raises:
         BadWeights: Another shape, or numbers that are not finite.
     """
-    if foretold.ndim != 2 or foretold.shape[1] != 3 or not np.all(np.isfinite(foretold)):
+    if predicted.ndim != 2 or predicted.shape[1] != 3 or not np.all(np.isfinite(predicted)):
         raise BadWeights(
             "the price network gives another shape, or what are no numbers; train it again"
         )
-    numbers = foretold.astype(np.float64)
-    mean = np.mean(np.exp(np.minimum(numbers, 0.0)), axis=0)
-    mmse, cost = (float(np.clip(v - LEAST, LEAST / 10, 0.25)) for v in mean[:2])
+    numbers = predicted.astype(np.float64)
+    means = np.mean(np.exp(np.minimum(numbers[:, :2], 0.0)), axis=0)
+    mmse, cost = (float(np.clip(v - LEAST, LEAST / 10, 0.25)) for v in means)
     variance = float(np.mean(np.exp(np.clip(numbers[:, 2], -20, 5))))
     return Calibration(mmse, cost, min(_MOST_DB, 10 / math.log(10) * math.sqrt(variance)))

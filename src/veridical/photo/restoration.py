@@ -237,8 +237,8 @@ class RestorationDecoder:
         prices = self.model.prices
         if prices is None:
             return None
-        (foretold,) = prices(**self.run_estimator(_windows(index.pixels)))
-        price = calibration_of(foretold)
+        (predicted,) = prices(**self.run_estimator(_windows(index.pixels)))
+        price = calibration_of(predicted)
         if index.grained is None:
             return price
         seen, clean = (_windows(v).astype(np.float32) for v in (index.grained(0), index.pixels))

@@ -6,10 +6,12 @@ start from a shipped file.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +21,14 @@ from torch import Tensor, nn
 
 from veridical.errors import BadWeights
 from veridical.extras import require
+from veridical.photo.condition import ResidualScale
+from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.options import GRID
-from veridical.photo.weights import LAYOUT, damaged_weights, read_card
+from veridical.photo.weights import LAYOUT, damaged_weights, read_card, write_weights
 from veridical.training.estimator import BlockEstimator
 from veridical.training.generator import FilterGenerator
 from veridical.training.networks import NetworkConfig
+from veridical.training.pairs import Pairs
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -110,6 +115,51 @@ def _halve(model: Any) -> None:
     model.graph.node.extend(casts + nodes)
 
 
+def header_of(
+    form: ConventionalFormat | Pairs, estimator: BlockEstimator, scale: ResidualScale
+) -> dict[str, Any]:
+    """Metadata of an estimator's file."""
+    return {
+        "kind": "estimator", "format": form.name, "features": list(form.features),
+        "rate_known": not isinstance(form, Pairs) or form.rate_known,
+        "network": asdict(estimator.network.config), "head": estimator.sizes,
+        "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
+    }  # fmt: skip
+
+
+def write_weights_of(
+    path: Path,
+    form: ConventionalFormat | Pairs,
+    estimator: BlockEstimator,
+    generator: FilterGenerator,
+    scale: ResidualScale,
+    recipe: dict[str, Any],
+) -> None:
+    """Write estimator and generator with their cards; the generator's metadata names its estimator.
+
+    Args:
+        path: ``FORMAT.onnx``; the generator's file goes beside it.
+        form: The format.
+        estimator: Trained.
+        generator: Trained on it.
+        scale: Residual scale.
+        recipe: For the cards.
+    """
+    header = header_of(form, estimator, scale)
+    data = to_onnx(estimator, example(estimator, len(form.features)), estimator.OUTPUTS, header)
+    write_weights(path, data, recipe)
+    own = belonging(path, "generator", form) | {"network": asdict(generator.network.config)}
+    graph = to_onnx(generator, example(generator, len(form.features)), generator.OUTPUTS, own)
+    write_weights(path.with_name(f"{path.stem}-generator{path.suffix}"), graph, recipe)
+
+
+def belonging(path: Path, kind: str, form: ConventionalFormat | Pairs) -> dict[str, Any]:
+    """Metadata of a network of a kind that belongs to the estimator at ``path``."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    features = list(form.features)
+    return {"kind": kind, "format": form.name, "features": features, "estimator": digest}
+
+
 def with_header(data: bytes, header: dict[str, Any]) -> bytes:
     """The same network with other metadata."""
     import onnx
@@ -125,8 +175,6 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
     Raises:
         BadWeights: Missing, damaged, of another kind, or not the file that its card describes.
     """
-    import hashlib
-
     import onnx
     from onnx import numpy_helper
 

@@ -1,25 +1,20 @@
-"""Weights files of a format, and the network of its prices, measured on pieces of training and validation pictures."""
+"""The network of a format's prices, from errors and costs that are measured on training and validation pictures."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from veridical.errors import TrainingData
-from veridical.photo.condition import ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.noise import NoiseField
-from veridical.photo.options import GRID, DecodeOptions
+from veridical.photo.options import DecodeOptions
 from veridical.photo.price import LEAST, calibration_of
 from veridical.photo.restoration import (
     PixelWindow,
@@ -29,15 +24,10 @@ from veridical.photo.restoration import (
 )
 from veridical.photo.tiles import Box
 from veridical.photo.weights import read_card, write_weights
-from veridical.training.augment import augment
-from veridical.training.drawings import KINDS, draw
-from veridical.training.estimator import BlockEstimator
-from veridical.training.estimator_validation import opened, saved
-from veridical.training.export import example, to_onnx
-from veridical.training.generator import FilterGenerator
+from veridical.training.export import belonging, example, to_onnx
 from veridical.training.pairs import Pairs
 from veridical.training.pictures import pictures
-from veridical.training.pieces import Piece, PieceSampler
+from veridical.training.price_files import SIDE, training_pieces, validation_pieces
 from veridical.training.price_network import (
     PictureStatistics,
     PriceNetwork,
@@ -47,15 +37,7 @@ from veridical.training.sources import Sources
 from veridical.training.stages import Progress, silent
 from veridical.writing import write_text
 
-_QUALITIES = (1, 5, 13, 27, 48, 73, 91, 99)
-"""Ends of ranges; every picture is coded once in each, so that no quality lies far from a measured one."""
-
-_DRAWN = (10, 50, 80, 95)
-_SIDE = 256
-_SHARES = {"photograph": 0.42, "drawing": 0.25, "recompressed": 0.33}
-_SEED = 3
-
-WEIGHTS = {
+_WEIGHTS = {
     "photograph": 1.0,
     "drawing": 1.0,
     "recompressed": 0.7,
@@ -64,50 +46,6 @@ WEIGHTS = {
     "drawings": 1.0,
 }
 """How often a row is drawn in the fit, by kind: training pieces, then validation files."""
-
-
-def header_of(
-    form: ConventionalFormat | Pairs, estimator: BlockEstimator, scale: ResidualScale
-) -> dict[str, Any]:
-    """Metadata of an estimator's file without prices."""
-    return {
-        "kind": "estimator", "format": form.name, "features": list(form.features),
-        "rate_known": not isinstance(form, Pairs) or form.rate_known,
-        "network": asdict(estimator.network.config), "head": estimator.sizes,
-        "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
-    }  # fmt: skip
-
-
-def write_weights_of(
-    path: Path,
-    form: ConventionalFormat | Pairs,
-    estimator: BlockEstimator,
-    generator: FilterGenerator,
-    scale: ResidualScale,
-    recipe: dict[str, Any],
-) -> None:
-    """Write estimator and generator with their cards; the generator's metadata names its estimator.
-
-    Args:
-        path: ``FORMAT.onnx``; the generator's file goes beside it.
-        form: The format.
-        estimator: Trained.
-        generator: Trained on it.
-        scale: Residual scale.
-        recipe: For the cards.
-    """
-    header = header_of(form, estimator, scale)
-    data = to_onnx(estimator, example(estimator, len(form.features)), estimator.OUTPUTS, header)
-    write_weights(path, data, recipe)
-    own = _belongs(path, "generator", form) | {"network": asdict(generator.network.config)}
-    graph = to_onnx(generator, example(generator, len(form.features)), generator.OUTPUTS, own)
-    write_weights(path.with_name(f"{path.stem}-generator{path.suffix}"), graph, recipe)
-
-
-def _belongs(path: Path, kind: str, form: ConventionalFormat | Pairs) -> dict[str, Any]:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    features = list(form.features)
-    return {"kind": kind, "format": form.name, "features": features, "estimator": digest}
 
 
 def write_prices(
@@ -141,7 +79,7 @@ def write_prices(
     network = fitted(rows, lambda done, total: progress("fitting prices", done, total))
     graph = to_onnx(
         network, example(network, len(form.features)), network.OUTPUTS,
-        _belongs(path, "price", form) | {"network": network.sizes},
+        belonging(path, "price", form) | {"network": network.sizes},
     )  # fmt: skip
     card = read_card(path, model.estimator.digest) | {
         "price_pieces": n_pieces,
@@ -170,7 +108,7 @@ def fitted(rows: Sequence[dict], progress: Callable[[int, int], None]) -> PriceN
 
 def _weight(group: str) -> float:
     kind = "before" if "before" in group else group.partition(" ")[0]
-    return WEIGHTS.get(kind, 1.0)
+    return _WEIGHTS[kind]
 
 
 def digest_of(source: Path) -> str:
@@ -179,90 +117,6 @@ def digest_of(source: Path) -> str:
     for name, data in pictures([source]):
         sha.update(name.encode() + hashlib.sha256(data).digest())
     return sha.hexdigest()
-
-
-def _qualities(k: int) -> Iterator[tuple[str, int]]:
-    """(group, quality) of picture number ``k``, evenly spread over each range (golden section)."""
-    for low, high in itertools.pairwise(_QUALITIES):
-        quality = low + int((k * 0.618034 + 0.5) % 1 * (high - low))
-        yield f"photographs {low:02} to {high - 1:02}", quality
-
-
-def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, bytes]]:
-    """(group, source, file) of photographs, drawings and photographs coded before."""
-    modes = name != "WEBP"
-    for k, (_, data) in enumerate(pictures([validation])):
-        whole = opened(data)
-        picture = _middle(whole)
-        if (
-            k % 2 == 0 and min(whole.size) > _SIDE
-        ):  # as training sees them too: scaled, mostly grainy
-            again = _middle(augment(whole, np.random.default_rng(k), _SIDE))
-            for group, q in _qualities(k + 20):
-                yield group, again, saved(again, name, quality=q)
-        for j, (group, q) in enumerate(_qualities(k)):
-            yield group, picture, saved(picture, name, quality=q)
-            if modes and j % 3 == k % 3:
-                full = saved(picture, name, quality=q, subsampling="4:4:4")
-                yield "photographs 4:4:4", picture, full
-            elif modes and j % 3 == (k + 1) % 3:
-                grey = picture.convert("L")
-                yield "photographs grey", grey, saved(grey, name, quality=q)
-        box = (4, 4, *picture.size)
-        before = opened(saved(picture, "JPEG", quality=30)).crop(box)
-        yield "JPEG 30 before 90", picture.crop(box), saved(before, name, quality=90)
-        again = opened(saved(picture, "AVIF", quality=30, speed=9))
-        yield "AVIF 30 before 90", picture, saved(again, name, quality=90)
-    for kind in KINDS:
-        picture = draw(kind, 30_000).crop((96, 96, 416, 416))
-        for q in _DRAWN:
-            chroma = {"subsampling": "4:4:4" if q == 80 else "4:2:0"} if modes else {}
-            yield f"drawings {q:03}", picture, saved(picture, name, quality=q, **chroma)
-
-
-def _middle(picture: Image.Image) -> Image.Image:
-    x, y = (max(0, n // 2 - 160) for n in picture.size)
-    return picture.crop((x, y, min(picture.width, x + 320), min(picture.height, y + 320)))
-
-
-def _pieces(
-    sources: Sources | Pairs, form: ConventionalFormat | Pairs, n: int
-) -> Iterator[Callable[[], tuple[str, Piece, int, int] | None]]:
-    """Of training pictures: (kind, piece, top, left), made when it is called."""
-    side = _SIDE
-    if isinstance(form, Pairs):
-        side = min(_SIDE, *form.originals.shape[1:3])
-    sampler = PieceSampler(sources, form, form.features, None, patch=side, batch_size=1, seed=_SEED)
-
-    def piece(k: int) -> tuple[str, Piece, int, int]:
-        rng = np.random.default_rng([_SEED, k])
-        kind = str(rng.choice(list(_SHARES), p=list(_SHARES.values())))
-        p = sampler.piece(rng, kind)
-        top, left = (GRID * int(rng.integers((v - side) // GRID + 1)) for v in p.decoded.shape[:2])
-        return kind, p, top, left
-
-    yield from (functools.partial(piece, k) for k in range(n))
-
-
-def _validation(
-    form: ConventionalFormat | Pairs, validation: Path
-) -> Iterator[Callable[[], tuple[str, Piece, int, int] | None]]:
-    """Of validation pictures: (group, piece, top, left) of their middles; None of a lossless file."""
-
-    def piece(group: str, found: Any, data: bytes) -> tuple[str, Piece, int, int] | None:
-        p = found
-        if isinstance(form, ConventionalFormat):
-            condition = form.condition(data, *found.size)
-            if condition is None:
-                return None
-            p = Piece(np.asarray(found.convert("RGB")), np.asarray(opened(data)), condition, data)
-        top, left = (max(0, (v - _SIDE) // (2 * GRID) * GRID) for v in p.decoded.shape[:2])
-        return group, p, top, left
-
-    files: Any = (
-        form.validation() if isinstance(form, Pairs) else _files(validation, form.pillow_names[0])
-    )
-    yield from (functools.partial(piece, *file) for file in files)
 
 
 def measured(
@@ -275,15 +129,14 @@ def measured(
     progress: Progress,
 ) -> list[dict]:
     """Errors, transport costs and statistics of training pieces and validation files, resumable."""
-    digest = hashlib.sha256((model.estimator.digest + model.generator.digest).encode()).hexdigest()[
-        :16
-    ]
+    both = f"{model.estimator.digest} {model.generator.digest} {n_pieces}"
+    digest = hashlib.sha256(both.encode()).hexdigest()[:16]
     rows = [r for r in _rows(log) if r["weights"] == digest]
     known = {r["number"] for r in rows}
-    tried = list(_validation(form, validation))
+    tried = list(validation_pieces(form, validation))
     if not tried:
         raise TrainingData(f"{validation} holds no pictures to measure prices on")
-    tasks = [*_pieces(sources, form, n_pieces), *tried]
+    tasks = [*training_pieces(sources, form, n_pieces), *tried]
     with log.open("a", encoding="utf-8", newline="\n") as out:
         for number, task in enumerate(tasks):
             progress("measuring prices", number + 1, len(tasks))
@@ -292,7 +145,7 @@ def measured(
                 continue
             group, piece, top, left = found
             cells = form.read_cells(piece.file) if isinstance(form, ConventionalFormat) else None
-            cut = np.s_[top : top + _SIDE, left : left + _SIDE]
+            cut = np.s_[top : top + SIDE, left : left + SIDE]
             height, width = piece.decoded[cut].shape[:2]
             box = Box(top, top + height, left, left + width)
             window = PixelWindow(piece.decoded[cut], box, cells)
@@ -365,7 +218,7 @@ def figures_of(rows: Sequence[dict], network: PriceNetwork) -> list[dict]:
             for r, c in zip(mine, prices, strict=True)
         ]
         d, d1 = np.mean([r["mmse"] for r in mine]), np.mean([r["error_real"] for r in mine])
-        foretold = np.mean([c.distortion_at(1.0) for c in prices])
+        predicted = np.mean([c.distortion_at(1.0) for c in prices])
         stated = np.mean([(c.uncertainty_db or 0) ** 2 for c in prices])
         out.append(
             {
@@ -378,7 +231,7 @@ def figures_of(rows: Sequence[dict], network: PriceNetwork) -> list[dict]:
                 "formula_over_measured_realism_1": round(
                     float((d + np.mean([r["cost"] for r in mine])) / d1), 4
                 ),
-                "predicted_over_measured_realism_1": round(float(foretold / d1), 4),
+                "predicted_over_measured_realism_1": round(float(predicted / d1), 4),
             }
         )
     return out

@@ -26,12 +26,12 @@ from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.training.estimator import BlockEstimator
 from veridical.training.estimator_train import HeadPreset, Plateau, train_estimator, train_unet
 from veridical.training.estimator_validation import validate
-from veridical.training.export import load_estimator
+from veridical.training.export import load_estimator, write_weights_of
 from veridical.training.generator import SHARES, FilterGenerator, GeneratorPreset, train_generator
 from veridical.training.loop import Schedule
 from veridical.training.networks import NetworkConfig
 from veridical.training.pairs import Pairs
-from veridical.training.photo_prices import write_prices, write_weights_of
+from veridical.training.photo_prices import write_prices
 from veridical.training.pictures import conventional
 from veridical.training.pieces import PieceSampler, fit_scale
 from veridical.training.sources import Sources, prepare_sources

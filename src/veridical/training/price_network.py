@@ -1,4 +1,4 @@
-"""The network that foretells an estimator's error and a generator's transport cost from a picture's statistics.
+"""The network that predicts an estimator's error and a generator's transport cost from a picture's statistics.
 
 ```
  y, x_mmse, size, scale ─ statistics ─ four small networks ─ mean and variance of log d and log C
@@ -32,7 +32,7 @@ _LOG_VARIANCES = (-5.0, 4.0)
 
 
 def _shares(x: Tensor, levels: Sequence[float], width: float) -> Tensor:
-    """How much of (n, c, h, w) lies above each level, softly; (n, levels)."""
+    """Soft cumulative histogram of (n, c, h, w): the share above each level; (n, levels)."""
     return torch.stack([torch.sigmoid((x - t) / width).mean((1, 2, 3)) for t in levels], 1)
 
 

@@ -18,14 +18,6 @@ from veridical.studies.mnist.training.generator import (
 SIDE = 8
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def generator(**changes: object) -> DigitGenerator:
     sizes = {"pixels": SIDE**2, "codes": 2, "width": 16, "depth": 1}
     torch.manual_seed(3)

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from veridical.bitstream import FrequencyTables
 from veridical.errors import MissingFile
@@ -16,14 +15,6 @@ from veridical.studies.mnist.measurements import MEASURES, measurements
 from veridical.studies.mnist.pairs import coded_bits
 from veridical.studies.records import Record, load_record
 from veridical.studies.run import Run
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_the_lower_hull_of_points():

@@ -24,14 +24,6 @@ SHAPE = PairShape(
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_the_table_has_98_pairs_at_nine_rates():
     # Oracle: [BM]: 98 pairs; rates dim log2 L from 2 to 16 bits, nine of them.
     rows = rows_of(TABLE)

@@ -88,7 +88,7 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
   const cells = file.payload.header ? readCoefficients(file.data, file.payload.header) : null;
   const mmse = new Uint8Array(channels * width * height), real = new Uint8Array(channels * width * height);
   const priced = priceWindows(height, width), places = tiles(height, width, tile);
-  const foretold = [];
+  const predicted = [];
   let done = 0;
   const step = () => progress("Restoring", done++, 2 * places.length);
   for (const { window: box, core } of places) {
@@ -103,13 +103,13 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
       const area = Math.max(0, part.bottom - part.top) * Math.max(0, part.right - part.left);
       if (!area) continue;
       const { price } = await prices.run({ ...state, ...cutTo(state, box, part) });
-      foretold.push({ area, numbers: price.data });
+      predicted.push({ area, numbers: price.data });
     }
     keep(mmse, state.x_mmse.data, y.dims, box, core, width, channels, cells);
     step();
     keep(real, (await generator.run(state)).x_real.data, y.dims, box, core, width, channels, cells);
   }
-  return { mmse, real, price: foretold.length ? priceOf(foretold) : null };
+  return { mmse, real, price: predicted.length ? priceOf(predicted) : null };
 }
 
 const common = (a, b) => ({
