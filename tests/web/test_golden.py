@@ -43,9 +43,9 @@ def differences(found, expected, place=""):
     elif isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
         pairs = [(k, *both) for k, both in enumerate(zip(found, expected, strict=True))]
     else:
-        close = pytest.approx(expected, rel=1e-6, abs=1e-9)
-        same = found == (close if isinstance(expected, float) else expected)
-        return [] if same else [f"{place}: {found!r} for {expected!r}"]
+        if isinstance(expected, float):
+            expected = pytest.approx(expected, rel=1e-6, abs=1e-9)
+        return [] if found == expected else [f"{place}: {found!r} for {expected!r}"]
     return [d for k, x, y in pairs for d in differences(x, y, f"{place}/{k}")]
 
 
