@@ -39,12 +39,12 @@ def _shipped(start: Path | None) -> Path | None:
     return SHIPPED / start.name if known and start.parent == Path() else start
 
 
-train_app = typer.Typer(help="Train own weights.", no_args_is_help=True)
+train_app = typer.Typer(help="Train weights of your own.", no_args_is_help=True)
 
 
 @train_app.callback()
 def _group() -> None:
-    """Train own weights."""
+    """Train weights of your own."""
 
 
 @train_app.command()
