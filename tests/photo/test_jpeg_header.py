@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import veridical
 from veridical.photo.jpeg_header import CONDITIONS, conditioning, parse_jpeg_header
 
 
@@ -21,6 +22,10 @@ def saved(mode="RGB", **options):
     buffer = io.BytesIO()
     picture(mode).save(buffer, "JPEG", **options)
     return buffer.getvalue()
+
+
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -70,6 +75,36 @@ def test_bytes_behind_the_end_do_not_count():
         assert conditioning(h, 83, 61) == conditioning(plain, 83, 61)
     assert plain.trailing == 0
     assert not parse_jpeg_header(data[:-30]).complete
+
+
+def test_components_are_told_as_libjpeg_takes_them():
+    # Oracle: libjpeg by way of Pillow. Bytes that it takes for RGB give another picture once it takes them for
+    # luma and chroma; the same picture says that it takes them in the same way. Exact.
+    data = saved(quality=50, keep_rgb=True)
+    adobe = data.index(b"\xff\xee")
+    bare = data[:adobe] + data[adobe + 16 :]
+    frame, scan = bare.index(b"\xff\xc0") + 10, bare.index(b"\xff\xda") + 5
+    assert (data[adobe + 4 : adobe + 9], bare[frame : frame + 9 : 3]) == (b"Adobe", b"RGB")
+    numbered = bytearray(bare)
+    numbered[frame : frame + 9 : 3] = numbered[scan : scan + 6 : 2] = b"\1\2\3"
+    promised = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0" + bare[2:]
+    chroma = data[: adobe + 15] + b"\1" + data[adobe + 16 :]
+    for other in (bare, bytes(numbered), promised, chroma):
+        same = pixels(other) == pixels(data)
+        assert parse_jpeg_header(other).luma_chroma is not same
+    assert not parse_jpeg_header(data).luma_chroma
+    assert pixels(bare) == pixels(data) != pixels(promised)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "known"),
+    [("L", {}, True), ("RGB", {}, True), ("RGB", {"keep_rgb": True}, False), ("CMYK", {}, False)],
+)
+def test_files_without_luma_and_chroma_are_told(mode, options, known):
+    # Oracle: what Pillow was told to write.
+    said = []
+    veridical.open(saved(mode, **options), notice=said.append)
+    assert any("instead of luma and chroma" in s for s in said) is not known
 
 
 def test_conditions_are_numbers_with_the_documented_meaning():

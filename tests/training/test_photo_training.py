@@ -14,7 +14,7 @@ from veridical.photo.weights import SHIPPED
 from veridical.training import loop, photo_run, price_files, sources
 from veridical.training.augment import augment
 from veridical.training.export import load_estimator
-from veridical.training.loop import Schedule, train
+from veridical.training.loop import Execution, Schedule, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
 from veridical.training.photo_run import run_all
 from veridical.training.pictures import dihedral
@@ -60,22 +60,18 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path, schedule):
         torch.manual_seed(0)
         return to_channels_last(RestorationNetwork(NetworkConfig(1, (8, 8, 8))))
 
-    def train(model, *arguments, **options):
-        return loop.train(model, *arguments, hidden=model.hidden_weights(), **options)
+    def train(name, seconds=None):
+        model, execution = network(), Execution(tmp_path / name, Accelerator(), seconds)
+        return loop.train(model, loss, schedule, execution, model.hidden_weights())
 
     def loss(model, step):
         x = torch.from_numpy(np.random.default_rng(step).random((1, 3, 32, 32), np.float32))
         return (model(x, torch.zeros(1, 7)) - x).square().mean()
 
-    whole, figures = train(
-        network(), loss, schedule, tmp_path / "a.ckpt", accelerator=Accelerator()
-    )
+    whole, figures = train("a.ckpt")
     stops = 0
     while True:
-        result = train(
-            network(), loss, schedule, tmp_path / "b.ckpt", accelerator=Accelerator(),
-            stop_after_seconds=0.0,
-        )  # fmt: skip
+        result = train("b.ckpt", seconds=0.0)
         if result is not None:
             break
         stops += 1
@@ -91,13 +87,14 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     def loss(model, step):
         return sum(p.square().sum() for p in model.parameters())
 
+    execution = Execution(tmp_path / "c.ckpt", Accelerator())
     for width in (8, 16):
         network = RestorationNetwork(NetworkConfig(1, (width, 8, 8)))
         if width == 8:
-            train(network, loss, Schedule(2), tmp_path / "c.ckpt", accelerator=Accelerator())
+            train(network, loss, Schedule(2), execution)
         else:
             with pytest.raises(TrainingData, match="another size"):
-                train(network, loss, Schedule(2), tmp_path / "c.ckpt", accelerator=Accelerator())
+                train(network, loss, Schedule(2), execution)
 
 
 @pytest.mark.parametrize("rates", [(0.0, 1e-3), (1e-3, 0.0)])
@@ -109,8 +106,8 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
 
     def go(schedule):
         return train(
-            network, lambda m, step: m.head.weight.square().sum(), schedule, tmp_path / "c.ckpt",
-            accelerator=Accelerator(), hidden=network.hidden_weights(),
+            network, lambda m, step: m.head.weight.square().sum(), schedule,
+            Execution(tmp_path / "c.ckpt", Accelerator()), network.hidden_weights(),
         )  # fmt: skip
 
     go(Schedule(2, hidden_rate=rates[0]))

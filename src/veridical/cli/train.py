@@ -39,12 +39,21 @@ def _shipped(start: Path | None) -> Path | None:
     return SHIPPED / start.name if known and start.parent == Path() else start
 
 
-train_app = typer.Typer(help="Train own weights.", no_args_is_help=True)
+Start = Annotated[
+    Path | None,
+    typer.Option(
+        help="Weights file whose estimator to train on, such as avif.onnx, instead of from nothing.",
+        callback=_shipped,
+    ),
+]
+
+
+train_app = typer.Typer(help="Train weights of your own.", no_args_is_help=True)
 
 
 @train_app.callback()
 def _group() -> None:
-    """Train own weights."""
+    """Train weights of your own."""
 
 
 @train_app.command()
@@ -60,13 +69,7 @@ def photo(
     ] = "jpeg",
     preset: PresetName = "cpu",
     minutes: Minutes = None,
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            help="Weights file whose estimator to train on, such as avif.onnx, instead of from nothing.",
-            callback=_shipped,
-        ),
-    ] = None,
+    start: Start = None,
     keep_estimator: Annotated[
         bool,
         typer.Option("--keep-estimator", help="Keep its estimator; train the generator alone."),
@@ -156,13 +159,7 @@ def restorer(
     ] = None,
     preset: PresetName = "cpu",
     minutes: Minutes = None,
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            help="Weights file whose estimator to train on, such as avif.onnx, instead of from nothing.",
-            callback=_shipped,
-        ),
-    ] = None,
+    start: Start = None,
     seed: Annotated[int, typer.Option(help="Of every batch.")] = 0,
 ) -> None:
     """Train estimator and generator for any codec, from originals and decoded pictures; resumable.

@@ -45,8 +45,7 @@ class JpegHeader:
         tables: Quantization steps of each component, (8, 8) with rows by vertical frequency; None
             where the file has no table.
         progressive: Whether the picture comes in several refinements.
-        adobe_transform: Colour transform of an Adobe marker; None without one.
-        jfif: Whether there is a JFIF marker, which promises YCbCr.
+        luma_chroma: Whether the components are luma (and chroma), by the rules of libjpeg, and not RGB or CMYK.
         scan_bytes: Bytes of entropy-coded data.
         trailing: Bytes behind the end of the picture.
         complete: Whether the end-of-image marker was found.
@@ -57,8 +56,7 @@ class JpegHeader:
     sampling: tuple[tuple[int, int], ...] = ()
     tables: tuple[np.ndarray | None, ...] = ()
     progressive: bool = False
-    adobe_transform: int | None = None
-    jfif: bool = False
+    luma_chroma: bool = True
     scan_bytes: int = 0
     trailing: int = 0
     complete: bool = False
@@ -81,6 +79,9 @@ class JpegHeader:
 class _State:
     frame: dict[str, object] = field(default_factory=dict)
     components: list[tuple[int, int, int]] = field(default_factory=list)
+    idents: bytes = b""
+    jfif: bool = False
+    adobe_transform: int | None = None
     tables: dict[int, np.ndarray] = field(default_factory=dict)
 
 
@@ -112,6 +113,7 @@ def parse_jpeg_header(data: bytes) -> JpegHeader:
         scan_bytes=scan_bytes,
         trailing=len(data) - pos if complete else 0,
         complete=complete,
+        luma_chroma=_luma_chroma(state),
         **state.frame,  # type: ignore[arg-type]
     )
 
@@ -124,10 +126,21 @@ def _segment(state: _State, marker: int, body: bytes) -> None:
         state.frame |= {"width": width, "height": height, "progressive": marker in (0xC2, 0xC6)}
         rows = [body[6 + 3 * i : 9 + 3 * i] for i in range(min(n, _MOST_COMPONENTS))]
         state.components = [(r[1] >> 4, r[1] & 15, r[2]) for r in rows if len(r) == 3]
+        state.idents = bytes(r[0] for r in rows if r)
     elif marker == 0xEE and body[:5] == b"Adobe" and len(body) >= 12:
-        state.frame["adobe_transform"] = body[11]
+        state.adobe_transform = body[11]
     elif marker == 0xE0 and body[:5] == b"JFIF\0":
-        state.frame["jfif"] = True
+        state.jfif = True
+
+
+def _luma_chroma(state: _State) -> bool:
+    if len(state.components) < 3:
+        return True
+    if len(state.components) > 3:
+        return False
+    if state.jfif or state.adobe_transform is not None:
+        return state.jfif or state.adobe_transform != 0
+    return state.idents != b"RGB"
 
 
 def _quantization_tables(tables: dict[int, np.ndarray], body: bytes) -> None:

@@ -106,6 +106,7 @@ def _trained(kind: str, folder: Path, run: Run) -> Generator:
 
     from veridical.photo.formats.avif import AVIF
     from veridical.training.generator import SHARES, train_generator
+    from veridical.training.loop import Execution
     from veridical.training.photo_run import PRESETS
     from veridical.training.pieces import PieceSampler
     from veridical.training.sources import prepare_sources
@@ -133,7 +134,7 @@ def _trained(kind: str, folder: Path, run: Run) -> Generator:
 
     result = train_generator(
         preset.network(), estimated, Batches(sampler, accelerator), preset,
-        run.work / f"{kind}.ckpt", accelerator,
+        Execution(run.work / f"{kind}.ckpt", accelerator),
     )  # fmt: skip
     assert result is not None  # no limit of time
     return result[0].cpu().eval()

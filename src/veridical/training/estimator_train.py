@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from veridical.training.estimator import BlockEstimator
-from veridical.training.loop import Schedule, train
+from veridical.training.loop import Execution, Schedule, Trained, train
 from veridical.training.networks import RestorationNetwork, to_channels_last
 from veridical.training.residual import estimate, local_size, whiten
 
@@ -30,9 +29,6 @@ _FLOOR = 3e-6
 """Added to the squared error to expect, (0.44 of 255 levels)^2: rounding leaves 0.29."""
 
 _POWER = 0.8
-
-Report = Callable[[int, float, float], None]
-"""Told (step, loss, seconds)."""
 
 Tensors = Callable[[int], tuple[Tensor, ...]]
 """What a step learns from: for an estimator source, decoded, features and scale."""
@@ -128,26 +124,19 @@ def train_unet(
     network: RestorationNetwork,
     batches: Tensors,
     schedule: Schedule,
-    checkpoint: Path,
-    accelerator: Accelerator,
-    *,
-    seconds: float | None = None,
-    report: Report = lambda step, loss, seconds: None,
-) -> tuple[nn.Module, dict[str, float]] | None:
-    """Least squares, all but the spread head; ``None`` if ``seconds`` ran out, with a checkpoint."""
+    execution: Execution,
+) -> Trained | None:
+    """Least squares, all but the spread head; None if the seconds ran out, with a checkpoint."""
     network.requires_grad_(True).spread.requires_grad_(False)
     to_channels_last(network)
 
     def loss(model: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
-        with accelerator.autocast():
+        with execution.accelerator.autocast():
             out, _ = estimate(model, y, features[:, : model.config.features], scale)
         return ((out.float() - x) ** 2 * _weight(y, scale)).mean()
 
-    return train(
-        network, loss, schedule, checkpoint, accelerator=accelerator, hidden=network.hidden_weights(),
-        report=report, stop_after_seconds=seconds,
-    )  # fmt: skip
+    return train(network, loss, schedule, execution, network.hidden_weights())
 
 
 def _weight(y: Tensor, scale: Tensor) -> Tensor:
@@ -179,14 +168,11 @@ def train_estimator(
     network: BlockEstimator,
     batches: Tensors,
     schedule: Schedule,
-    checkpoint: Path,
-    accelerator: Accelerator,
+    execution: Execution,
     *,
     whole: bool,
-    seconds: float | None = None,
-    report: Report = lambda step, loss, seconds: None,
-) -> tuple[nn.Module, dict[str, float]] | None:
-    """Train the head and the spread head, or the ``whole``; ``None`` if ``seconds`` ran out, with a checkpoint."""
+) -> Trained | None:
+    """Train the head and the spread head, or the ``whole``; None if the seconds ran out, with a checkpoint."""
     for name, parameter in network.named_parameters():
         own = not name.startswith("network.")
         parameter.requires_grad_(whole or own or name.startswith("network.spread"))
@@ -194,12 +180,12 @@ def train_estimator(
     trained = [p for p in network.parameters() if p.requires_grad]
 
     def part(*rows: Tensor, more: BlockEstimator) -> tuple[Tensor, ...]:
-        with accelerator.autocast():
+        with execution.accelerator.autocast():
             value = _estimator_loss(more, *rows, whole=whole)
         return value.detach(), *torch.autograd.grad(value, trained)
 
-    split = in_threads(accelerator, trained, part)
+    split = in_threads(execution.accelerator, trained, part)
     return train(
-        network, lambda model, step: split(*batches(step), more=model), schedule, checkpoint,
-        accelerator=accelerator, hidden=network.hidden_weights(), report=report, stop_after_seconds=seconds,
+        network, lambda model, step: split(*batches(step), more=model), schedule, execution,
+        network.hidden_weights(),
     )  # fmt: skip

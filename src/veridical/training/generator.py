@@ -18,20 +18,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from veridical.training.estimator_train import Report, Tensors, in_threads
-from veridical.training.loop import Schedule, train
+from veridical.training.estimator_train import Tensors, in_threads
+from veridical.training.loop import Execution, Schedule, Trained, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork
 from veridical.training.residual import along_colours, detail, from_colours
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 _REACH = 8
 _SIZES = (0.6, 0.85, 1.2, 1.7, 2.4)
@@ -292,13 +287,9 @@ def train_generator(
     estimated: Callable[..., tuple[Tensor, ...]],
     batches: Tensors,
     preset: GeneratorPreset,
-    checkpoint: Path,
-    accelerator: Accelerator,
-    *,
-    seconds: float | None = None,
-    report: Report = lambda step, loss, seconds: None,
-) -> tuple[nn.Module, dict[str, float]] | None:
-    """Train to the end of the schedule; ``None`` if ``seconds`` ran out, with a checkpoint.
+    execution: Execution,
+) -> Trained | None:
+    """Train to the end of the schedule; None if the seconds ran out, with a checkpoint.
 
     Args:
         network: New, or to go on from.
@@ -306,10 +297,7 @@ def train_generator(
             scale``; it stays as it is.
         batches: Of a step.
         preset: Sizes.
-        checkpoint: File of the checkpoint.
-        accelerator: Of ``accelerate``.
-        seconds: Save a checkpoint and stop after so many.
-        report: Called with (step, loss, seconds).
+        execution: Checkpoint, device, time, reports.
     """
     game = _Game(network).requires_grad_(True)
     parameters = [*game.generator.parameters(), *game.critic.parameters()]
@@ -320,11 +308,13 @@ def train_generator(
             given = estimated(*rows)
         return _gradients(model, preset, *given, step=step)
 
-    split = in_threads(accelerator, parameters, part)
+    split = in_threads(execution.accelerator, parameters, part)
     result = train(
-        game, lambda model, step: split(*batches(step), more=(model, step)), preset.schedule, checkpoint,
-        accelerator=accelerator, report=report, stop_after_seconds=seconds,
-    )  # fmt: skip
+        game,
+        lambda model, step: split(*batches(step), more=(model, step)),
+        preset.schedule,
+        execution,
+    )
     if result is None:
         return None
     trained, figures = result

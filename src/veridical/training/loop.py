@@ -25,7 +25,10 @@ from veridical.training.muon import ConvolutionMuon
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Schedule", "keep_memory", "train"]
+__all__ = ["Execution", "Schedule", "Trained", "keep_memory", "train"]
+
+Trained = tuple[nn.Module, dict[str, float]]
+"""A network and the figures of its training."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,23 @@ class Schedule:
         with torch.no_grad():
             for mean, new in zip(averaged.parameters(), network.parameters(), strict=True):
                 mean.lerp_(new.detach(), 1 - decay)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where a network is trained.
+
+    Attributes:
+        checkpoint: File of the checkpoint; its folder is made.
+        accelerator: An ``accelerate.Accelerator``.
+        seconds: Stop with a checkpoint after so many; None for no end.
+        report: Called about every two seconds with (step, mean loss, seconds trained).
+    """
+
+    checkpoint: Path
+    accelerator: Accelerator
+    seconds: float | None = None
+    report: Callable[[int, float, float], None] = lambda step, loss, seconds: None
 
 
 def keep_memory() -> None:
@@ -220,13 +240,9 @@ def train(
     model: nn.Module,
     loss: Callable[[Any, int], Tensor],
     schedule: Schedule,
-    checkpoint: Path,
-    *,
-    accelerator: Accelerator,
+    execution: Execution,
     hidden: Sequence[nn.Parameter] = (),
-    report: Callable[[int, float, float], None] = lambda step, loss, seconds: None,
-    stop_after_seconds: float | None = None,
-) -> tuple[nn.Module, dict[str, float]] | None:
+) -> Trained | None:
     """Train to the end of the schedule, from the checkpoint if there is one.
 
     Args:
@@ -234,20 +250,17 @@ def train(
         loss: Loss of one step, the mean over this process's rows of the batch; all its randomness
             must come from the step number.
         schedule: Length and rates.
-        checkpoint: File of the checkpoint; its folder is made.
-        accelerator: An ``accelerate.Accelerator``.
+        execution: Checkpoint, device, time, reports.
         hidden: The model's hidden weights, for which the schedule may have a rate of their own.
-        report: Called about every two seconds with (step, mean loss, seconds trained).
-        stop_after_seconds: Stop early, with a checkpoint, after this much time.
 
     Returns:
-        The averaged network and its figures, or ``None`` if time ran out before the end.
+        The averaged network and its figures, or None if the seconds ran out before the end.
 
     Raises:
         TrainingData: The loss is not finite, or the checkpoint belongs to another network.
     """
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    run = _Run(model, loss, schedule, hidden, checkpoint, accelerator)
+    execution.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    run = _Run(model, loss, schedule, hidden, execution.checkpoint, execution.accelerator)
     first = run.step
     began = last_save = last_report = time.monotonic()
     already = run.seconds
@@ -258,17 +271,17 @@ def train(
         if run.step % 20 == 0 or run.step == schedule.steps:
             run.note(value)
             if now - last_report > 2:
-                report(run.step, run.recent, run.seconds)
+                execution.report(run.step, run.recent, run.seconds)
                 last_report = now
         if now - last_save > schedule.checkpoint_seconds:
             run.save()
             last_save = now
-        if stop_after_seconds is not None and run.agreed(now - began > stop_after_seconds):
+        if execution.seconds is not None and run.agreed(now - began > execution.seconds):
             run.save()
-            accelerator.wait_for_everyone()
+            execution.accelerator.wait_for_everyone()
             return None
     if run.step != first:
         run.save()
-    accelerator.wait_for_everyone()
+    execution.accelerator.wait_for_everyone()
     figures = {"steps": run.step, "seconds": round(run.seconds, 1), "loss": run.recent}
     return run.averaged.eval(), figures

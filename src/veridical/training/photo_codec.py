@@ -13,24 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from veridical.errors import InvalidSetting
 from veridical.photo.vdc.prior import QUALITY_STEPS, STRIDE, PriorConfig
-from veridical.training.estimator_train import Report, Tensors
+from veridical.training.estimator_train import Tensors
 from veridical.training.generator import GeneratorPreset
-from veridical.training.loop import Schedule, train
+from veridical.training.loop import Execution, Schedule, Trained, train
 from veridical.training.networks import to_channels_last
 from veridical.training.vdc.codec import TrainedCodec, lambda_of
 from veridical.training.vdc.transform import TransformConfig
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -139,22 +135,16 @@ def train_codec(
     network: TrainedCodec,
     batches: Tensors,
     preset: CodecPreset,
-    checkpoint: Path,
-    accelerator: Accelerator,
+    execution: Execution,
     *,
     seed: int = 1,
-    seconds: float | None = None,
-    report: Report = lambda step, loss, seconds: None,
-) -> tuple[nn.Module, dict[str, float]] | None:
-    """Train all of it; ``None`` if ``seconds`` ran out, with a checkpoint."""
+) -> Trained | None:
+    """Train all of it; None if the seconds ran out, with a checkpoint."""
     to_channels_last(network)
 
     def loss(model: TrainedCodec, step: int) -> Tensor:
         (x,) = batches(step)
-        with accelerator.autocast():
-            return codec_loss(model, x, preset, [seed, step, accelerator.process_index])
+        with execution.accelerator.autocast():
+            return codec_loss(model, x, preset, [seed, step, execution.accelerator.process_index])
 
-    return train(
-        network, loss, preset.schedule, checkpoint, accelerator=accelerator, stop_after_seconds=seconds,
-        report=report,
-    )  # fmt: skip
+    return train(network, loss, preset.schedule, execution)

@@ -22,6 +22,7 @@ from veridical.errors import InvalidSetting
 from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.weights import write_weights
 from veridical.training.generator import train_generator
+from veridical.training.loop import Execution, Trained
 from veridical.training.photo_codec import CODEC_PRESETS, CodecPreset, new_networks, train_codec
 from veridical.training.photo_codec_prices import measure_codec, measure_generator
 from veridical.training.sources import Sources, SourceSampler, prepare_sources
@@ -92,7 +93,7 @@ def run_codec(
     accelerator: Any = accelerator_for(sizes)
 
     def go(*stages: Stage) -> bool:
-        return run_stages(stages, run, deadline=deadline, progress=progress, say=say)
+        return run_stages(stages, run, accelerator, deadline=deadline, progress=progress, say=say)
 
     recipe = _recipe(data, camera, validation, preset, start, sources) | taken
     path = run / "vdc.npz"
@@ -115,21 +116,19 @@ def run_codec(
     def fixed(network: N) -> N:
         return network.to(accelerator.device).eval().requires_grad_(False)
 
-    def train_first(checkpoint: Path, **options: Any) -> Any:
+    def train_first(execution: Execution) -> Trained | None:
         seen = decoded(fixed(synthesis), batches(2))
-        return train_spread(spread, seen, sizes.spread, checkpoint, accelerator, **options)
+        return train_spread(spread, seen, sizes.spread, execution)
 
-    def refine(checkpoint: Path, **options: Any) -> Any:
+    def refine(execution: Execution) -> Trained | None:
+        seen = given(fixed(synthesis), fixed(spread))
         return train_generator(
-            refinement, given(fixed(synthesis), fixed(spread)), batches(4), sizes.generator.least_squares(),
-            checkpoint, accelerator, **options,
-        )  # fmt: skip
-
-    def generate(checkpoint: Path, **options: Any) -> Any:
-        seen = given(fixed(synthesis), fixed(spread), fixed(refinement))
-        return train_generator(
-            generator, seen, batches(3), sizes.generator, checkpoint, accelerator, **options
+            refinement, seen, batches(4), sizes.generator.least_squares(), execution
         )
+
+    def generate(execution: Execution) -> Trained | None:
+        seen = given(fixed(synthesis), fixed(spread), fixed(refinement))
+        return train_generator(generator, seen, batches(3), sizes.generator, execution)
 
     steps = sizes.generator.schedule.steps
     stages = (
@@ -165,7 +164,7 @@ def _train_codec(
     sampler = SourceSampler(sources, patch=sizes.patch, batch_size=sizes.batch_size, seed=1)
     stage = Stage(
         "codec", codec, steps=sizes.schedule.steps,
-        train=lambda c, **o: train_codec(codec, Batches(sampler, accelerator), sizes, c, accelerator, **o),
+        train=lambda execution: train_codec(codec, Batches(sampler, accelerator), sizes, execution),
     )  # fmt: skip
     if not go(stage):
         return False

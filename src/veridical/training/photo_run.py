@@ -13,6 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from veridical.training.estimator_train import HeadPreset, Plateau, train_estima
 from veridical.training.estimator_validation import validate
 from veridical.training.export import load_estimator, write_weights_of
 from veridical.training.generator import SHARES, FilterGenerator, GeneratorPreset, train_generator
-from veridical.training.loop import Schedule
+from veridical.training.loop import Execution, Schedule, Trained
 from veridical.training.networks import NetworkConfig
 from veridical.training.pairs import Pairs
 from veridical.training.photo_prices import write_prices
@@ -179,48 +180,35 @@ def run_all(
         )  # fmt: skip
         return Batches(sampler, accelerator)
 
-    def train_on_estimates(checkpoint: Path, **options: Any) -> Any:
+    def train_on_estimates(execution: Execution) -> Trained | None:
         fixed = estimator.to(accelerator.device).eval().requires_grad_(False)
 
         def estimated(x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
             return x, *fixed(y, features, scale), y, features, scale
 
         own = batches(3, shares=SHARES, finest=sizes.generator.finest, largest=sizes.patch + 72)
-        return train_generator(
-            generator, estimated, own, sizes.generator, checkpoint, accelerator, **options
-        )
+        return train_generator(generator, estimated, own, sizes.generator, execution)
 
-    def train_on_pieces(number: int, *, whole: bool) -> Callable[..., Any]:
+    def train_on_pieces(execution: Execution, *, whole: bool) -> Trained | None:
         schedule = sizes.whole if whole else sizes.head.schedule
-        kept = None if known is None else before
-
-        def go(checkpoint: Path, **options: Any) -> Any:
-            result = train_estimator(
-                estimator,
-                batches(number),
-                schedule,
-                checkpoint,
-                accelerator,
-                whole=whole,
-                **options,
-            )
-            return _averaged(kept, result)
-
-        return go
-
-    def train_first(checkpoint: Path, **options: Any) -> Any:
-        return train_unet(
-            estimator.network, batches(1), sizes.unet, checkpoint, accelerator, **options
+        result = train_estimator(
+            estimator, batches(4 if whole else 2), schedule, execution, whole=whole
         )
+        if result is not None and known is not None:
+            halfway(result[0], before)
+        return result
+
+    def train_first(execution: Execution) -> Trained | None:
+        return train_unet(estimator.network, batches(1), sizes.unet, execution)
 
     stages = [
         Stage("unet", estimator.network, train_first, sizes.unet.steps),
-        Stage("head", estimator, train_on_pieces(2, whole=False), sizes.head.schedule.steps),
-        Stage("whole", estimator, train_on_pieces(4, whole=True), sizes.whole.steps),
+        Stage("head", estimator, partial(train_on_pieces, whole=False), sizes.head.schedule.steps),
+        Stage("whole", estimator, partial(train_on_pieces, whole=True), sizes.whole.steps),
         Stage("generator", generator, train_on_estimates, sizes.generator.schedule.steps),
     ]
     stages = stages[0 if start is None else 3 if keep_estimator else 2 :]
-    if not run_stages(stages, run, deadline=deadline, progress=progress, say=say):
+    if not run_stages(stages, run, accelerator, deadline=deadline, progress=progress, say=say):
         return None
     path = run / f"{form.name.lower()}.onnx"
     if not group.is_main_process:
@@ -250,13 +238,6 @@ def _begin(
     header, estimator = load_estimator(start)
     scale = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
     return estimator, scale if header["format"] == form.name else None
-
-
-def _averaged(before: Mapping[str, Tensor] | None, result: Any) -> Any:
-    """The result of a stage, half-way back to the weights before it, if there were any."""
-    if result is not None and before is not None:
-        halfway(result[0], before)
-    return result
 
 
 def halfway(network: nn.Module, before: Mapping[str, Tensor]) -> None:

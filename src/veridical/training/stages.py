@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting
-from veridical.training.loop import keep_memory
+from veridical.training.loop import Execution, Trained, keep_memory
 from veridical.writing import replacing, write_text
 
 if TYPE_CHECKING:
@@ -118,20 +118,20 @@ class Stage:
     Attributes:
         name: Of its files in the run's folder.
         network: What it trains; holds its result afterwards.
-        train: Called with (checkpoint, ``seconds=``, ``report=``); gives the trained network and figures, or
-            None if the seconds ran out.
+        train: Gives the trained network and figures, or None if the seconds ran out.
         steps: In all.
     """
 
     name: str
     network: nn.Module
-    train: Callable[..., tuple[nn.Module, dict[str, float]] | None]
+    train: Callable[[Execution], Trained | None]
     steps: int
 
 
 def run_stages(
     stages: Sequence[Stage],
     run: Path,
+    accelerator: Accelerator,
     *,
     deadline: float | None,
     progress: Progress = silent,
@@ -142,6 +142,7 @@ def run_stages(
     Args:
         stages: In order.
         run: The folder.
+        accelerator: Of all stages.
         deadline: Of the monotonic clock, in seconds; None for no end.
         progress: Called with (stage, done, total).
         say: Called with a sentence at the end of stages.
@@ -157,8 +158,10 @@ def run_stages(
         # Never negative: whether time is up is agreed upon by all processes inside the stage.
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         result = stage.train(
-            run / f"{stage.name}.ckpt", seconds=left,
-            report=lambda s, v, t, stage=stage: progress(stage.name, s, stage.steps),
+            Execution(
+                run / f"{stage.name}.ckpt", accelerator, left,
+                lambda s, v, t, stage=stage: progress(stage.name, s, stage.steps),
+            )
         )  # fmt: skip
         if result is None:
             return False

@@ -17,6 +17,12 @@ from veridical.photo.jpeg_header import CONDITIONS, conditioning, parse_jpeg_hea
 __all__ = ["JPEG", "read_jpeg"]
 
 
+_OTHER_COLOURS = (
+    "codes RGB or CMYK instead of luma and chroma; no such file was trained on, so that little is gained and the "
+    "predicted error may be some dB off"
+)
+
+
 def _prepare(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str, Any]]:
     return on_white(image, "JPEG", notice), {"optimize": True, "progressive": True}
 
@@ -27,6 +33,7 @@ def read_jpeg(data: bytes) -> CodedPayload:
     The quantizer is ``log2(mean luma step) / 8``.
     """
     header = parse_jpeg_header(data)
+    remarks = () if header.luma_chroma else (_OTHER_COLOURS,)
     named = conditioning(header, header.width, header.height)
     return CodedPayload(
         max(1, header.scan_bytes),
@@ -34,6 +41,7 @@ def read_jpeg(data: bytes) -> CodedPayload:
         chroma_full=bool(named["chroma_full"]),
         more={k: v for k, v in named.items() if k not in BASIC_FEATURES},
         grey=header.grey,
+        remarks=remarks,
     )
 
 

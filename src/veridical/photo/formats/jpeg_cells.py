@@ -103,7 +103,11 @@ class JpegCells:
     def read(cls, data: bytes, header: JpegHeader | None = None) -> JpegCells | None:
         """Cells of a JPEG file; None where its components are not luma and chroma, or it is damaged."""
         header = header or parse_jpeg_header(data)
-        if len(header.sampling) not in (1, 3) or any(t is None for t in header.tables):
+        if (
+            len(header.sampling) not in (1, 3)
+            or not header.luma_chroma
+            or any(t is None for t in header.tables)
+        ):
             return None
         if header.sampling[0] != tuple(max(s[k] for s in header.sampling) for k in (0, 1)):
             return None

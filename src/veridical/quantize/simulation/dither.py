@@ -18,8 +18,9 @@ degrees; *shifted* ones turn the left half of the density upside down, so that w
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,8 +38,64 @@ _MOST_INDEX = 1 << 52
 _ROWS = 1 << 13
 
 
+class _Layers(ABC):
+    """Encoder and decoder of a mixture of uniform laws."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def dimension(self) -> int:
+            """Coordinates of a sample."""
+            ...
+
+    @property
+    @abstractmethod
+    def gain(self) -> float:
+        """By which the sample is scaled before noise is added."""
+
+    @abstractmethod
+    def layers(self, seed: int, n: int, *, first: int = 0) -> tuple[Array, Array, Array]:
+        """Widths, centres and dithers of samples ``first .. first + n - 1``, each ``(n, d)``."""
+
+    def encode(self, x: ArrayLike, seed: int, *, first: int = 0) -> Whole:
+        """Indices of either sign, shape ``(n, d)``.
+
+        Raises:
+            InvalidSetting: bad samples, or one beyond 2^52 steps.
+        """
+        rows = rows_of_numbers(x, self.dimension)
+        index = np.empty(rows.shape, dtype=np.int64)
+        step = max(1, _ROWS // self.dimension)
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            scaled = rows[part] * self.gain
+            width, _, dither = self.layers(seed, len(scaled), first=first + start)
+            steps = np.rint(scaled / width - dither)
+            if np.any(np.abs(steps) > _MOST_INDEX):
+                raise InvalidSetting(
+                    "a sample lies more than 2^52 steps from the origin; is its scale that of the channel?"
+                )
+            index[part] = steps
+        return index
+
+    def reproduce(self, index: ArrayLike, seed: int, *, first: int = 0) -> Array:
+        """The simulated samples ``X^``, shape ``(n, d)``, from indices and seed alone.
+
+        Raises:
+            InvalidSetting: bad indices.
+        """
+        k = checked_index(index, self.dimension, -_MOST_INDEX, _MOST_INDEX)
+        out = np.empty(k.shape)
+        step = max(1, _ROWS // self.dimension)
+        for start in range(0, len(k), step):
+            part = slice(start, start + step)
+            width, centre, dither = self.layers(seed, len(k[part]), first=first + start)
+            out[part] = width * (k[part] + dither) + centre
+        return out
+
+
 @dataclass(frozen=True)
-class UniformDither:
+class UniformDither(_Layers):
     """``X^ = X + U(-w/2, w/2)``, coordinates independent: exact, at ``H(K|U) = I(X; X^)``.
 
     Attributes:
@@ -65,25 +122,9 @@ class UniformDither:
         dither = open_uniforms(words)
         return np.full(dither.shape, self.step), np.zeros(dither.shape), dither
 
-    def encode(self, x: ArrayLike, seed: int, *, first: int = 0) -> Whole:
-        """Indices of either sign, shape ``(n, d)``.
-
-        Raises:
-            InvalidSetting: bad samples, or one beyond 2^52 steps.
-        """
-        return _rounded(self, x, seed, first)
-
-    def reproduce(self, index: ArrayLike, seed: int, *, first: int = 0) -> Array:
-        """The simulated samples ``X^``, shape ``(n, d)``, from indices and seed alone.
-
-        Raises:
-            InvalidSetting: bad indices.
-        """
-        return _restored(self, index, seed, first)
-
 
 @dataclass(frozen=True)
-class LayeredDither:
+class LayeredDither(_Layers):
     """The Gaussian channel by uniform laws of random width: exact, no search, half a bit dearer.
 
     Attributes:
@@ -126,22 +167,6 @@ class LayeredDither:
         left = -np.sqrt(-2.0 * np.log1p(-below))
         return noise * (right - left), 0.5 * noise * (right + left), u[..., 2]
 
-    def encode(self, x: ArrayLike, seed: int, *, first: int = 0) -> Whole:
-        """Indices of either sign, shape ``(n, d)``.
-
-        Raises:
-            InvalidSetting: bad samples, or one beyond 2^52 steps.
-        """
-        return _rounded(self, x, seed, first)
-
-    def reproduce(self, index: ArrayLike, seed: int, *, first: int = 0) -> Array:
-        """The simulated samples ``X^``, shape ``(n, d)``, from indices and seed alone.
-
-        Raises:
-            InvalidSetting: bad indices.
-        """
-        return _restored(self, index, seed, first)
-
 
 @dataclass(frozen=True)
 class ArcDither:
@@ -178,33 +203,3 @@ class ArcDither:
         angle = CircleQuantizer(self.outputs, math.inf).offsets(seed, k.size) + k
         angle *= 2.0 * math.pi / self.outputs
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-
-def _rounded(method: UniformDither | LayeredDither, x: ArrayLike, seed: int, first: int) -> Whole:
-    rows = rows_of_numbers(x, method.dimension)
-    index = np.empty(rows.shape, dtype=np.int64)
-    step = max(1, _ROWS // method.dimension)
-    for start in range(0, len(rows), step):
-        part = slice(start, start + step)
-        scaled = rows[part] * method.gain
-        width, _, dither = method.layers(seed, len(scaled), first=first + start)
-        steps = np.rint(scaled / width - dither)
-        if np.any(np.abs(steps) > _MOST_INDEX):
-            raise InvalidSetting(
-                "a sample lies more than 2^52 steps from the origin; is its scale that of the channel?"
-            )
-        index[part] = steps
-    return index
-
-
-def _restored(
-    method: UniformDither | LayeredDither, index: ArrayLike, seed: int, first: int
-) -> Array:
-    k = checked_index(index, method.dimension, -_MOST_INDEX, _MOST_INDEX)
-    out = np.empty(k.shape)
-    step = max(1, _ROWS // method.dimension)
-    for start in range(0, len(k), step):
-        part = slice(start, start + step)
-        width, centre, dither = method.layers(seed, len(k[part]), first=first + start)
-        out[part] = width * (k[part] + dither) + centre
-    return out

@@ -27,12 +27,12 @@ from veridical.quantize.simulation.channel import Channel, certified_bounds
 from veridical.quantize.simulation.poisson import checked_ratio
 from veridical.quantize.simulation.proposals import (
     MOST_INDEX,
+    SelectingCoder,
     Selection,
     coins,
     numbered,
     pieces,
     proposals,
-    reproduce,
     whole,
 )
 
@@ -46,7 +46,7 @@ _BEYOND_DOUBT = 64
 
 
 @dataclass(frozen=True)
-class GreedyRejection:
+class GreedyRejection(SelectingCoder):
     """Exact channel simulation by greedy rejection sampling.
 
     Attributes:
@@ -54,37 +54,19 @@ class GreedyRejection:
         most_proposals: samples whose ratio may exceed this are refused.
     """
 
-    channel: Channel
     most_proposals: int = 1 << 20
 
     def __post_init__(self) -> None:
         whole(self.most_proposals, "most_proposals", 1, MOST_INDEX // _BEYOND_DOUBT)
 
-    def encode(self, x: ArrayLike, seed: int, *, first: int = 0) -> Whole:
-        """Indices from 0, shape ``(n,)``.
-
-        Args:
-            x: samples, one a row.
-            seed: common randomness, 0 to 2^64 - 1.
-            first: number of the first sample, for a batch coded in parts.
+    def select(self, x: ArrayLike, seed: int, *, first: int = 0) -> Selection:
+        """As :meth:`encode`, with the number of proposals drawn, blocks counted whole.
 
         Raises:
             InvalidSetting: bad samples, a ratio without bound or beyond ``most_proposals``, a channel
                 without ``excess``, or a ratio above the bound that the channel claims.
             NotConverged: nothing accepted after 64 times ``most_proposals``.
         """
-        return self.select(x, seed, first=first).index
-
-    def reproduce(self, index: ArrayLike, seed: int, *, first: int = 0) -> NDArray[Any]:
-        """The simulated samples ``X^``, from indices and seed alone.
-
-        Raises:
-            InvalidSetting: an index or setting outside its range.
-        """
-        return reproduce(self.channel, index, seed, first)
-
-    def select(self, x: ArrayLike, seed: int, *, first: int = 0) -> Selection:
-        """As :meth:`encode`, with the number of proposals drawn, blocks counted whole."""
         rows = self.channel.check(x)
         samples = numbered(len(rows), first)
         bounds = certified_bounds(self.channel, rows, self.most_proposals)

@@ -19,14 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veridical.errors import InvalidSetting
-from veridical.quantize.simulation.channel import Channel
 from veridical.quantize.simulation.proposals import (
+    SelectingCoder,
     Selection,
     coins,
     numbered,
     pieces,
     proposals,
-    reproduce,
     whole,
 )
 
@@ -36,7 +35,7 @@ _BLOCK = 1 << 10
 
 
 @dataclass(frozen=True)
-class OrderedRandomCoding:
+class OrderedRandomCoding(SelectingCoder):
     """Approximate channel simulation with ``N`` proposals a sample.
 
     Attributes:
@@ -44,24 +43,10 @@ class OrderedRandomCoding:
         candidates: ``N``, 1 to 2^24.
     """
 
-    channel: Channel
     candidates: int
 
     def __post_init__(self) -> None:
         whole(self.candidates, "candidates", 1, 1 << 24)
-
-    def encode(self, x: ArrayLike, seed: int, *, first: int = 0) -> Whole:
-        """Indices from 0 to ``N - 1``, shape ``(n,)``.
-
-        Args:
-            x: samples, one a row.
-            seed: common randomness, 0 to 2^64 - 1.
-            first: number of the first sample, for a batch coded in parts.
-
-        Raises:
-            InvalidSetting: bad samples, or a density ratio that is NaN.
-        """
-        return self.select(x, seed, first=first).index
 
     def reproduce(self, index: ArrayLike, seed: int, *, first: int = 0) -> NDArray[Any]:
         """The simulated samples ``X^``, from indices and seed alone.
@@ -75,7 +60,7 @@ class OrderedRandomCoding:
                 raise InvalidSetting(
                     f"index {largest} with {self.candidates} candidates; they run from 0"
                 )
-        return reproduce(self.channel, index, seed, first)
+        return super().reproduce(index, seed, first=first)
 
     def select(self, x: ArrayLike, seed: int, *, first: int = 0) -> Selection:
         """As :meth:`encode`, with the number of proposals drawn, which is ``N`` for each."""

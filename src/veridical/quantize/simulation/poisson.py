@@ -24,12 +24,12 @@ from veridical.errors import InvalidSetting, NotConverged
 from veridical.quantize.simulation.channel import Channel, certified_bounds
 from veridical.quantize.simulation.proposals import (
     MOST_INDEX,
+    SelectingCoder,
     Selection,
     coins,
     numbered,
     pieces,
     proposals,
-    reproduce,
     whole,
 )
 
@@ -44,7 +44,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class PoissonRepresentation:
+class PoissonRepresentation(SelectingCoder):
     """Exact channel simulation by the Poisson functional representation.
 
     Attributes:
@@ -52,37 +52,19 @@ class PoissonRepresentation:
         most_proposals: samples whose ratio may exceed this are refused.
     """
 
-    channel: Channel
     most_proposals: int = 1 << 24
 
     def __post_init__(self) -> None:
         whole(self.most_proposals, "most_proposals", 1, MOST_INDEX // _BEYOND_DOUBT)
 
-    def encode(self, x: ArrayLike, seed: int, *, first: int = 0) -> Whole:
-        """Indices from 0, shape ``(n,)``.
-
-        Args:
-            x: samples, one a row.
-            seed: common randomness, 0 to 2^64 - 1.
-            first: number of the first sample, for a batch coded in parts.
+    def select(self, x: ArrayLike, seed: int, *, first: int = 0) -> Selection:
+        """As :meth:`encode`, with the number of proposals drawn.
 
         Raises:
             InvalidSetting: bad samples, a ratio without bound or beyond ``most_proposals``, or a
                 ratio above the bound that the channel claims.
             NotConverged: no certificate after 64 times ``most_proposals``.
         """
-        return self.select(x, seed, first=first).index
-
-    def reproduce(self, index: ArrayLike, seed: int, *, first: int = 0) -> NDArray[Any]:
-        """The simulated samples ``X^``, from indices and seed alone.
-
-        Raises:
-            InvalidSetting: an index or setting outside its range.
-        """
-        return reproduce(self.channel, index, seed, first)
-
-    def select(self, x: ArrayLike, seed: int, *, first: int = 0) -> Selection:
-        """As :meth:`encode`, with the number of proposals drawn."""
         rows = self.channel.check(x)
         samples = numbered(len(rows), first)
         race = _Race(self.channel, rows, samples, seed)

@@ -7,6 +7,7 @@ so that they are independent, and each can be reproduced alone. Lower streams ar
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -134,3 +135,40 @@ def reproduce(channel: Channel, index: ArrayLike, seed: int, first: int) -> NDAr
     if not parts:
         return channel.propose(np.zeros((0, 1, w), dtype=np.uint64))[:, 0]
     return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class SelectingCoder(ABC):
+    """A method whose index is the number of the proposal that it selects.
+
+    Attributes:
+        channel: what it simulates.
+    """
+
+    channel: Channel
+
+    @abstractmethod
+    def select(self, x: ArrayLike, seed: int, *, first: int = 0) -> Selection:
+        """As :meth:`encode`, with the number of proposals drawn."""
+
+    def encode(self, x: ArrayLike, seed: int, *, first: int = 0) -> Whole:
+        """Indices from 0, shape ``(n,)``.
+
+        Args:
+            x: samples, one a row.
+            seed: common randomness, 0 to 2^64 - 1.
+            first: number of the first sample, for a batch coded in parts.
+
+        Raises:
+            InvalidSetting: bad samples, or a channel or a density ratio that the method cannot use.
+            NotConverged: none is selected after 64 times ``most_proposals``, where the method has such.
+        """
+        return self.select(x, seed, first=first).index
+
+    def reproduce(self, index: ArrayLike, seed: int, *, first: int = 0) -> NDArray[Any]:
+        """The simulated samples ``X^``, from indices and seed alone.
+
+        Raises:
+            InvalidSetting: an index or setting outside its range.
+        """
+        return reproduce(self.channel, index, seed, first)

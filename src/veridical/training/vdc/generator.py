@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,18 +25,14 @@ from veridical.photo.vdc.model import VdcModel
 from veridical.photo.vdc.prior import MEAN_UNIT, QUALITY_STEPS
 from veridical.photo.vdc.quantizers import QUANTIZERS, quantizer_named
 from veridical.training.estimator_train import (
-    Report,
     Tensors,
     spread_loss,
 )
 from veridical.training.generator import FilterGenerator
-from veridical.training.loop import Schedule, train
+from veridical.training.loop import Execution, Schedule, Trained, train
 from veridical.training.residual import local_size
 from veridical.training.sources import Sources, SourceSampler
 from veridical.training.vdc.transform import Synthesis
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 _WIDTH = 48
 
@@ -158,14 +152,10 @@ def train_spread(
     network: LatentSpread,
     batches: Decoded,
     schedule: Schedule,
-    checkpoint: Path,
-    accelerator: Accelerator,
-    *,
-    seconds: float | None = None,
-    report: Report = lambda step, loss, seconds: None,
-) -> tuple[nn.Module, dict[str, float]] | None:
-    """Gaussian likelihood of the local size; ``None`` if ``seconds`` ran out, with a checkpoint."""
-    if not checkpoint.exists():
+    execution: Execution,
+) -> Trained | None:
+    """Gaussian likelihood of the local size; None if the seconds ran out, with a checkpoint."""
+    if not execution.checkpoint.exists():
         network.measure_scale(batches)
     network.requires_grad_(True)
 
@@ -174,10 +164,7 @@ def train_spread(
         size, scale, _ = model(side, *told)
         return spread_loss(x - x_mmse, size, scale)
 
-    return train(
-        network, loss, schedule, checkpoint, accelerator=accelerator, report=report,
-        stop_after_seconds=seconds,
-    )  # fmt: skip
+    return train(network, loss, schedule, execution)
 
 
 def given(

@@ -32,7 +32,7 @@ from veridical.studies.mnist.training.generator import (
 from veridical.studies.mnist.training.networks import Pairs
 from veridical.studies.mnist.training.outputs import as_bytes
 from veridical.studies.records import Record, make_folder, save_record
-from veridical.training.loop import Schedule, train
+from veridical.training.loop import Execution, Schedule, train
 
 Array = NDArray[np.float64]
 _SEED = 2718
@@ -172,10 +172,11 @@ def _generator(
             steps=size.steps, learning_rate=size.rate, clip_norm=100.0, average=0.995,
             checkpoint_seconds=runtime.checkpoint_seconds,
         ),
-        work / f"generator-{budget.digest(budget.estimators, second=True, generator=True)}.pt",
-        accelerator=Accelerator(cpu=device == "cpu"),
-        report=lambda step, loss, seconds: runtime.progress(step, size.steps),
-        stop_after_seconds=runtime.until - time.monotonic(),
+        Execution(
+            work / f"generator-{budget.digest(budget.estimators, second=True, generator=True)}.pt",
+            Accelerator(cpu=device == "cpu"), runtime.until - time.monotonic(),
+            lambda step, loss, seconds: runtime.progress(step, size.steps),
+        ),
     )  # fmt: skip
     if done is None:
         return None
