@@ -147,7 +147,8 @@ def test_json_is_what_the_functions_say(run, folder):
     assert (said["width"], said["height"], said["format"]) == (64, 48, "JPEG")
     out = run("decode", *files, "--out-dir", folder / "o", "--json", "--jobs", 1, "--realism", 0)[1]
     lines = [json.loads(line) for line in out.splitlines()]
-    assert [line["file"] for line in lines] == ["photo.png", "two.png"]
+    assert [line["input"] for line in lines] == [str(file) for file in files]
+    assert [Path(line["output"]).name for line in lines] == ["photo.png", "two.png"]
 
 
 def test_quiet_says_errors_and_results_alone(run, folder):
@@ -223,7 +224,7 @@ def test_heic_and_jxl_of_folders_are_found(run, folder):
     (folder / "in" / "a.jxl").write_bytes(b"\xff\x0a" + bytes(40))
     code, _, err = run("encode", folder / "in", "--out-dir", folder / "out", "--jobs", 1)
     assert code == 3
-    assert "a.avif" in err
+    assert f"  {folder / 'in' / 'a.jxl'}" in err
 
 
 def test_models_say_licence_recipe_and_figures(run):

@@ -3,6 +3,8 @@
 import json
 import re
 
+from PIL import Image
+
 
 def data_of(page):
     found = re.search(r"const DATA = (\{.*\});", page.read_text(encoding="utf-8"))
@@ -47,3 +49,14 @@ def test_bad_input_leaves_no_page(run, folder):
     assert code == 2
     assert "Traceback" not in err
     assert not (folder / "x.html").exists()
+
+
+def test_an_original_of_another_size_is_refused(run, folder):
+    # Oracle: exit code 2 with both sizes, and no page; so too for a page of another suffix.
+    Image.new("RGB", (8, 9)).save(folder / "small.png")
+    code, _, err = run("view", folder / "photo.jpg", "--original", folder / "small.png")
+    assert code == 2
+    assert "8 x 9 pixels, the file 64 x 48" in err
+    assert not (folder / "photo.html").exists()
+    assert run("view", folder / "photo.jpg", "--out", folder / "x.txt")[0] == 2
+    assert not (folder / "x.txt").exists()

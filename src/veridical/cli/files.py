@@ -87,7 +87,8 @@ def read_list(source: Path) -> list[Path]:
     except VeridicalError:
         raise
     except (OSError, ValueError) as cause:
-        raise MissingFile(f"cannot read the list {source}: {cause}") from cause
+        why = getattr(cause, "strerror", None) or cause
+        raise MissingFile(f"cannot read the list {source}: {why}") from cause
     # Names are bytes on some systems; what is not UTF-8 in them is kept as it is.
     text = data.decode("utf-8-sig", "surrogateescape")
     paths = [Path(line) for line in re.split(r"\r?\n", text) if line.strip()]
@@ -122,8 +123,11 @@ def jobs(
     """
     if out_dir is None:
         if len(paths) != 2 or listed or not is_single(paths[0]):
+            several = next(
+                (f"{p} stands for several files; " for p in paths if not is_single(p)), ""
+            )
             raise InvalidSetting(
-                "give one input, one input and one output, or any number of inputs with --out-dir D"
+                f"{several}give one input, one input and one output, or any number of inputs with --out-dir D"
             )
         pairs = [(paths[0], paths[1])]
     else:

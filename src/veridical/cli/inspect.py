@@ -67,8 +67,7 @@ def info(
 
 
 def _tell(path: Path, message: str) -> None:
-    name = str(path)
-    terminal.notice(message if name in message else f"{name}: {message}")
+    terminal.notice(terminal.about(str(path), message))
 
 
 def _facts(i: FileInfo) -> dict[str, Any]:

@@ -102,30 +102,37 @@ class Many:
         found = self.journal.digest(task.payload.target)
         return found is not None and list(found) == done.result["output"]
 
-    def _say(self, outcome: Outcome) -> None:
+    def _named(self, job: PhotoJob) -> str:
+        """As the file was given, by which a person knows it."""
+        return str(job.source if self.writes else job.target)
+
+    def _say(self, outcome: Outcome, job: PhotoJob) -> None:
+        name, result = self._named(job), outcome.result
         if outcome.error is not None:
-            terminal.fail(f"{outcome.key}: {outcome.error}")
+            terminal.fail(terminal.about(name, outcome.error))
             return
-        for sentence in outcome.result["notices"]:
-            terminal.notice(f"{outcome.key}: {sentence}")
+        for sentence in result["notices"]:
+            terminal.notice(terminal.about(name, sentence))
         if self.as_json:
-            result = outcome.result
-            say_json({"file": outcome.key} | result["facts"] | {"notices": result["notices"]})
+            words = ("input", "output") if self.writes else ("original", "file")
+            files = dict(zip(words, (job.source, job.target), strict=True))
+            say_json(files | result["facts"] | {"notices": result["notices"]})
         else:
-            terminal.say(outcome.result["said"])
+            terminal.say(result["said"])
 
     def own_leftover(self, job: PhotoJob) -> bool:
         """The output stands there because an earlier run of this command began to make it."""
         return self.journal.has_begun(self.task(job))
 
     def run(self, jobs: Sequence[PhotoJob], *, again: bool) -> Summary:
-        """Do all jobs; says what each gave or why it failed.
+        """Do all jobs; says what each gave or why it failed. Failed ones are named as they were given.
 
         Args:
             jobs: what to do.
             again: do also what an earlier run has finished.
         """
         tasks = [self.task(job) for job in jobs]
+        by_key = {t.key: t.payload for t in tasks}
         if self.engine.workers > 1:
             each = _BYTES_PER_PIXEL[self.work]
             tasks = [replace(t, memory=needed_bytes(t.payload, each)) for t in tasks]
@@ -137,11 +144,17 @@ class Many:
                 engine=self.engine,
                 journal=self.journal,
                 progress=update,
-                report=self._say,
+                report=lambda outcome: self._say(outcome, by_key[outcome.key]),
             )
         if summary.earlier:
             terminal.notice(f"{summary.earlier} of {len(jobs)} were done by an earlier run")
-        return summary
+        return Summary(
+            tuple(
+                replace(o, key=self._named(by_key[o.key])) if o.error is not None else o
+                for o in summary.outcomes
+            ),
+            summary.earlier,
+        )
 
 
 def check_all_done(summary: Summary) -> None:

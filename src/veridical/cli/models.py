@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.padding import Padding
 
 from veridical.cli import terminal
 from veridical.cli.pipes import AsJson, say_json
@@ -17,7 +18,8 @@ from veridical.errors import BadWeights
 
 def models(
     folder: Annotated[
-        Path | None, typer.Argument(help="Folder of own weights (default: those that are in use).")
+        Path | None,
+        typer.Argument(help="Folder of weights of your own (default: those that are in use)."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -41,6 +43,10 @@ def models(
             say_json({"file": path} | card)
     if as_json:
         return
+    filled = partial(
+        textwrap.fill, width=terminal.out.width if terminal.out.is_terminal else 1 << 20, initial_indent="  ",
+        subsequent_indent="  ", break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
     for name, files in families.items():
         with damaged_weights(files[0][0]):
             size = sum(path.stat().st_size for path, _ in files) / 1e6
@@ -49,8 +55,8 @@ def models(
             lines += [line for _, card in files for line in (*_recipe(card), *_figures(card))]
         terminal.out.print(terminal.shown(f"{name}: {size:.1f} MB, {licences}"), style="bold")
         for line in dict.fromkeys(lines):  # what the files of one format share is said once
-            terminal.out.print(Padding(terminal.shown(line), (0, 0, 0, 2)))
-    terminal.out.print(terminal.shown(place))
+            terminal.out.print(filled(terminal.shown(line)), soft_wrap=True)
+    terminal.out.print(terminal.shown(place), soft_wrap=True)
 
 
 def _recipe(card: dict[str, Any]) -> Iterator[str]:

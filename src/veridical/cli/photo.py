@@ -54,7 +54,7 @@ Threads = Annotated[
 Weights = Annotated[
     Path | None,
     typer.Option(
-        help="Own weights: a file, or a folder of several, instead of the shipped ones or those that "
+        help="Weights of your own: a file, or a folder of several, instead of the shipped ones or those that "
         "VERIDICAL_WEIGHTS names."
     ),
 ]

@@ -75,7 +75,7 @@ def encode_job(
         "format": name, "width": width, "height": height, "n_bytes": len(data),
         "bits_per_pixel": 8 * len(data) / (width * height),
     }  # fmt: skip
-    said = f"{job.target}: {len(data):,} bytes"
+    said = f"{job.target}: {len(data):,} bytes, {facts['bits_per_pixel']:.3f} bits per pixel"
     return {"said": said, "notices": notices, "output": output, "facts": facts}
 
 
@@ -125,7 +125,10 @@ def output_format(suffix: str) -> str:
     Image.init()
     name = Image.registered_extensions().get(suffix.lower())
     if name is None or name not in Image.SAVE:
-        raise UnwritableOutput(f"no picture format is written as {suffix!r}; try .png")
+        written = (
+            f"no picture format is written as {suffix!r}" if suffix else "the output has no suffix"
+        )
+        raise UnwritableOutput(f"{written}; try .png")
     return name
 
 

@@ -23,7 +23,9 @@ STANDARD = Path("-")
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON, one object a line.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and asked results only.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print only errors and what was asked for.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Say what is done, on standard error.")]
 
 

@@ -19,7 +19,8 @@ MOST_NUMBERS = 1 << 25
 _LONGEST_LINE = 1 << 24
 
 samples_app = typer.Typer(
-    help="Samples (.npy or CSV) through a codec of veridical design.", no_args_is_help=True
+    help="Code samples (.npy or CSV) with a codec that veridical design saved.",
+    no_args_is_help=True,
 )
 CodecFile = Annotated[Path, typer.Option("--codec", "-c", help="Codec saved by design --out.")]
 MaxNumbers = Annotated[

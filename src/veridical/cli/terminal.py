@@ -73,6 +73,11 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def about(name: str, message: str) -> str:
+    """A message with the name of its file, unless it has it."""
+    return message if name in message else f"{name}: {message}"
+
+
 def say(text: object) -> None:
     """What was done, on a line of standard output."""
     if not _quiet:

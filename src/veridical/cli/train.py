@@ -48,12 +48,12 @@ Start = Annotated[
 ]
 
 
-train_app = typer.Typer(help="Train own weights.", no_args_is_help=True)
+train_app = typer.Typer(help="Train weights of your own.", no_args_is_help=True)
 
 
 @train_app.callback()
 def _group() -> None:
-    """Train own weights."""
+    """Train weights of your own."""
 
 
 @train_app.command()

@@ -13,7 +13,7 @@ from veridical.cli.comparison import coded as coded_suffixes
 from veridical.cli.files import check_output, expand, is_single
 from veridical.cli.photo import Device, Force, MaxPixels, Seed, Weights
 from veridical.cli.pipes import STANDARD, as_source, check_standard_output, write_standard
-from veridical.errors import InvalidSetting
+from veridical.errors import InvalidSetting, UnwritableOutput
 from veridical.photo.options import DEFAULT_MAX_PIXELS
 
 
@@ -54,6 +54,8 @@ def view(
         check_standard_output()
         if show:
             raise InvalidSetting("a page on standard output cannot be opened; name a file")
+    elif out.suffix.lower() not in (".html", ".htm"):
+        raise UnwritableOutput(f"a page ends in .html, not {out.name}")
     else:
         check_output(out, None, force)
     options = DecodeOptions(seed=seed, device=device, weights=weights, max_pixels=max_pixels)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from veridical.errors import InvalidSetting, typed_errors
+from veridical.errors import typed_errors
 from veridical.measure.distortion import psnr_db
 from veridical.measure.perception import PatchFeatures
 from veridical.measure.stlpips import st_lpips
 from veridical.notices import Notice, log_notice
 from veridical.photo.formats import open_image
-from veridical.photo.image import CodedImage
+from veridical.photo.image import CodedImage, check_original
 from veridical.photo.options import DecodeOptions
 from veridical.photo.reader import Picture, Source, open_source
 from veridical.photo.windows import Progress, decode_at, supported_realisms
@@ -111,13 +111,9 @@ def compare(
     """
     o = DecodeOptions.of(options, settings)
     source = open_source(original, max_pixels=o.max_pixels, notice=notice)
-    truth = np.asarray(source.convert("RGB"))
     image = open_image(file, o, notice)
-    if truth.shape[:2] != (image.height, image.width):
-        raise InvalidSetting(
-            f"the original has {truth.shape[1]} x {truth.shape[0]} pixels, the file {image.width} x "
-            f"{image.height}; compare a file with the picture it was made from"
-        )
+    check_original(source, image)
+    truth = np.asarray(source.convert("RGB"))
     return compare_image(truth, image, o, realisms=realisms, notice=notice, progress=progress)[0]
 
 

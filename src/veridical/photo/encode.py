@@ -68,7 +68,9 @@ def encode(
     target = Target(quality=quality, bpp=bpp, max_bytes=max_bytes)
     unknown = options.keys() - EncodeOptions.__dataclass_fields__.keys()
     if unknown:
-        raise InvalidSetting(f"unknown setting {', '.join(sorted(unknown))}")
+        raise InvalidSetting(
+            f"unknown setting {', '.join(sorted(unknown))}; known of .vdc are {', '.join(EncodeOptions.__dataclass_fields__)}"
+        )
     chosen, settings = format_named(format), EncodeOptions(**options)
     chosen.check(target, settings)
     max_pixels = check_count("max_pixels", max_pixels, 1)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from veridical.arrays import check_flag
 from veridical.codec import Decoder
-from veridical.errors import typed_errors
+from veridical.errors import InvalidSetting, typed_errors
 from veridical.interpolate import Calibration
 from veridical.notices import Notice, log_notice
 from veridical.photo.condition import Condition
@@ -186,6 +186,19 @@ class CodedImage(Decodes, Protocol):
         ...
 
 
+def check_original(original: Image.Image, image: CodedImage) -> None:
+    """An original can only be held beside a file of its size.
+
+    Raises:
+        InvalidSetting: The two differ in size.
+    """
+    if original.size != (image.width, image.height):
+        raise InvalidSetting(
+            f"the original has {original.width} x {original.height} pixels, the file {image.width} x {image.height}; "
+            "give the picture that the file was made from"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class RestoredImage(Decodes):
     """A file of a conventional format after its ordinary decoder.
@@ -207,10 +220,10 @@ class RestoredImage(Decodes):
     pixels: np.ndarray = field(repr=False)
     alpha: np.ndarray | None = field(repr=False)
     grey: bool
-    condition: Condition | None
+    condition: Condition | None = field(repr=False)
     n_bytes: int
     format: str
-    options: DecodeOptions = field(default_factory=DecodeOptions)
+    options: DecodeOptions = field(default_factory=DecodeOptions, repr=False)
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     read_cells: Callable[[], Cells | None] = field(default=lambda: None, repr=False)
     grained: Callable[[int], np.ndarray] | None = field(default=None, repr=False)

@@ -83,7 +83,8 @@ def _read_open(file: Any) -> bytes:
     """What is left of a file that is open."""
     if not callable(getattr(file, "read", None)):
         raise InvalidSetting(
-            f"a coded file is given as a path, as bytes or open for bytes, not as {type(file).__name__}"
+            f"a file is given as a path, as bytes or open for bytes (a picture also by Pillow, numpy or torch), "
+            f"not as {type(file).__name__}"
         )
     return read_whole(file, name_of(file))
 

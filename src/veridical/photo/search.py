@@ -44,7 +44,7 @@ def largest_quality(
     if len(best) > limit:
         raise TargetUnreachable(
             f"{name} needs at least {len(best):,} bytes ({8 * len(best) / pixels:.3f} bits per pixel) for this "
-            f"picture, more than the {limit:,} allowed; raise the target, use AVIF or .vdc, or make the picture smaller"
+            f"picture, more than the {limit:,} allowed; raise the target, use another format, or make the picture smaller"
         )
     top = coded(highest)
     if len(top) <= limit:

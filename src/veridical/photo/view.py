@@ -10,11 +10,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
+from PIL import Image
+
 from veridical.arrays import as_path
 from veridical.errors import InvalidSetting, typed_errors
 from veridical.notices import Notice, log_notice
 from veridical.photo.formats import open_image
-from veridical.photo.image import CodedImage, FileInfo
+from veridical.photo.image import CodedImage, FileInfo, check_original
 from veridical.photo.options import DecodeOptions
 from veridical.photo.page import PageFile, page
 from veridical.photo.reader import Picture, Source, name_of, open_source
@@ -74,7 +76,7 @@ def view(
         **settings: Instead of options, single ones by name.
 
     Raises:
-        InvalidSetting: No file, or one whose weights have no generator.
+        InvalidSetting: No file, one whose weights have no generator, or an original of another size.
         VeridicalError: As :func:`veridical.decode`.
     """
     o = DecodeOptions.of(options, settings)
@@ -86,13 +88,19 @@ def view(
     before = None
     if original is not None:
         before = open_source(original, max_pixels=o.max_pixels, notice=notice).convert("RGB")
-    return Page(page(before, [_shown(source, o, notice, progress) for source in sources]))
+    return Page(page(before, [_shown(source, before, o, notice, progress) for source in sources]))
 
 
 def _shown(
-    source: Source | CodedImage, options: DecodeOptions, notice: Notice, progress: Progress
+    source: Source | CodedImage,
+    original: Image.Image | None,
+    options: DecodeOptions,
+    notice: Notice,
+    progress: Progress,
 ) -> PageFile:
     file = open_image(source, options, notice)
+    if original is not None:
+        check_original(original, file)
     name = Path(name_of(source)).name if not hasattr(source, "window") else "the file"
     if not file.has_generator:
         raise InvalidSetting(

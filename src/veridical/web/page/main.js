@@ -66,6 +66,7 @@ const received = {
     if (mine !== current) return;
     Object.assign(current, { price, ready: true });
     $("progress").hidden = true;
+    view.fill();
     for (const id of ["realism", "save", "ordinary", "beside"]) $(id).disabled = false;
     document.title = `${current.name}: one file, any realism`;
     say(current.info.lossless ? "The file is lossless: every realism is the picture itself." : "Done. Move the slider.");
@@ -82,7 +83,7 @@ const received = {
   },
   error({ message }) {
     $("progress").hidden = true;
-    say(message, true);
+    say(message.replace("the given data", current?.name), true); // the package is not told the name
   },
 };
 

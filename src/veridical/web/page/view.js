@@ -7,7 +7,11 @@ export class View {
   constructor(stage, changed) {
     Object.assign(this, { stage, changed, scale: 1, x: 0, y: 0, width: 1, height: 1, fitted: true });
     this.touches = new Map();
-    new ResizeObserver(() => this.fitted ? this.fit() : this.place()).observe(stage);
+    new ResizeObserver(() => {
+      this.fill();
+      if (this.fitted) this.fit();
+      else this.place();
+    }).observe(stage);
     stage.addEventListener("wheel", e => {
       e.preventDefault();
       this.zoom(Math.exp(-e.deltaY / 300), this.inside(e));
@@ -28,12 +32,19 @@ export class View {
   }
   show(width, height) {
     Object.assign(this, { width, height });
+    this.fill();
     this.fit();
   }
+  /** The stage ends where the window does (style.css); called when what stands above it has changed. */
+  fill() {
+    this.stage.style.setProperty("--top", `${this.stage.getBoundingClientRect().top + scrollY}px`);
+  }
+  /** The whole picture; enlarged by whole numbers, unless pixels are too small to see. */
   fit() {
-    const { width, height } = this.box;
+    const { width, height } = this.box, k = devicePixelRatio;
+    const scale = Math.min(width / this.width, height / this.height);
     this.fitted = true;
-    this.scale = Math.min(width / this.width, height / this.height);
+    this.scale = scale * k >= 1 && k < 2 ? Math.floor(scale * k) / k : scale;
     Object.assign(this, { x: this.width / 2, y: this.height / 2 });
     this.place();
   }
@@ -65,6 +76,7 @@ export class View {
     const [left, top] = [even(width / 2 - this.x * this.scale, x0), even(height / 2 - this.y * this.scale, y0)];
     for (const layer of this.stage.querySelectorAll(".layer")) layer.style.transform = `translate(${left}px, ${top}px) scale(${this.scale})`;
     this.stage.classList.toggle("sharp", dots > 0.999);
+    this.stage.style.touchAction = this.fitted ? "pan-y" : "none"; // a finger still scrolls the page
     this.changed(dots);
   }
   /** A pointer's place from the middle of the pane that it is in. */
