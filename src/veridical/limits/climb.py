@@ -20,12 +20,15 @@ TINY = 1e-6
 
 # How far beyond the least distortion of equal laws a problem is solved for its dual point alone.
 _NEIGHBOUR = 1e-2
+# Steps for one smoothing of a transport cost.
+_STEPS = 60
 
 
-def climb(bracket: Bracket, *, careful: bool = True) -> None:
+def climb(bracket: Bracket, *, careful: bool = True, whole: bool = True) -> None:
     """Damped Newton on the dual: equality of laws first, then the measure itself from there.
 
-    Carefully, every smoothing of a transport cost is climbed to its top.
+    Carefully, every smoothing of a transport cost is climbed to its top. Unless the whole way is asked for, a
+    smoothing that takes all its steps and leaves more than a third of the gap is the last.
     """
     form = bracket.form
     law, transport = nearest_law(bracket)
@@ -81,17 +84,20 @@ def climb(bracket: Bracket, *, careful: bool = True) -> None:
     if support.has_mu:
         support.fit(point.L, form.perception)
     while support.tau > 1e-11 and not bracket.done:
+        gap = bracket.gap
         taken = ascend(
             point,
             support,
             form.perception,
-            60,
+            _STEPS,
             lambda here: _see(bracket, point, support.mu, here.plan),
             # The smoothing itself is worse than this while it is wide.
             until=0.0 if careful or support.tau < bracket.tolerance else 0.03 * support.tau,
         )
         bracket.iterations += taken
         _blend(bracket)
+        if not whole and taken == _STEPS and 3.0 * bracket.gap > gap:
+            return
         support.tau *= 0.2
 
 

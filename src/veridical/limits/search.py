@@ -29,4 +29,4 @@ def _climb_first(bracket: Bracket) -> None:
     """Transport costs for which the ascent is the shorter way."""
     form = bracket.form
     if form.cost is not None and (form.perception < TINY or form.d.size > LARGE):
-        climb(bracket, careful=form.perception < TINY)
+        climb(bracket, careful=form.perception < TINY, whole=False)
