@@ -67,11 +67,10 @@ def draw_prices(files: Sequence[Drawn], target: Path | None, *, as_json: bool = 
             a = np.linspace(0, 1, 101)
             price = file.price
             psnr = -10 * np.log10(price.mmse + a**2 * price.transport_cost)
-            axes.plot(
-                (1 - a) ** 2 * price.transport_cost,
-                psnr,
-                color=colour,
-                label=f"{file.name}, predicted",
+            bound, sigma = (1 - a) ** 2 * price.transport_cost, price.uncertainty_db or 0.0
+            axes.plot(bound, psnr, color=colour, label=f"{file.name}, predicted ± its deviation")
+            axes.fill_between(
+                bound, psnr - sigma, psnr + sigma, color=colour, alpha=0.15, linewidth=0
             )
             for realism in (0.0, 0.5, 1.0):
                 x = price.perception_at(realism)
@@ -94,7 +93,7 @@ def draw_prices(files: Sequence[Drawn], target: Path | None, *, as_json: bool = 
                 axes.plot([], [], "x", color="black", label="measured")
         axes.set_xlabel("squared W2 to the generator's law, at most")
         axes.set_ylabel("PSNR, dB")
-        axes.margins(0.08)
+        axes.margins(0.17)  # room for the last point's name
         axes.legend()
         form = target.suffix[1:].lower()
         write_whole(target, lambda out: drawn.savefig(out, format=form))

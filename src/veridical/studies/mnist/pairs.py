@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.bitstream import FrequencyTables, encode_symbols
+from veridical.errors import TrainingData
 from veridical.measure import mean_with_error
 from veridical.studies.mnist.measurements import MEASURES, Measurements, measurements, spending
 from veridical.studies.mnist.table import PairRow
@@ -108,6 +109,8 @@ def digit_grid(
 def _record(run: Run, name: str, kind: str, *, train: bool = True) -> tuple[Record, Measurements]:
     used = measurements(run, ("pairs" if kind == "squared" else "deep",), train=train)
     table, facts = pair_table(used, kind)
+    if not len(table):
+        raise TrainingData(f"no pair of {name} is trained yet; train some first")
     facts |= spending(used) | {"columns": list(COLUMNS), "side": used.digits.side}
     facts["grid"], grid = digit_grid(used, kind, table)
     arrays: dict[str, Any] = {"table": table, "grid": grid}
