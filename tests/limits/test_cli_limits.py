@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from veridical.cli.limits import limits_app
-from veridical.cli.tables import show
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile, NotConverged
 from veridical.limits import bernoulli_rate_bits
 
@@ -128,12 +127,7 @@ def test_errors_are_typed(tmp_path):
         run("common", str(tmp_path / "s.npz"), "--rate", "1")
 
 
-def test_no_number_is_cut_and_sizes_are_read_before_the_arrays(tmp_path):
-    # Oracle: every number of the CSV stands in the table, to its seven digits.
-    arguments = ("circle-block", "--rate", "1", "--common", "inf", "--perception", "0.1234567")
-    table, text = run(*arguments), run(*arguments, "--csv")
-    for cell in text.splitlines()[1].split(","):
-        assert f"{float(cell):.7g}" in table.split()
+def test_sizes_are_read_before_the_arrays(tmp_path):
     # 5,000 symbols in a few kilobytes of zeros: refused by the header.
     np.savez_compressed(tmp_path / "n.npz", source=np.zeros(5000), distortion=np.zeros((5000, 1)))
     with pytest.raises(InvalidSetting, match="limit"):
@@ -145,12 +139,43 @@ def test_no_number_is_cut_and_sizes_are_read_before_the_arrays(tmp_path):
     assert row["upper_distortion"] == pytest.approx(2.0, abs=1e-9)
 
 
-def test_a_narrow_terminal_cuts_no_number(monkeypatch, capsys):
-    # Oracle: the numbers themselves, all of them, in lines of at most 80 columns.
+EXAMPLES = {
+    "bernoulli": "--probability .1234567 -d .0512345 -p .02",
+    "circle": "-m 3 -k 2 -p .1234567",
+    "gaussian": "-r 1.234567 --common inf -p .001234567",
+    "gaussian-rate": "-d .1234567 -p .02",
+    "gaussian-kl": "-r 1.234567 -p .01",
+    "circle-block": "-r 1 --common inf -p .1234567",
+    "vector-gaussian": "--eigenvalues 4,1,.25,.05 -r 1.234567 --common 8",
+    "vector-gaussian-kl": "--eigenvalues 4,.25 -r 1.234567 -p .01",
+    "discrete": "s.npz -d .2345678 -p .02",
+    "distortion-at-rate": "s.npz -r .3456789 -p .02",
+    "surface": "s.npz -d .2345678:.4:2 -p .02:.1:2 --tolerance .1",
+    "common": "points.npz -r .2345678 --common 1 -p .02",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [c.name or c.callback.__name__.replace("_", "-") for c in limits_app.registered_commands],
+)
+def test_no_command_cuts_a_number(name, tmp_path, monkeypatch, capsys):
+    # Oracle: the numbers of the CSV, to seven digits; a terminal's lines have at most 80 columns, a pipe's are whole.
+    d = np.array([[0.0, 1.234567, 1.0], [1.0, 0.0, 1.0], [1.0, 1.345678, 0.0]])
+    np.savez(tmp_path / "s.npz", source=[0.5, 0.3, 0.2], distortion=d)
+    np.savez(tmp_path / "points.npz", points=[-1.234567, 0.0, 1.0], source=[0.5, 0.3, 0.2])
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
+    arguments = [name, *EXAMPLES[name].split()]
+    head, *rows = [line.split(",") for line in run(*arguments, "--csv").splitlines()]
+    numbers = sorted(x if x == "True" else f"{float(x):.7g}" for row in rows for x in row)
+    piped = run(*arguments)
+    assert len(piped.splitlines()) == 1 + len(rows)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    row = {f"quantity_{k}": 0.12345678 + k for k in range(20)}
-    show([row, row], as_json=False, as_csv=False)
-    out = capsys.readouterr().out
-    assert max(map(len, out.splitlines())) <= 80
-    assert all(out.split().count(f"{x:.7g}") == 2 for x in row.values())
+    limits_app(arguments, standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    for text in (piped, shown):
+        cells = [x for x in text.split() if x[0] in "0123456789-" or x in {"inf", "True"}]
+        assert sorted(cells) == numbers
+        assert all(word in text for word in head[-1].split("_"))

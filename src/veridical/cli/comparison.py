@@ -46,7 +46,7 @@ def comparison_table(rows: list[dict[str, Any]], title: str) -> Table:
     table.add_column("")
     shown = {k: v for k, v in _COLUMNS.items() if any(_measured(row[k]) for row in rows)}
     for name, _ in shown.values():
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for row in rows:
         cells = [
             format(row[k], form) if _measured(row[k]) else "" for k, (_, form) in shown.items()
