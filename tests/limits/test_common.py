@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from veridical.limits import circle_block_distortion, gaussian_distortion, least_distortion
+from veridical.limits import (
+    circle_block_distortion,
+    gaussian_distortion,
+    least_distortion,
+    shannon,
+    shannon_distortion_lower,
+)
 
 
 @pytest.mark.slow
@@ -40,3 +46,18 @@ def test_two_points_by_hand():
     b = least_distortion([-1.0, 1.0], [0.5, 0.5], 0.0, 0.0, rounds=3)
     assert b.upper_distortion == pytest.approx(2.0, abs=1e-9)
     assert b.lower_distortion <= 2.0
+
+
+def test_a_flat_potential_ends_the_exchange(monkeypatch):
+    # Oracles: the number of rounds, of 25 that boxes which run out around a circle would take; [T] 50-53 for the circle.
+    rounds, top = [], shannon._Potential.top
+    monkeypatch.setattr(shannon, "_MOST_BOXES", 2000)
+    monkeypatch.setattr(
+        shannon._Potential, "top", lambda self, near: rounds.append(near) or top(self, near)
+    )
+    t = 2 * np.pi * np.arange(24) / 24
+    points = np.stack([np.cos(t), np.sin(t)], axis=1)
+    lower = shannon_distortion_lower(points, np.full(24, 1 / 24), 2.0)
+    assert len(rounds) <= 12
+    exact = float(circle_block_distortion(2.0, math.inf, 0.0))
+    assert exact - 0.01 < lower <= exact + 1e-6

@@ -23,6 +23,7 @@ from veridical.limits.interior import Array
 from veridical.limits.search import search
 
 _ROUNDS = 25
+_QUIET = 3
 _MOST_BOXES = 100_000
 
 
@@ -157,6 +158,7 @@ def shannon_scheme(x: Array, p: Array, nats: float, precision: float = 1e-7) -> 
     y = _distinct(np.vstack([z, np.zeros((1, z.shape[1]))]), 1e-9)
     D = math.exp(-2.0 * nats / z.shape[1])
     low, high, joint = 0.0, 1.0, p[:, None].copy()
+    width, quiet = 1.0, 0
     for _ in range(_ROUNDS):
         d = squared_distances(z, y)
         bracket = search(normal_form(FiniteSource(p, d), D, math.inf, None), None, 1e-9, 200)
@@ -179,7 +181,10 @@ def shannon_scheme(x: Array, p: Array, nats: float, precision: float = 1e-7) -> 
         spent = 1.0 - float(np.sum(np.square(kept.T @ z) / np.sum(kept, axis=0)[:, None]))
         if spent < high:
             high, joint = spent, kept
-        if high - low < precision:
+        # Where L is flat, as around a circle, boxes run out: rounds that gain nothing any more are the last.
+        quiet = quiet + 1 if high - low > 0.9 * width else 0
+        width = high - low
+        if width < precision or quiet == _QUIET:
             break
         D = min(max(D + (rate - nats) / lam, 0.3 * D), 0.5 * (1.0 + D))
         # Where an atom was, its posterior's mean (never worse), and the maxima of L nearby, which attract it at the end.
