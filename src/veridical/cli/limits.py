@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from veridical.cli.limits_finite import add_commands
+from veridical.cli.limits_finite import add_commands, distortions, rate_grid
 from veridical.cli.tables import (
     POINTS,
     AsCsv,
@@ -22,22 +22,12 @@ from veridical.cli.tables import (
     show,
 )
 
-Texts = list[str] | None
 Variance = Annotated[float, typer.Option(help="Variance of the source.")]
 Eigenvalues = Annotated[str, typer.Option(help="Comma-separated variances.")]
 
 limits_app = typer.Typer(
     help="What no code can beat: rate, distortion, perception.", no_args_is_help=True
 )
-
-
-def _rates(rate: Texts, common: Texts, perception: Texts) -> product[tuple[float, ...]]:
-    """All combinations of ``R``, ``Rc`` and ``P``."""
-    return product(
-        numbers(rate, "rate"),
-        numbers(common, "common", "0"),
-        numbers(perception, "perception", "0"),
-    )
 
 
 @limits_app.callback()
@@ -112,7 +102,7 @@ def gaussian(
     from veridical.limits import gaussian_distortion, gaussian_transport_cost
 
     rows = []
-    for R, Rc, P in _rates(rate, common, perception):
+    for R, Rc, P in rate_grid(rate, common, perception):
         rows.append({
             "rate_bits": R, "common_bits": Rc, "perception": P,
             "distortion": float(gaussian_distortion(R, P, Rc, variance)),
@@ -175,7 +165,7 @@ def circle_block(
     from veridical.limits import circle_block_distortion
 
     rows = []
-    for R, Rc, P in _rates(rate, common, perception):
+    for R, Rc, P in rate_grid(rate, common, perception):
         D = float(circle_block_distortion(R, P, Rc))
         rows.append({"rate_bits": R, "common_bits": Rc, "perception": P, "distortion": D})
     show(rows, as_json, as_csv)
@@ -183,12 +173,6 @@ def circle_block(
 
 def _spectrum(eigenvalues: str) -> list[float]:
     return [number(x) for x in eigenvalues.split(",")]
-
-
-def _bracket(found: Any) -> dict[str, float]:
-    """Middle and ends of a bound."""
-    names = ("distortion", "lower_distortion", "upper_distortion")
-    return {name: getattr(found, name) for name in names}
 
 
 @limits_app.command(name="vector-gaussian")
@@ -206,11 +190,11 @@ def vector_gaussian(
     from veridical.limits import oblivious_distortion, vector_gaussian_distortion
 
     spectrum, rows = _spectrum(eigenvalues), []
-    for R, Rc, P in _rates(rate, common, perception):
+    for R, Rc, P in rate_grid(rate, common, perception):
         found = vector_gaussian_distortion(spectrum, R, P, Rc, tolerance=tolerance)
         plain = oblivious_distortion(spectrum, R, P, Rc)
         rows.append({
-            "rate_bits": R, "common_bits": Rc, "perception": P, **_bracket(found),
+            "rate_bits": R, "common_bits": Rc, "perception": P, **distortions(found),
             "oblivious_distortion": plain,
             "penalty": max(plain / found.distortion - 1.0, 0.0) if found.distortion else 0.0,
         })  # fmt: skip
@@ -233,7 +217,7 @@ def vector_gaussian_kl(
     spectrum, rows = _spectrum(eigenvalues), []
     for R, P in product(numbers(rate, "rate"), numbers(perception, "perception", "0")):
         found = vector_gaussian_distortion_kl(spectrum, R, P, tolerance=tolerance)
-        rows.append({"rate_bits": R, "perception_nats": P} | _bracket(found))
+        rows.append({"rate_bits": R, "perception_nats": P} | distortions(found))
     show(rows, as_json, as_csv)
 
 

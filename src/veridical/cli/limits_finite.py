@@ -28,7 +28,7 @@ from veridical.errors import InvalidSetting, NotConverged
 if TYPE_CHECKING:
     from veridical.limits import Divergence, FiniteSource
 
-__all__ = ["add_commands"]
+__all__ = ["add_commands", "distortions", "rate_grid"]
 
 MaxSymbols = Annotated[int, typer.Option(help="Largest alphabet that is read.")]
 SourceFile = Annotated[
@@ -41,6 +41,23 @@ Measure = Annotated[
     ),
 ]
 Order = Annotated[float, typer.Option(help="Order of renyi.")]
+
+
+def rate_grid(
+    rate: list[str] | None, common: list[str] | None, perception: list[str] | None
+) -> product[tuple[float, ...]]:
+    """All combinations of ``R``, ``Rc`` and ``P``."""
+    return product(
+        numbers(rate, "rate"),
+        numbers(common, "common", "0"),
+        numbers(perception, "perception", "0"),
+    )
+
+
+def distortions(found: Any) -> dict[str, float]:
+    """Middle and ends of a bound."""
+    names = ("distortion", "lower_distortion", "upper_distortion")
+    return {name: getattr(found, name) for name in names}
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -104,10 +121,7 @@ def distortion_at_rate(
     _solve(
         list(points), DistortionBound,
         lambda R, P: bracket(source, R, P, divergence=measure, tolerance=tolerance),
-        lambda R, P, b: {
-            "rate_bits": R, "perception": P, "distortion": b.distortion,
-            "lower_distortion": b.lower_distortion, "upper_distortion": b.upper_distortion,
-        },
+        lambda R, P, b: {"rate_bits": R, "perception": P} | distortions(b),
         as_json, as_csv,
     )  # fmt: skip
 
@@ -172,11 +186,7 @@ def common(
     from veridical.limits import CommonRandomnessBound, least_distortion
 
     arrays = _read(file, ("points", "source"), max_symbols)
-    points = product(
-        numbers(rate, "rate"),
-        numbers(common, "common", "0"),
-        numbers(perception, "perception", "0"),
-    )
+    points = rate_grid(rate, common, perception)
     x, p = arrays["points"], arrays["source"]
     _solve(
         list(points), CommonRandomnessBound,

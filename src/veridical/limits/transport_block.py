@@ -94,7 +94,6 @@ class _TransportSystem:
         matrix[g, : n + 1] = matrix[: n + 1, g].T
         scaled = self.M / self.row_sum[:, None]
         matrix[g, g] = -(self.M.T @ scaled)
-        matrix[g, g].flat[:: m + 1] += 0.0
         diagonal = np.arange(n + 1, n + m + 1)
         matrix[diagonal, diagonal] += self.omega + np.sum(self.M, axis=0)
         matrix[-1, g] = self.M.T @ (self.row_cost / self.row_sum) - self.column_cost
