@@ -128,7 +128,8 @@ def draw_bm7(record: Record, folder: Path) -> list[Path]:
     a, c = record.arrays, _columns(record)
     rates, P, surface = a["rates"], a["P"], a["surface"]
     with figure(3, width=3.5, height=3.1) as (drawn, (left, middle, right)):
-        levels = np.linspace(0.1, 0.9, _LEVELS) * P[-1]
+        least = float(np.min(c[_perception(record)]))
+        levels = least + np.linspace(0.1, 0.9, _LEVELS) * (P[-1] - least)
         for level, colour in zip(levels, shades(_LEVELS), strict=True):
             at = int(np.argmin(np.abs(P - level)))
             left.plot(
@@ -140,8 +141,8 @@ def draw_bm7(record: Record, folder: Path) -> list[Path]:
             np.linspace(1.1, 2.0, _LEVELS) * floor, shades(_LEVELS), strict=True
         ):
             reached = surface <= level
-            least = np.where(reached.any(axis=1), P[np.argmax(reached, axis=1)], np.nan)
-            middle.plot(rates, least, "o-", ms=3, color=colour, label=f"$D \\leq {level:.3g}$")
+            first = np.where(reached.any(axis=1), P[np.argmax(reached, axis=1)], np.nan)
+            middle.plot(rates, first, "o-", ms=3, color=colour, label=f"$D \\leq {level:.3g}$")
         middle.set(xlabel="rate (bits)", ylabel="perception $P$", title="(b) at fixed distortion")
         for rate, row, colour in zip(rates, surface, shades(len(rates)), strict=True):
             right.plot(P, row, color=colour, label=f"{rate:.3g} bits")
