@@ -153,6 +153,12 @@ class Container:
             raise InvalidSetting(f"the picture has {n} tiles, {len(self.tiles)} were given")
 
     @property
+    def bits_per_pixel(self) -> float | None:
+        """Of the coded tiles, without headers and metadata; None if one is damaged."""
+        pixels = self.header.width * self.header.height
+        return None if None in self.tiles else 8 * sum(map(len, filter(None, self.tiles))) / pixels
+
+    @property
     def bound(self) -> bytes | None:
         """What the checksums of tiles cover besides their own: the header; nothing in version 1."""
         return None if self.version == 1 else self.header.pack()

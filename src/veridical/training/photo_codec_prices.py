@@ -32,7 +32,7 @@ from veridical.training.vdc.export import save_prices
 def rate_and_error(
     model: VdcModel, picture: np.ndarray, qualities: list[int], quantizer: str = "scalar"
 ) -> np.ndarray:
-    """Bits per pixel of real files and squared error on the [0, 1] scale, shape (qualities, 2)."""
+    """Bits per pixel of real files, of their tiles alone, and squared error on the [0, 1] scale; (qualities, 3)."""
     encoder = VdcEncoder(model, EncodeOptions(quantizer=quantizer, seed=1))
     analysed = encoder.analyse(Image.fromarray(picture))
     out = []
@@ -40,7 +40,8 @@ def rate_and_error(
         data = encoder.at_quality(analysed, quality)
         decoded = np.asarray(decode(data, realism=0.0, weights=model.path))
         error = np.mean((decoded.astype(np.float64) - picture) ** 2) / 255**2
-        out.append((8 * len(data) / (picture.shape[0] * picture.shape[1]), error))
+        tiles = read(data, max_pixels=picture.size).bits_per_pixel
+        out.append((8 * len(data) / (picture.shape[0] * picture.shape[1]), tiles, error))
     return np.array(out)
 
 
@@ -74,7 +75,7 @@ def measure_codec(
     for done, picture in enumerate(pictures, 1):
         found.append(rate_and_error(model, picture, qualities))
         progress("measuring", done, len(pictures))
-    rate, error = np.mean(found, axis=0).T
+    rate, _, error = np.mean(found, axis=0).T
     figures = [
         {
             "quality": quality / 100,
@@ -87,7 +88,8 @@ def measure_codec(
         say(
             f"quality {figure['quality']:g}: {figure['bits_per_pixel']} bits per pixel, {figure['psnr_db']} dB"
         )
-    prices = QualityPrices(np.array(qualities), np.maximum(error, 1e-9))
+    _, tiles, errors = np.moveaxis(np.array(found), 2, 0)
+    prices = QualityPrices.fitted(np.array(qualities), tiles, errors, None)
     validated = {"pictures": len(pictures), "side": side, "folder": validation.name}
     save_prices(path, {0: prices}, recipe | {"validation": validated, "figures": figures})
 
@@ -133,14 +135,15 @@ def measure_generator(
                 )
             found.append(row)
             progress(f"prices of {name}", done, len(pictures))
-        mean = np.maximum(np.mean(found, axis=0).T, 1e-9)
-        prices[number] = QualityPrices(np.array(qualities), mean[0], mean[2])
+        mean = np.mean(found, axis=0).T
+        errors, _, costs, tiles = np.moveaxis(np.array(found), 2, 0)
+        prices[number] = QualityPrices.fitted(np.array(qualities), tiles, errors, costs)
         figures[name] = [
             {
                 "quality": q / 100,
                 "psnr_db_realism_0": round(float(-10 * np.log10(row[0])), 3),
                 "error_ratio_realism_1": round(float(row[1] / row[0]), 4),
-                "formula_over_measured_realism_1": round(float((row[0] + row[-1]) / row[1]), 4),
+                "formula_over_measured_realism_1": round(float((row[0] + row[2]) / row[1]), 4),
             }
             for q, row in zip(qualities, mean.T, strict=True)
         ]
@@ -154,6 +157,9 @@ def measure_generator(
         write_weights(network, network.read_bytes(), card)
 
 
+_NUMBERS = 4
+
+
 class _Log:
     """What was measured of the pictures so far, by quantizer and number; a kill costs one picture."""
 
@@ -165,7 +171,7 @@ class _Log:
                 row = json.loads(line)
             except ValueError:  # cut off by a kill
                 continue
-            if row["weights"] == weights:
+            if row["weights"] == weights and len(row["costs"][0]) == _NUMBERS:
                 self.known[row["quantizer"], row["picture"]] = row["costs"]
 
     def add(self, quantizer: str, picture: int, costs: list[list[float]]) -> list[list[float]]:
@@ -178,7 +184,7 @@ class _Log:
 def _costs(
     model: VdcModel, picture: np.ndarray, quality: int, quantizer: str, seed: int
 ) -> list[float]:
-    """Error at realism 0 and at realism 1, and the transport cost."""
+    """Error at realism 0 and at realism 1, the transport cost, and bits per pixel."""
     encoder = VdcEncoder(model, EncodeOptions(quantizer=quantizer, seed=seed))
     data = encoder.encode(Image.fromarray(picture), Target(quality=quality / 100))
     container = read(data, max_pixels=picture.size)
@@ -190,4 +196,4 @@ def _costs(
     x_mmse = estimate.x_mmse.clip(0, 1).astype(np.float64)
     x_real = VdcDecoder(model).generate(estimate, NoiseField(seed)).clip(0, 1)
     pairs = ((x_mmse, source), (x_real, source), (x_real, x_mmse))
-    return [float(np.mean((a - b) ** 2)) for a, b in pairs]
+    return [*(float(np.mean((a - b) ** 2)) for a, b in pairs), container.bits_per_pixel or 0.0]

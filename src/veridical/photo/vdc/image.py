@@ -158,9 +158,9 @@ class VdcImage(Decodes):
         return LatentWindow(latents[:, rows, columns], box, header.quality, header.quantizer, lost)
 
     def price(self) -> Calibration | None:
-        """Of the quality and quantizer; None if it was not measured."""
+        """Of quality, quantizer and bits per pixel; None if it was not measured."""
         header = self.container.header
-        return self.model.price(header.quality, header.quantizer)
+        return self.model.price(header.quality, header.quantizer, self.container.bits_per_pixel)
 
     @property
     def info(self) -> FileInfo:
@@ -186,7 +186,7 @@ class VdcImage(Decodes):
                 raise
         else:
             if price is None and prices is not None:
-                psnr = -10 * math.log10(prices.error(header.quality))
+                psnr = -10 * math.log10(prices.error(header.quality, self.container.bits_per_pixel))
                 details["PSNR at realism 0"] = f"{psnr:.2f} dB predicted"
         return FileInfo(
             "VDC", self.width, self.height, self.n_bytes, 8 * self.n_bytes / (self.width * self.height),

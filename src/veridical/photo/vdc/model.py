@@ -144,10 +144,12 @@ class VdcModel:
             )
         return found
 
-    def price(self, quality: int, quantizer: int) -> Calibration | None:
-        """Of a quality; None if it was not measured."""
+    def price(
+        self, quality: int, quantizer: int, bits_per_pixel: float | None = None
+    ) -> Calibration | None:
+        """Of a quality, and of the bits per pixel that a picture takes there; None if it was not measured."""
         prices = self.prices.get(quantizer)
-        return None if prices is None else prices.calibration(quality)
+        return None if prices is None else prices.calibration(quality, bits_per_pixel)
 
     def check(self, header: Header) -> None:
         """Refuse a file of other weights.

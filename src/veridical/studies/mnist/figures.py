@@ -236,8 +236,7 @@ def _panel(axes: Any, record: Record, codes: dict[str, Any], i: int) -> None:
     colour = iter((PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4]))
     for k in np.flatnonzero(same):
         kind = "dither" if codes["dithered"][k] else f"K = {codes['seeds'][k]:g}"
-        # Records made before there was one generator alone have a flow, and its reflow, in its place.
-        curve = a["curves"][k] if a["curves"].ndim == 4 else a["curves"][k, 0]
+        curve = a["curves"][k]
         axes.errorbar(
             curve[:, at, 0], curve[:, 0, 0], xerr=2 * curve[:, at, 1], yerr=2 * curve[:, 0, 1],
             fmt="o-", ms=2.5, lw=1.0, color=next(colour), elinewidth=0.6,
