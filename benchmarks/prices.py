@@ -3,7 +3,7 @@
     python benchmarks/prices.py ../shared/data/kodak --out runs/prices-kodak --every 3
 
 Photographs of a folder (their middles, 256 pixels a side) at every quality, grey and 4:4:4, those coded before by
-JPEG or AVIF, and drawings of known and kept-out kinds, in each format. Errors below one millionth of the range
+JPEG or AVIF, and drawings of known and kept-out kinds, in each format; as ``.vdc`` files whole photographs alone. Errors below one millionth of the range
 (0.26 of 255 levels) are not told apart. Records are kept, so a killed run goes on.
 """
 
@@ -11,19 +11,32 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from photo_rows import Records, Row
+from photo_rows import Records, Row, picture_paths, pixels_of
 from PIL import Image
 from rich.progress import track
 
 from veridical.photo.decode import decode_at
+from veridical.photo.encode import encode
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
 from veridical.training.estimator_validation import validation_files
 
-FORMATS = ("AVIF", "WEBP", "JPEG", "JXL")
+FORMATS = ("AVIF", "WEBP", "JPEG", "JXL", "VDC")
+
+
+def files(name: str, folder: Path, every: int) -> Iterator[tuple[str, Image.Image, bytes]]:
+    """(group, source, file) of a format."""
+    if name != "VDC":
+        yield from validation_files([folder], name, every)
+        return
+    for path in picture_paths(folder)[::every]:
+        picture = Image.fromarray(pixels_of(path))
+        for q in (15, 40, 70):
+            yield f"quality {q}", picture, encode(picture, format=name, quality=q)
 
 
 def measure(source: Image.Image, data: bytes) -> Row:
@@ -75,19 +88,21 @@ def main() -> None:
     parser.add_argument("originals", type=Path, help="folder of photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of the records")
     parser.add_argument("--every", type=int, default=3, help="one photograph of so many")
+    parser.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS)
     chosen = parser.parse_args()
-    import pillow_jxl  # noqa: F401 (teaches Pillow the format)
+    if "JXL" in chosen.formats:
+        import pillow_jxl  # noqa: F401 (teaches Pillow the format)
 
     records = Records(chosen.out / "records.jsonl")
     known = {(r["format"], r["number"]) for r in records.rows}
-    files = (
+    tasks = (
         (name, number, *file)
-        for name in FORMATS
-        for number, file in enumerate(validation_files([chosen.originals], name, chosen.every))
+        for name in chosen.formats
+        for number, file in enumerate(files(name, chosen.originals, chosen.every))
     )
     with records.path.open("a") as out:
         for name, number, group, source, data in track(
-            files, description="measuring", disable=None
+            tasks, description="measuring", disable=None
         ):
             if (name, number) not in known:
                 row = {"format": name, "number": number, "group": group} | measure(source, data)

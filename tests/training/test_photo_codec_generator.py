@@ -57,7 +57,7 @@ def test_prices_are_those_of_decoded_files(vdc_run, vdc_pictures):
         price = model.price(5000, 1, b)
         told = (price.mmse, price.transport_cost)
         expected = [np.exp(np.polyval(f, np.log(b))) * m for f, m in zip(lines, smear, strict=True)]
-        assert told == pytest.approx(expected, rel=0.02, abs=3e-6)
+        assert told == pytest.approx(expected, rel=0.01, abs=3e-6)
 
 
 def test_realism_is_a_blend(vdc_run):
