@@ -13,7 +13,7 @@ from PIL import Image
 
 from veridical.photo.condition import BASIC_FEATURES, Condition, ResidualScale
 from veridical.photo.formats import FORMATS
-from veridical.photo.jpeg_header import CONDITIONS
+from veridical.photo.jpeg_header import CONDITIONS, parse_jpeg_header
 from veridical.photo.options import GRID
 from veridical.photo.price import calibration_of
 from veridical.photo.restoration import MOST_WINDOWS, WINDOW
@@ -40,6 +40,7 @@ def files():
     alpha.putalpha(grey)
     rising = {0: list(range(1, 65)), 1: [64] * 64}
     jpeg = save("JPEG", quality=30)
+    rgb = save("JPEG", quality=30, keep_rgb=True)
     avif = save("AVIF", quality=30)
     return {
         "jpeg": jpeg,
@@ -51,6 +52,9 @@ def files():
         "jpeg cut": jpeg[:-40],
         "jpeg without tables": jpeg.replace(b"\xff\xdb", b"\xff\xfe"),
         "jpeg profile and exif": save("JPEG", icc_profile=bytes(range(200)), exif=b"Exif\0\0MM\0*" + bytes(60)),
+        "jpeg rgb": rgb,
+        "jpeg rgb promised to be luma and chroma": rgb[:2] + jpeg[2:20] + rgb[2:],
+        "jpeg cmyk": save("JPEG", picture().convert("CMYK"), quality=60),
         "webp": save("WEBP", quality=30),
         "webp coarse": save("WEBP", quality=1, method=6),
         "webp segments": save("WEBP", picture(96, 80), quality=70, method=6),
@@ -77,6 +81,8 @@ def told(data, width, height):
     p = form.read_payload(data)
     out = {"format": form.name, "bytes": p.n_bytes, "quantizer": p.quantizer, "chromaFull": p.chroma_full,
            "lossless": p.lossless, "grey": p.grey}  # fmt: skip
+    if form.name == "JPEG":
+        out["lumaChroma"] = parse_jpeg_header(data).luma_chroma
     if not p.lossless:
         condition = Condition(8 * p.n_bytes / (width * height), p.quantizer, p.chroma_full, p.more)
         names = CONDITIONS if form.name == "JPEG" else BASIC_FEATURES

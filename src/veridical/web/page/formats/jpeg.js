@@ -45,7 +45,8 @@ function* segments(data) {
 
 export function parseJpegHeader(data) {
   const tables = new Map();
-  const h = { width: 0, height: 0, components: [], progressive: false, adobeTransform: null, scanBytes: 0 };
+  const h = { width: 0, height: 0, components: [], progressive: false, scanBytes: 0 };
+  let adobeTransform = null, jfif = false;
   for (const [marker, start, end] of segments(data)) {
     const body = data.subarray(start, end);
     if (marker === 0xdb) quantizationTables(tables, body);
@@ -57,7 +58,8 @@ export function parseJpegHeader(data) {
         const [ident, factors, table] = body.subarray(6 + 3 * i, 9 + 3 * i);
         h.components.push({ ident, h: factors >> 4, v: factors & 15, table });
       }
-    } else if (marker === 0xee && begins(body, "Adobe") && body.length >= 12) h.adobeTransform = body[11];
+    } else if (marker === 0xee && begins(body, "Adobe") && body.length >= 12) adobeTransform = body[11];
+    else if (marker === 0xe0 && begins(body, "JFIF\0")) jfif = true;
     else if (marker === 0xda) {
       const stop = nextMarker(data, end);
       h.scanBytes += (stop < 0 ? data.length : stop) - end;
@@ -65,6 +67,9 @@ export function parseJpegHeader(data) {
   }
   h.tables = h.components.map(c => tables.get(c.table) ?? null);
   h.grey = h.components.length === 1;
+  // Not RGB or CMYK, by the rules of libjpeg.
+  h.lumaChroma = h.components.length < 3 || h.components.length === 3 && (jfif || (adobeTransform === null
+    ? String.fromCharCode(...h.components.map(c => c.ident)) !== "RGB" : adobeTransform !== 0));
   const [luma, chroma] = h.components;
   h.chromaStep = h.components.length < 3 ? [1, 1]
     : [luma.h, luma.v].map((n, k) => Math.max(1, Math.floor(n / Math.max(1, [chroma.h, chroma.v][k]))));

@@ -5,8 +5,7 @@ import { ZIGZAG, nextMarker } from "./jpeg.js";
 /** @returns {components: [{steps, levels: Int16Array of 64 a block, columns}], step, grey} or null */
 export function readCoefficients(data, header) {
   const { components, tables, chromaStep, grey } = header;
-  const isYcc = components.length === 3 && header.adobeTransform !== 0 && components[0].ident !== 0x52;
-  if (!(grey || isYcc) || tables.includes(null)) return null;
+  if (!(grey || components.length === 3) || !header.lumaChroma || tables.includes(null)) return null;
   const widest = Math.max(...components.map(c => c.h)), highest = Math.max(...components.map(c => c.v));
   if (components[0].h !== widest || components[0].v !== highest) return null;
   if (components.some(c => !c.h || !c.v || c.h > 4 || c.v > 4)) return null;
