@@ -2,7 +2,7 @@
 
 AV1 codes drawings by palettes of up to eight colours, whose values are as exact as the samples (AV1 specification,
 5.11.46), and by copies of earlier blocks, so that a file of few bits may hold a pattern without an error. Such a block
-tells that it is one: few colours that are far apart. Its pixels are kept. Of photographs' blocks one in a thousand is such, mostly flat borders of saturated parts.
+tells that it is one: few colours that are far apart. Its pixels are kept. Of photographs' blocks one in a thousand is such.
 """
 
 from __future__ import annotations
