@@ -81,6 +81,8 @@ def told(data, width, height):
     p = form.read_payload(data)
     out = {"format": form.name, "bytes": p.n_bytes, "quantizer": p.quantizer, "chromaFull": p.chroma_full,
            "lossless": p.lossless, "grey": p.grey}  # fmt: skip
+    if form.name == "AVIF":
+        out["grain"] = bool(p.remarks)
     if form.name == "JPEG":
         out["lumaChroma"] = parse_jpeg_header(data).luma_chroma
     if not p.lossless:

@@ -98,6 +98,40 @@ def test_other_kinds_of_files(page, small, tmp_path, name, kind, mode, options):
         assert np.abs(found - wanted).max() <= 1
 
 
+def test_drawings_in_avif(page, tmp_path):
+    # Oracle: the package, 1 level, and the ordinary picture itself: a board of two greys is held exactly.
+    board = np.kron(np.indices((6, 9)).sum(0) % 2, np.ones((9, 9))) * 180 + 30
+    path = tmp_path / "board.avif"
+    path.write_bytes(encoded(Image.fromarray(board.astype(np.uint8)), "AVIF", quality=85))
+    restored(page, path)
+    seen = pixels(page, "plain")
+    for shown, wanted in zip(
+        ("mmse", "real"), python_pictures(path.read_bytes(), seen=seen), strict=True
+    ):
+        found = pixels(page, shown)[:, :, 0].astype(int)
+        assert np.abs(found - wanted).max() <= 1
+        assert np.abs(found - seen[:, :, 0]).max() <= 1
+
+
+NOTES = {
+    "rgb.jpg": ("JPEG", {"quality": 60, "keep_rgb": True}, "RGB or CMYK"),
+    "grain.avif": ("AVIF", {"quality": 40, "codec": "aom", "advanced": {"film-grain-test": "1"}}, "film grain"),
+    "plain.avif": ("AVIF", {"quality": 40}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_files_whose_price_is_off_say_so(page, small, tmp_path, name):
+    # Oracle: what was written into the file.
+    kind, options, said = NOTES[name]
+    path = tmp_path / name
+    path.write_bytes(encoded(small.crop((0, 0, 48, 40)), kind, **options))
+    restored(page, path)
+    facts = page.run("document.getElementById('facts').textContent")
+    assert ("Note" in facts) == (said is not None)
+    assert said is None or said in facts
+
+
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
 def test_transparency_is_kept(page, small, tmp_path, kind):
     # Oracle: the package: alpha exact, colours 2 levels where they can be seen (those under transparent parts

@@ -18,6 +18,7 @@ EVALUATE = """(async golden => {
     const out = { name, data, format: format.name, bytes: p.bytes, quantizer: p.quantizer, chromaFull: p.chromaFull,
       lossless: Boolean(p.lossless), grey: Boolean(p.grey) };
     if (p.header) out.lumaChroma = p.header.lumaChroma;
+    if (format.name === "AVIF") out.grain = Boolean(p.grain);
     if (p.lossless) return out;
     const c = condition.conditionOf(p, 24, 20), names = Object.keys(golden.files.find(f => f.name === name).features);
     return { ...out, features: Object.fromEntries(names.map((n, k) => [n, condition.features(c, names)[k]])),
@@ -72,6 +73,6 @@ def test_the_table_covers_what_headers_can_say():
     # Every format, a known and an unknown quantizer, grey, lossless, full and halved chroma.
     files = GOLDEN["files"]
     assert {f["format"] for f in files} == {"AVIF", "WEBP", "JPEG"}
-    for key in ("quantizer", "grey", "lossless", "chromaFull", "lumaChroma"):
+    for key in ("quantizer", "grey", "lossless", "chromaFull", "lumaChroma", "grain"):
         assert len({f[key] in (None, False) for f in files if key in f}) == 2, key
     assert np.ptp([f["features"]["half_log2_bpp"] for f in files if "features" in f]) > 1

@@ -212,7 +212,7 @@ class RestoredImage(Decodes):
         format: Name of the format.
         options: How it is to be decoded.
         metadata: ICC profile, Exif and XMP in the form that Pillow's ``save`` takes.
-        read_cells: Gives the file's quantization cells, if its format knows them.
+        read_cells: Of the pixels, gives the set of pictures that the file may stand for, if its format knows it.
         grained: The same with the file's film grain of a seed (0 for its own); None if it has none.
         notices: What was told when the file was opened.
     """
@@ -225,7 +225,9 @@ class RestoredImage(Decodes):
     format: str
     options: DecodeOptions = field(default_factory=DecodeOptions, repr=False)
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
-    read_cells: Callable[[], Cells | None] = field(default=lambda: None, repr=False)
+    read_cells: Callable[[np.ndarray], Cells | None] = field(
+        default=lambda pixels: None, repr=False
+    )
     grained: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
     default_realism: float = 0.0
     notices: tuple[str, ...] = ()
@@ -264,13 +266,14 @@ class RestoredImage(Decodes):
 
     @cached_property
     def _cells(self) -> Cells | None:
-        return self.read_cells()
+        return self.read_cells(self.pixels)
 
     @cached_property
     def _price(self) -> Calibration | None:
         if self.decoder is None:
             return Calibration(0.0, 0.0)
-        return self.decoder.price(self.window(Box(0, self.height, 0, self.width)))
+        whole = Box(0, self.height, 0, self.width)
+        return self.decoder.price(PixelWindow(self.pixels, whole, grained=self.grained))
 
     def price(self) -> Calibration | None:
         """From what the file tells and what the estimator expects of its picture."""

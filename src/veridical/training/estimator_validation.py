@@ -31,7 +31,8 @@ def restore(
         TrainingData: The file is lossless.
     """
     with Image.open(io.BytesIO(data)) as im:
-        decoded = np.asarray(im.convert("RGB")).transpose(2, 0, 1).astype(np.float32) / 255
+        pixels = np.asarray(im.convert("RGB"))
+    decoded = pixels.transpose(2, 0, 1).astype(np.float32) / 255
     height, width = decoded.shape[1:]
     condition = form.condition(data, width, height)
     if condition is None:
@@ -45,7 +46,7 @@ def restore(
         torch.full((1, 1, 1, 1), scale(condition)),
     )
     estimate = np.ascontiguousarray(x_mmse[0, :, :height, :width].clamp(0, 1).numpy())
-    cells = form.read_cells(data)
+    cells = form.read_cells(data, pixels)
     return decoded, estimate if cells is None else cells.project(estimate)
 
 

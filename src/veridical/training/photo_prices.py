@@ -144,7 +144,9 @@ def measured(
             if found is None:
                 continue
             group, piece, top, left = found
-            cells = form.read_cells(piece.file) if isinstance(form, ConventionalFormat) else None
+            cells = None
+            if isinstance(form, ConventionalFormat):
+                cells = form.read_cells(piece.file, piece.decoded)
             cut = np.s_[top : top + SIDE, left : left + SIDE]
             height, width = piece.decoded[cut].shape[:2]
             box = Box(top, top + height, left, left + width)

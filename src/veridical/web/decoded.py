@@ -24,7 +24,7 @@ def pictures(data: bytes) -> bytes:
     Raises:
         VeridicalError: See :func:`veridical.open` and :func:`veridical.decode`.
     """
-    image = open_image(data, notice=_silent)
+    image = open_image(_Sent(data), notice=_silent)
     ends = decode_at(image, [0.0, float(image.has_generator)], notice=_silent)
     ordinary = ends[0] if image.ordinary is None else image.ordinary
     i, parts = image.info, [_png(p) for p in (ordinary, *ends)]
@@ -32,6 +32,7 @@ def pictures(data: bytes) -> bytes:
         "info": {
             "format": i.format, "width": i.width, "height": i.height, "bytes": i.n_bytes, "lossless": i.lossless,
             "bitsPerPixel": i.bits_per_pixel, "quantizer": i.quantizer, "grey": i.grey, "alpha": i.alpha,
+            "notices": i.notices,
         },
         "price": _price(image.price()),
         "sizes": [len(p) for p in parts],
@@ -45,8 +46,14 @@ def picture_at(data: bytes, realism: float) -> bytes:
     Raises:
         VeridicalError: As :func:`pictures`.
     """
-    image: CodedImage = open_image(data, notice=_silent)
+    image: CodedImage = open_image(_Sent(data), notice=_silent)
     return _png(decode_at(image, [realism], notice=_silent)[0])
+
+
+class _Sent(io.BytesIO):
+    """A file as messages call it: the page does not tell its name."""
+
+    name = "The file"
 
 
 def _silent(message: str) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from veridical.photo.avif_boxes import is_avif
 from veridical.photo.formats.av1_headers import read_avif, regrained
+from veridical.photo.formats.av1_palette import PaletteBlocks
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.image import Notice
 
@@ -27,6 +28,7 @@ AVIF = ConventionalFormat(
     pillow_names=("AVIF",),
     signature=is_avif,
     read_payload=read_avif,
+    read_cells=PaletteBlocks.read,
     regrained=regrained,
     prepare=_prepare,
     largest_side=32_768,

@@ -44,7 +44,8 @@ class ConventionalFormat:
         name: Of the format, as in the names of its weights.
         suffixes: Of its files, the first for writing.
         read_payload: What the headers of a whole file say; never raises.
-        read_cells: The set of pictures that a whole file may stand for, if that is known; never raises.
+        read_cells: The set of pictures that a whole file and its decoded pixels, uint8 of shape (height, width, 3),
+            may stand for, if that is known; never raises.
         regrained: A whole file with film grain of another seed, or (None) of no strength; None if it has none.
         signature: Whether a file begins like one of this format.
         pillow_names: What Pillow calls the format.
@@ -62,7 +63,7 @@ class ConventionalFormat:
     suffixes: tuple[str, ...]
     read_payload: Callable[[bytes], CodedPayload]
     signature: Callable[[bytes], bool]
-    read_cells: Callable[[bytes], Cells | None] = lambda data: None
+    read_cells: Callable[[bytes, np.ndarray], Cells | None] = lambda data, pixels: None
     regrained: Callable[[bytes, int | None], bytes | None] = lambda data, seed: None
     pillow_names: tuple[str, ...] = ()
     features: tuple[str, ...] = BASIC_FEATURES

@@ -4,6 +4,7 @@ import { formatOf } from "./formats/index.js";
 import { readCoefficients } from "./formats/jpeg_scan.js";
 import { project } from "./jpeg_cells.js";
 import { loadNetwork } from "./network.js";
+import { keepExact } from "./palette.js";
 import { grown, priceWindows, tiles } from "./tiles.js";
 
 /** What a person can do something about; every other error is a defect. */
@@ -51,6 +52,11 @@ async function rgbaOf(data, type) {
   return { rgba, width, height };
 }
 
+const NOTICES = {
+  colours: "The file codes RGB or CMYK instead of luma and chroma. No such file was trained on: little is gained, and the predicted price may be some dB off.",
+  grain: "The file asks its decoder for film grain, which this page does not set apart: realism 0 keeps some of it, and the predicted price is too good. The command sets it apart: veridical decode.",
+};
+
 /** What is known before any network runs. */
 export function describe(file, { rgba, width, height }) {
   const { payload, format } = file;
@@ -63,6 +69,7 @@ export function describe(file, { rgba, width, height }) {
   return {
     format: format.name, width, height, bytes: file.data.length, bitsPerPixel: 8 * file.data.length / (width * height),
     quantizer: payload.quantizer, lossless: Boolean(payload.lossless), grey, alpha,
+    notices: [payload.header && !payload.header.lumaChroma && NOTICES.colours, payload.grain && NOTICES.grain].filter(Boolean),
   };
 }
 
@@ -86,6 +93,10 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
   const condition = conditionOf(file.payload, width, height), told = features(condition, header.features);
   const unit = residualScale(header.scale, condition);
   const cells = file.payload.header ? readCoefficients(file.data, file.payload.header) : null;
+  const inside = (x, box) => { // what the file allows
+    if (cells) project(x, box, cells);
+    else if (name === "avif") keepExact(x, box, pixels, channels);
+  };
   const mmse = new Uint8Array(channels * width * height), real = new Uint8Array(channels * width * height);
   const priced = priceWindows(height, width), places = tiles(height, width, tile);
   const predicted = [];
@@ -105,9 +116,9 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
       const { price } = await prices.run({ ...state, ...cutTo(state, box, part) });
       predicted.push({ area, numbers: price.data });
     }
-    keep(mmse, state.x_mmse.data, y.dims, box, core, width, channels, cells);
+    keep(mmse, state.x_mmse.data, y.dims, box, core, width, channels, inside);
     step();
-    keep(real, (await generator.run(state)).x_real.data, y.dims, box, core, width, channels, cells);
+    keep(real, (await generator.run(state)).x_real.data, y.dims, box, core, width, channels, inside);
   }
   return { mmse, real, price: predicted.length ? priceOf(predicted) : null };
 }
@@ -151,13 +162,13 @@ function planes({ rgba, width }, { grey }, { top, left, height, width: wide }) {
   return { data, dims: [1, 3, rows, columns] };
 }
 
-/** Write the core of a window to a picture, projected onto the file's cells, rounded to 8 bits. */
-function keep(out, data, [, , rows, columns], box, core, width, channels, cells) {
+/** Write the core of a window to a picture, inside what the file allows, rounded to 8 bits. */
+function keep(out, data, [, , rows, columns], box, core, width, channels, inside) {
   const n = box.height * box.width, x = new Float32Array(3 * n);
   for (let c = 0; c < 3; c++)
     for (let r = 0; r < box.height; r++)
       x.set(data.subarray((c * rows + r) * columns, (c * rows + r) * columns + box.width), c * n + r * box.width);
-  if (cells) project(x, box, cells);
+  inside(x, box);
   const level = (c, at) => Math.min(255, Math.max(0, evenRound(Math.fround(x[c * n + at] * 255))));
   for (let r = core.top; r < core.bottom; r++)
     for (let z = core.left; z < core.right; z++) {

@@ -83,7 +83,7 @@ const received = {
   },
   error({ message }) {
     $("progress").hidden = true;
-    say(message.replace("the given data", current?.name), true); // the package is not told the name
+    say(message, true);
   },
 };
 
@@ -97,6 +97,7 @@ function facts() {
     rows.push(["Predicted price", !price ? "not measured"
       : `PSNR ${(-10 * Math.log10(price.mmse + a * a * price.transportCost)).toFixed(2)} dB${price.uncertaintyDb ? ` (standard deviation ${price.uncertaintyDb.toFixed(1)} dB)` : ""}; squared distance to the generator's law at most ${((1 - a) ** 2 * price.transportCost).toExponential(2)}`]);
   }
+  for (const notice of i.notices) rows.push(["Note", notice]);
   $("facts").replaceChildren(...rows.flatMap(([name, text]) => {
     const [dt, dd] = ["dt", "dd"].map(tag => document.createElement(tag));
     [dt.textContent, dd.textContent] = [name, text];

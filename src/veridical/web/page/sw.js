@@ -7,7 +7,7 @@ const HEADERS = {
     + "style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'",
 };
 const SHELL = ["./", "style.css", "icon.svg", "sample.jpg", "main.js", "view.js", "worker.js", "decode.js", "condition.js",
-  "jpeg_cells.js", "network.js", "png.js", "tiles.js", "formats/index.js", "formats/avif.js",
+  "jpeg_cells.js", "network.js", "palette.js", "png.js", "tiles.js", "formats/index.js", "formats/avif.js",
   "formats/bits.js", "formats/jpeg.js", "formats/jpeg_scan.js", "formats/webp.js", "vendor/ort.wasm.bundle.min.mjs",
   "vendor/ort-wasm-simd-threaded.wasm.gz", "vendor/LICENSE"];
 

@@ -1,5 +1,5 @@
-// AVIF: boxes (ISO/IEC 14496-12, 23008-12) and the AV1 frame header as far as its quantizer
-// (AV1 specification, 5.5, 5.9, 5.9.12); the rules of photo/avif_boxes.py and photo/formats/av1_headers.py.
+// AVIF: boxes (ISO/IEC 14496-12, 23008-12), whether the AV1 sequence has film grain, and its frame header as far as
+// the quantizer (AV1 specification, 5.5, 5.9, 5.9.12); the rules of photo/avif_boxes.py and photo/formats/av1_headers.py.
 import { Bits, begins, name4, uint } from "./bits.js";
 
 export function isAvif(data) {
@@ -12,10 +12,10 @@ export function isAvif(data) {
 export function readAvif(data) {
   const item = primaryItem(data);
   if (!item.coded) return { bytes: Math.max(1, data.length), quantizer: null, chromaFull: false, grey: false };
-  const index = orNull(() => baseQIndex(item.coded));
+  const frame = orNull(() => firstFrame(item.coded));
   return {
-    bytes: item.coded.length, quantizer: index === null ? null : index / 255,
-    chromaFull: item.chromaFull, grey: item.grey,
+    bytes: item.coded.length, quantizer: frame && frame.index / 255, chromaFull: item.chromaFull, grey: item.grey,
+    grain: Boolean(frame?.grain),
   };
 }
 
@@ -134,8 +134,8 @@ function ilocSpans(data, { start: pos, end }, primary) {
   return spans;
 }
 
-/** base_q_idx of the first key frame; null for what is not covered. */
-function baseQIndex(coded) {
+/** base_q_idx of the first key frame, and whether there is film grain; null for what is not covered. */
+function firstFrame(coded) {
   let pos = 0, sequence = null;
   while (pos < coded.length) {
     const header = coded[pos], kind = header >> 3 & 15, extension = header >> 2 & 1;
@@ -144,7 +144,10 @@ function baseQIndex(coded) {
     if (header >> 1 & 1) [size, pos] = leb128(coded, pos);
     const body = new Bits(coded.subarray(pos, pos + size));
     if (kind === 1) sequence = sequenceHeader(body);
-    else if ((kind === 3 || kind === 6) && sequence) return frameHeader(body, sequence);
+    else if ((kind === 3 || kind === 6) && sequence) {
+      const index = frameHeader(body, sequence);
+      return index === null ? null : { index, grain: sequence.grain };
+    }
     pos += size;
   }
   return null;
@@ -162,7 +165,7 @@ function leb128(data, pos) {
 }
 
 function sequenceHeader(b) {
-  b.f(3); // profile
+  const profile = b.f(3);
   b.f(1); // still_picture
   const reduced = b.f(1);
   if (reduced) b.f(5);
@@ -194,7 +197,26 @@ function sequenceHeader(b) {
     if (orderHint) s.orderHintBits = b.f(3) + 1;
   }
   s.superres = b.f(1);
+  s.grain = orNull(() => hasGrain(b, profile));
   return s;
+}
+
+/** The rest of a sequence header, from enable_cdef on (5.5.2). */
+function hasGrain(b, profile) {
+  b.f(2); // cdef, restoration
+  const twelve = b.f(1) && profile === 2 && b.f(1), mono = profile !== 1 && b.f(1);
+  const described = b.f(1) ? [b.f(8), b.f(8), b.f(8)] : [2, 2, 2];
+  if (mono) b.f(1);
+  else {
+    if (String(described) !== "1,13,0") { // not sRGB without a matrix
+      b.f(1);
+      let columns = profile !== 1, rows = profile === 0;
+      if (twelve) [columns, rows] = b.f(1) ? [1, b.f(1)] : [0, 0];
+      if (columns && rows) b.f(2);
+    }
+    b.f(1); // separate_uv_delta_q
+  }
+  return b.f(1);
 }
 
 function frameHeader(b, s) {

@@ -1,0 +1,32 @@
+// Blocks of an AVIF picture that are drawn in few colours, which the file holds exactly: the rules of
+// photo/formats/av1_palette.py.
+const SIDE = 16, MOST_COLOURS = 8, LEAST_CONTRAST = 64;
+
+/** Whether the block at a place is exact; pixels beyond the picture repeat its last ones and change nothing. */
+function isExact({ rgba, width, height }, channels, top, left) {
+  const low = [255, 255, 255], high = [0, 0, 0], colours = new Set();
+  for (let y = top; y < Math.min(top + SIDE, height); y++)
+    for (let x = left; x < Math.min(left + SIDE, width); x++) {
+      let colour = 0;
+      for (let c = 0; c < 3; c++) {
+        const v = rgba[4 * (y * width + x) + (channels === 1 ? 1 : c)];
+        colour = colour << 8 | v;
+        low[c] = Math.min(low[c], v);
+        high[c] = Math.max(high[c], v);
+      }
+      if (colours.add(colour).size > MOST_COLOURS) return false;
+    }
+  return low.some((v, c) => high[c] - v >= LEAST_CONTRAST);
+}
+
+/** Pixels of the ordinary decoder in exact blocks of a window, in place; x: planes of [0, 1], top and left multiples of 16. */
+export function keepExact(x, { top, left, height, width }, pixels, channels) {
+  for (let t = 0; t < height; t += SIDE)
+    for (let l = 0; l < width; l += SIDE) {
+      if (!isExact(pixels, channels, top + t, left + l)) continue;
+      for (let c = 0; c < 3; c++)
+        for (let r = t; r < Math.min(t + SIDE, height); r++)
+          for (let z = l; z < Math.min(l + SIDE, width); z++)
+            x[(c * height + r) * width + z] = pixels.rgba[4 * ((top + r) * pixels.width + left + z) + (channels === 1 ? 1 : c)] / 255;
+    }
+}
