@@ -16,10 +16,6 @@ from scipy.special import xlogy
 from veridical.limits.coupling import best_coupling, information
 from veridical.limits.interior import Array
 
-__all__ = ["Scheme", "search_scheme"]
-
-_BISECTIONS = 24
-
 
 @dataclass(frozen=True)
 class Scheme:

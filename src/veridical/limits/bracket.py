@@ -86,9 +86,7 @@ class Bracket:
         upper = math.inf
         if self.best is not None:
             upper = self.best.rate / NATS * (1 + 1e-15)
-            # Symbols without probability reconstruct like the first one that has some.
-            channel[:, form.columns] = self.best.channel[0]
-            channel[np.ix_(form.rows, form.columns)] = self.best.channel
+            channel = form.on_alphabets(source, self.best.channel)
         return Bound(
             lower_bits=self.lower / NATS * (1 - 1e-15),
             upper_bits=upper,

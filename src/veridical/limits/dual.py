@@ -21,9 +21,6 @@ from scipy.linalg import LinAlgError
 from veridical.limits.family import SmoothFamily
 from veridical.limits.interior import Array, Point, positive_solver, trust
 
-__all__ = ["EqualLaws", "PowerSupport", "Support", "TransportSupport", "ascend", "solve_above"]
-
-
 # Iterates that promise less than this are worth a look: their bracket may be closed.
 _NEAR = 1e-5
 # Steps that are taken after Phi has stopped rising.

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-__all__ = ["JensenShannonFamily", "PowerFamily", "SmoothFamily"]
-
 Array = NDArray[np.float64]
 
 

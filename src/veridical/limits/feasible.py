@@ -23,8 +23,6 @@ from veridical.limits.interior import Array
 from veridical.limits.plans import cheapest_plan, transport_bound
 from veridical.limits.smooth_reach import smooth_reach
 
-__all__ = ["MOST_PAIRS", "Reach", "least_distortion_channel", "least_perception"]
-
 MOST_PAIRS = 10_000
 """Alphabets with more pairs than this are left to the dual alone."""
 

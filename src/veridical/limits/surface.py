@@ -144,7 +144,6 @@ class _Refinement:
         self.source, self.divergence, self.tolerance = source, divergence, tolerance
         self.solved: dict[Corner, int] = {}
         self.points: list[Bound] = []
-        self.best: dict[Triangle, float] = {}
 
     def solve(self, corner: Corner) -> int:
         if corner not in self.solved:
