@@ -20,8 +20,6 @@ from veridical.quantize.trellis import DITHER, Shifts, Trellis
 if TYPE_CHECKING:
     from veridical.block.trellis import TrellisEncoder
 
-__all__ = ["fitted_generator", "scaled_to_rate"]
-
 Array = NDArray[np.float64]
 
 _LEVELS = 513

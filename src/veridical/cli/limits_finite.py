@@ -28,8 +28,6 @@ from veridical.errors import InvalidSetting, NotConverged
 if TYPE_CHECKING:
     from veridical.limits import Divergence, FiniteSource
 
-__all__ = ["add_commands", "distortions", "rate_grid"]
-
 MaxSymbols = Annotated[int, typer.Option(help="Largest alphabet that is read.")]
 SourceFile = Annotated[
     Path, typer.Argument(help="NPZ with source, distortion and, for w2, cost; or CSV.")

@@ -13,9 +13,9 @@ from PIL import Image
 from veridical.errors import TrainingData
 from veridical.photo.condition import ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
+from veridical.photo.options import GRID
 from veridical.training.drawings import HELD_OUT, KINDS, draw
 from veridical.training.estimator import BlockEstimator
-from veridical.training.networks import GRID
 from veridical.training.pictures import pictures
 
 _QUALITIES = (5, 10, 20, 40, 60, 80, 92, 98)
