@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile
 
+Array = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
 MOST_BYTES = 1 << 30
 """Of the arrays of one file, unless the caller says otherwise."""
 

@@ -24,14 +24,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.block.codebook import SphereCodebook
 from veridical.block.cosine import BestCosine, conveyed_share
 from veridical.errors import InvalidSetting, NotConverged
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_CELL_BITS = 14
 _ROUNDS = 400

@@ -19,14 +19,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
 from veridical.random import random_symbols, random_uniforms
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 MOST_INDEX_BITS = 24
 MOST_TOTAL_BITS = 56

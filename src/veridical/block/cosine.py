@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.arrays import is_number
+from veridical.arrays import Array, is_number
 from veridical.errors import InvalidSetting
-
-Array = NDArray[np.float64]
 
 _MOST_DIMENSIONS = 1 << 16
 _LN2 = math.log(2.0)

@@ -14,9 +14,9 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.arrays import check_rng, is_number
+from veridical.arrays import Array, Whole, check_rng, is_number
 from veridical.bitstream.lattice import FixedLengthCoder, LatticeCoder
 from veridical.block.fit import NormalCodec
 from veridical.block.lattice_parts import (
@@ -35,8 +35,6 @@ from veridical.quantize.lattice.cosets import construction_a, self_similar
 
 __all__ = ["LatticeCodec", "lattice_codec", "reachable_common_bits"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _LEAST_RATE, _MOST_RATE = 0.05, 10.0
 _MOST_SIMILAR = 16

@@ -19,9 +19,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.arrays import is_number
+from veridical.arrays import Array, Whole, is_number
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.block.channels import CellChannel, SphereChannel, SymbolChannel
 from veridical.block.codebook import SphereCodebook
@@ -34,8 +34,6 @@ from veridical.interpolate import Calibration
 
 __all__ = ["RandomCode", "ScaledWords", "block_price", "random_code", "whole_bits"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 Channel = type[SphereChannel] | type[SymbolChannel] | type[CellChannel]
 
 

@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.arrays import check_rng, is_number
+from veridical.arrays import Array, Whole, check_rng, is_number
 from veridical.bitstream.trellis import TrellisCoder, as_rows
 from veridical.block.fit import NormalCodec
 from veridical.block.trellis_parts import fitted_generator, scaled_to_rate
@@ -31,8 +31,6 @@ from veridical.quantize.trellis import Shifts, Trellis
 
 __all__ = ["TrellisCodec", "TrellisEncoder", "TrellisEstimator", "trellis_codec"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _LEAST_RATE, _MOST_RATE = 0.1, 8.0
 _CELLS = 1 << 26

@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
+from veridical.arrays import Array
 from veridical.limits.bound import Bound
 from veridical.limits.certificate import Feasible, join, lower_bound
 from veridical.limits.divergence import Divergence, TotalVariation
 from veridical.limits.finite import FiniteSource, NormalForm
-from veridical.limits.interior import Array, Point
+from veridical.limits.interior import Point
 
 NATS = math.log(2.0)
 """Nats in a bit."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import rel_entr
 
+from veridical.arrays import Array
 from veridical.limits.finite import NormalForm
-from veridical.limits.interior import Array, Point
+from veridical.limits.interior import Point
 from veridical.limits.plans import round_on_tree
 
 _EPS = 2.3e-16

@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
-
-Array = NDArray[np.float64]
 
 # A law may miss a sum of one by this much; it is then divided by its sum.
 _SUM_TOLERANCE = 1e-9

@@ -21,8 +21,9 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.alternate import search_scheme
 from veridical.limits.bound import DistortionInterval
@@ -31,8 +32,6 @@ from veridical.limits.divergence import TotalVariation
 from veridical.limits.finite import FiniteSource
 from veridical.limits.inverse import distortion_at_rate
 from veridical.limits.shannon import points_of, shannon_scheme, squared_distances
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.checks import cost_matrix
 from veridical.limits.family import JensenShannonFamily, PowerFamily, SmoothFamily
-
-Array = NDArray[np.float64]
 
 
 class _Plain:

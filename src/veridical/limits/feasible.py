@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from veridical.arrays import Array
 from veridical.limits.certificate import Feasible, join, perception_of, support
 from veridical.limits.finite import NormalForm
-from veridical.limits.interior import Array
 from veridical.limits.plans import cheapest_plan, transport_bound
 from veridical.limits.smooth_reach import smooth_reach
 

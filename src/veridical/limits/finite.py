@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.limits.checks import constraint, cost_matrix, law
 from veridical.limits.divergence import Divergence, SquaredWasserstein, TotalVariation
 from veridical.limits.family import SmoothFamily
 
-Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 

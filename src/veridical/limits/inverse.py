@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.bound import Bound, DistortionInterval
 from veridical.limits.certificate import rate_nats
@@ -26,8 +26,6 @@ from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel
 from veridical.limits.finite import FiniteSource, normal_form
 from veridical.limits.plans import cheapest_plan, transport_bound
 from veridical.limits.rate import least_rate
-
-Array = NDArray[np.float64]
 
 _SOLVES = 60
 

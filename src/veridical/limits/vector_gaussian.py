@@ -17,15 +17,15 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.limits.allocate import solve_programme
 from veridical.limits.bound import DistortionInterval
 from veridical.limits.checks import constraint, non_negative, positive_float
 from veridical.limits.water import common_step, objective, water_fill
 
-Array = NDArray[np.float64]
 _LN2 = math.log(2.0)
 
 

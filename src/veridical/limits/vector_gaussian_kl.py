@@ -20,9 +20,9 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from veridical.arrays import Array
 from veridical.limits.bound import DistortionInterval
 from veridical.limits.checks import constraint, positive_float
-from veridical.limits.interior import Array
 from veridical.limits.vector_gaussian import (
     eigenvalues_of,
     reverse_water_filling,

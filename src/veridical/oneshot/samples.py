@@ -15,9 +15,9 @@ from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.arrays import check_flag, check_rng
+from veridical.arrays import Array, check_flag, check_rng
 from veridical.errors import InvalidSetting, typed_errors
 from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Objective, Problem
@@ -25,8 +25,6 @@ from veridical.oneshot.sample_codec import TURNS, SampleCodec, composed, time_sh
 from veridical.oneshot.variable import candidates_at_rate, neighbours
 from veridical.quantize import CodebookEncoder, lloyd
 from veridical.transport import power_assign, weighted_points
-
-Array = NDArray[np.float64]
 
 _MOST_ATOMS = 5_000
 _SETTLED = 100

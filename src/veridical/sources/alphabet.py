@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 
 __all__ = [
@@ -19,9 +20,6 @@ __all__ = [
     "discretise",
     "quantized_gaussian",
 ]
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Whole
 from veridical.errors import InvalidSetting, TargetUnreachable
 from veridical.quantize.group.code import Level, TrellisCode, checked_prime, checked_symbols
 from veridical.random import random_symbols
-
-Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

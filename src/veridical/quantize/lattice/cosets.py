@@ -15,15 +15,12 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.families import Family
 from veridical.quantize.lattice.lattice import Lattice
 from veridical.random import random_symbols
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_MODULUS = 1 << 15
 _MOST_SEARCHED = 1 << 12

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.barnes_wall import REED_MULLER, nearest_barnes_wall
 from veridical.quantize.lattice.golay import HEXACODE, golay_words
@@ -25,9 +25,6 @@ from veridical.quantize.lattice.parity import (
     nearest_e8,
     nearest_whole,
 )
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_DIMENSIONS = 1 << 10
 _SQRT3 = math.sqrt(3.0)

@@ -18,11 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.families import Family
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _FARTHEST = 2.0**50
 """Largest whole coordinate: beyond it float64 has no room for where in a cell a point lies."""

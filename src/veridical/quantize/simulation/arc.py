@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.channel import open_uniforms, rows_of_numbers
 from veridical.quantize.simulation.proposals import whole
-
-Array = NDArray[np.float64]
 
 _UNIT_TOLERANCE = 1e-6
 

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 
-Array = NDArray[np.float64]
 Words = NDArray[np.uint64]
 
 

@@ -23,16 +23,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.quantize.circle import CircleQuantizer
 from veridical.quantize.simulation.channel import open_uniforms, rows_of_numbers
 from veridical.quantize.simulation.gaussian import GaussianChannel
 from veridical.quantize.simulation.proposals import checked_index, numbered, sample_words, whole
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_INDEX = 1 << 52
 _ROWS = 1 << 13

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.errors import NotConverged
 from veridical.quantize.simulation.channel import Channel, certified_bounds
 from veridical.quantize.simulation.poisson import checked_ratio
@@ -35,9 +36,6 @@ from veridical.quantize.simulation.proposals import (
     proposals,
     whole,
 )
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _LARGEST_BLOCK = 64
 # Proposal k is reached with probability at most (sup r) / k; near a smooth peak of r in d dimensions

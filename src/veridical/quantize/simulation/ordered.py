@@ -29,8 +29,6 @@ from veridical.quantize.simulation.proposals import (
     whole,
 )
 
-Whole = NDArray[np.int64]
-
 _BLOCK = 1 << 10
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.quantize.simulation.channel import Channel, certified_bounds
 from veridical.quantize.simulation.proposals import (
@@ -32,9 +33,6 @@ from veridical.quantize.simulation.proposals import (
     proposals,
     whole,
 )
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _FIRST_BLOCK = 8
 _LARGEST_BLOCK = 1 << 12

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Whole
 from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.channel import Channel, open_uniforms
 from veridical.random import random_rows
-
-Whole = NDArray[np.int64]
 
 MOST_INDEX = (1 << 40) - 1
 """The largest index; beyond it the streams and the code of the index are not defined."""
