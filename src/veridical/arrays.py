@@ -207,6 +207,27 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
+def whole_number(value: Any, name: str, least: int, most: int | None = None) -> int:
+    """A whole number (not a truth value), of Python or numpy.
+
+    Raises:
+        InvalidSetting: Anything else, or outside ``least`` to ``most``.
+    """
+    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not number or int(value) < least or (most is not None and int(value) > most):
+        ends = f"of {least} or more" if most is None else f"from {least} to {_shown(most)}"
+        raise InvalidSetting(f"{name} must be a whole number {ends}, got {value!r}")
+    return int(value)
+
+
+def _shown(limit: int) -> str:
+    """A large number by its power of two."""
+    for rest, sign in ((0, ""), (1, " - 1")):
+        if limit > 1 << 14 and (limit + rest).bit_count() == 1:
+            return f"2^{(limit + rest).bit_length() - 1}{sign}"
+    return str(limit)
+
+
 def check_rng(rng: Any) -> None:
     """Private randomness is a generator of numpy.
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from veridical.arrays import Array, Whole
+from veridical.arrays import Array, Whole, whole_number
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
 from veridical.random import random_symbols, random_uniforms
@@ -67,12 +67,7 @@ class SphereCodebook:
                 f"n(R + Rc) is {int(self.total_bits)} bits and at most {MOST_TOTAL_BITS}; the largest "
                 f"common_bits is {left}/{n} = {left / n:.6g}, or math.inf"
             )
-        seed = self.codebook_seed
-        whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-        if not whole or not 0 <= seed < 1 << 64:
-            raise InvalidSetting(
-                f"codebook_seed must be a whole number from 0 to 2^64 - 1, got {seed!r}"
-            )
+        whole_number(self.codebook_seed, "codebook_seed", 0, (1 << 64) - 1)
 
     @property
     def outputs(self) -> int:

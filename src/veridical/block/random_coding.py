@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veridical.arrays import Array, Whole, is_number
+from veridical.arrays import Array, Whole, is_number, whole_number
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.block.channels import CellChannel, SphereChannel, SymbolChannel
 from veridical.block.codebook import SphereCodebook
@@ -109,8 +109,7 @@ class RandomCode(NormalCodec, PartsCodec[Array, Whole, np.random.Generator]):
             DamagedFile: the message is truncated, altered, holds another number of indices, or has another seed.
             InvalidSetting: a negative count.
         """
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-            raise InvalidSetting(f"count must be a whole number of 0 or more, got {count!r}")
+        whole_number(count, "count", 0)
         width, digits = _digits(self.codebook.index_bits)
         zeros = np.zeros(count * digits, dtype=np.int64)
         parts = decode_symbols(data, zeros, _uniform(width), self._key(seed)).reshape(count, digits)

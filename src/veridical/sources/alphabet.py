@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veridical.arrays import Array, Whole
+from veridical.arrays import Array, Whole, whole_number
 from veridical.errors import InvalidSetting
 
 __all__ = [
@@ -101,8 +101,7 @@ def quantized_gaussian(m: int, *, width: float | None = None) -> Alphabet:
     Raises:
         InvalidSetting: a number outside its range.
     """
-    if isinstance(m, bool) or not isinstance(m, int | np.integer) or not 2 <= m <= 4096:
-        raise InvalidSetting(f"m must be a whole number from 2 to 4096, got {m!r}")
+    whole_number(m, "m", 2, 4096)
     step = 2.0 * math.sqrt(2.0 * math.log(m)) / (m - 1) if width is None else width
     if not (math.isfinite(step) and step > 0):
         raise InvalidSetting(f"the spacing must be finite and positive, got {width!r}")
@@ -160,8 +159,7 @@ def discretise(law: ContinuousLaw, n: int, low: float, high: float) -> Discretis
     """
     from scipy.integrate import quad
 
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 2 <= n <= 4096:
-        raise InvalidSetting(f"n must be a whole number from 2 to 4096, got {n!r}")
+    whole_number(n, "n", 2, 4096)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InvalidSetting(
             f"the interval must have finite ends that rise, got {low!r} and {high!r}"

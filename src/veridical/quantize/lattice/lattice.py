@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.arrays import Array, Whole
+from veridical.arrays import Array, Whole, whole_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.families import Family
 
@@ -162,9 +162,7 @@ class Lattice:
 
     def sample_cell(self, n: int, rng: np.random.Generator) -> Array:
         """``n`` points uniform in the Voronoi cell: uniform in a period, reduced; ``(n, d)``."""
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
-            raise InvalidSetting(f"n must be a whole number of 0 or more points, got {n!r}")
-        y = rng.random((n, self.dimension)) * self.family.period
+        y = rng.random((whole_number(n, "n", 0), self.dimension)) * self.family.period
         return (y - self.nearest_units(y)) * self.axis
 
 
