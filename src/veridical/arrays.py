@@ -47,6 +47,20 @@ def like(x: Any, out: Any) -> Any:
     return sys.modules["torch"].as_tensor(out, device=x.device) if is_tensor(x) else out
 
 
+def real_numbers(values: Any, name: str) -> Array:
+    """An array of real numbers.
+
+    Raises:
+        InvalidSetting: They are complex, or no numbers.
+    """
+    try:
+        if np.iscomplexobj(values):
+            raise TypeError("they are complex; give each as two real ones")
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as cause:
+        raise InvalidSetting(f"{name} must be numbers: {cause}") from cause
+
+
 def check_flag(**flags: object) -> None:
     """Refuse what is neither true nor false.
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from veridical.arrays import Array, Whole, whole_number
+from veridical.arrays import Array, Whole, real_numbers, whole_number
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
 from veridical.random import random_symbols, random_uniforms
@@ -208,12 +208,7 @@ def checked_blocks(x: Any, dimension: int) -> Array:
     Raises:
         InvalidSetting: another shape, NaN, infinite or huge values.
     """
-    try:
-        if np.iscomplexobj(x):
-            raise TypeError("they are complex")
-        points = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as cause:
-        raise InvalidSetting(f"blocks must be numbers: {cause}") from cause
+    points = real_numbers(x, "blocks")
     if points.ndim != 2 or points.shape[1] != dimension:
         raise InvalidSetting(
             f"blocks form a table of {dimension} columns, got shape {points.shape}; "

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veridical.arrays import Array, Whole, whole_number
+from veridical.arrays import Array, Whole, real_numbers, whole_number
 from veridical.errors import InvalidSetting
 
 __all__ = [
@@ -58,7 +58,7 @@ class Alphabet:
         Raises:
             InvalidSetting: not numbers, NaN, or a number that is no point of the alphabet.
         """
-        values = _numbers(x)
+        values = real_numbers(x, "values of a source")
         place = self._nearest(values)
         room = 1e-9 * max(1.0, float(np.max(np.abs(self.points))))
         strange = ~(np.abs(self.points[place] - values) <= room)
@@ -75,7 +75,7 @@ class Alphabet:
         Raises:
             InvalidSetting: a value that is not finite.
         """
-        values = _numbers(x)
+        values = real_numbers(x, "values of a source")
         if not np.all(np.isfinite(values)):
             raise InvalidSetting("the source holds NaN or infinite values; remove them")
         return self.points[self._nearest(values)]
@@ -181,15 +181,3 @@ def discretise(law: ContinuousLaw, n: int, low: float, high: float) -> Discretis
     return Discretised(
         Alphabet(points[on], mass[on] / np.sum(mass[on])), math.sqrt(squared) * (1 + 1e-8)
     )
-
-
-def _numbers(x: Any) -> Array:
-    try:
-        raw = np.asarray(x)
-        if np.iscomplexobj(raw):
-            raise InvalidSetting("a source is an array of real numbers, got complex ones")
-        return np.asarray(raw, dtype=np.float64)
-    except InvalidSetting:
-        raise
-    except (TypeError, ValueError) as cause:
-        raise InvalidSetting(f"a source is an array of numbers: {cause}") from cause

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.arrays import Array, Whole, whole_number
+from veridical.arrays import Array, Whole, real_numbers, whole_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.families import Family
 
@@ -172,12 +172,7 @@ def lattice_blocks(x: Any, dimension: int) -> Array:
     Raises:
         InvalidSetting: not numbers, or not blocks of ``dimension`` columns.
     """
-    try:
-        if np.iscomplexobj(x):
-            raise TypeError("they are complex; give each as two real ones")
-        blocks = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as cause:
-        raise InvalidSetting(f"blocks must be numbers: {cause}") from cause
+    blocks = real_numbers(x, "blocks")
     if blocks.ndim != 2 or blocks.shape[1] != dimension:
         raise InvalidSetting(
             f"blocks of this lattice form an array (n, {dimension}), got shape {blocks.shape}; cut "
