@@ -19,12 +19,12 @@ import numpy as np
 import torch
 
 from veridical.photo.vdc.coding import EntropyModel, TileKey, decode_tile, encode_tile
-from veridical.photo.vdc.prior import scale_of_row
+from veridical.photo.vdc.prior import PASSES, scale_of_row
 from veridical.photo.vdc.quantizers import Scalar
 from veridical.training.loop import keep_memory
+from veridical.training.networks import kmac_per_pixel
 from veridical.training.photo_codec import CODEC_PRESETS, codec_loss, new_networks
 from veridical.training.vdc.export import entropy_model
-from veridical.training.vdc.transform import kmac_per_pixel
 
 SIDE = 512
 
@@ -55,10 +55,22 @@ def main() -> None:
     for p in networks.parameters():
         if p.dim() == 4:
             p.data = p.data.contiguous(memory_format=torch.channels_last)
-    for name in ("analysis", "hyper_analysis", "prior", "synthesis"):
-        part = getattr(networks, name)
-        n = sum(p.numel() for p in part.parameters())
-        print(f"{name}: {kmac_per_pixel(part):.2f} kMAC a pixel, {n:,} numbers")
+    y, quality = torch.zeros(1, preset.prior.latents, 4, 4), torch.tensor([5000])
+    z, prior = torch.zeros(1, preset.prior.hyper, 1, 1), networks.prior
+
+    def laws() -> None:
+        h = prior.features(z, quality)
+        for k in range(PASSES):
+            prior.laws(k, h, y)
+
+    for name, run in (
+        ("analysis", lambda: networks.analysis(torch.zeros(1, 3, 64, 64))),
+        ("hyper_analysis", lambda: networks.hyper_analysis(y)),
+        ("prior", laws),
+        ("synthesis", lambda: networks.synthesis(y, quality)),
+    ):
+        n = sum(p.numel() for p in getattr(networks, name).parameters())
+        print(f"{name}: {kmac_per_pixel(run, 64**2):.2f} kMAC a pixel, {n:,} numbers")
     optimizer = torch.optim.Adam(networks.parameters(), lr=1e-4)
     x = torch.rand(preset.batch_size, 3, preset.patch, preset.patch)
     counter = iter(range(1000))

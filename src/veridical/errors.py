@@ -79,7 +79,7 @@ class UnwritableOutput(VeridicalError, OSError):
 
 
 class BadWeights(VeridicalError, RuntimeError):
-    """A weights file is missing, is not safetensors, or its digest is not the recorded one."""
+    """A weights file is missing, is damaged, or its digest is not the recorded one."""
 
 
 class WrongModel(VeridicalError, RuntimeError):

@@ -1,6 +1,7 @@
 """Pictures and files for the tests of the photo room."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -23,6 +24,20 @@ def coded(photograph):
         photograph.save(buffer, name, quality=quality)
         out[name] = buffer.getvalue()
     return out
+
+
+@pytest.fixture(scope="session")
+def with_header():
+    """Bytes of a network's file with other metadata."""
+    onnx = pytest.importorskip("onnx")
+    from veridical.photo.weights import LAYOUT
+
+    def changed(data, header):
+        model = onnx.load_from_string(data)
+        onnx.helper.set_model_props(model, {"veridical": json.dumps({"layout": LAYOUT, **header})})
+        return model.SerializeToString()
+
+    return changed
 
 
 @pytest.fixture(scope="session")

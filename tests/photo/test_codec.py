@@ -37,7 +37,7 @@ def test_settings_have_their_place():
         photo_codec("AVIF", decoding=DecodeOptions(realism=0.5))
 
 
-def test_a_format_of_ones_own(photograph, tmp_path, monkeypatch):
+def test_a_format_of_ones_own(photograph, tmp_path, monkeypatch, with_header):
     # Oracle: contract: one registration, and files of the format are recognised, encoded to a size, priced
     # and decoded with weights of their own; without such weights a typed error.
     def payload(data):
@@ -61,7 +61,6 @@ def test_a_format_of_ones_own(photograph, tmp_path, monkeypatch):
         veridical.decode(data)
     # Weights of its own: here WebP's, under the new name.
     from veridical.photo.weights import SHIPPED, load_network, write_weights
-    from veridical.training.export import with_header
 
     header = load_network(SHIPPED / "webp.onnx", kind="estimator").header | {"format": "WRAP"}
     source = (SHIPPED / "webp.onnx").read_bytes()

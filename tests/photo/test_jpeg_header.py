@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import veridical
-from veridical.photo.jpeg_header import CONDITIONS, conditioning, parse_jpeg_header
+from veridical.photo.formats.jpeg import JPEG
+from veridical.photo.jpeg_header import CONDITIONS, parse_jpeg_header
 
 
 def picture(mode="RGB"):
@@ -72,7 +73,7 @@ def test_bytes_behind_the_end_do_not_count():
     for rest in (b"\0" * 1000, data, b"\xff\xda\xff\xd9", b"MotionPhoto"):
         h = parse_jpeg_header(data + rest)
         assert (h.scan_bytes, h.trailing) == (plain.scan_bytes, len(rest))
-        assert conditioning(h, 83, 61) == conditioning(plain, 83, 61)
+        assert JPEG.condition(data + rest, 83, 61) == JPEG.condition(data, 83, 61)
     assert plain.trailing == 0
     assert not parse_jpeg_header(data[:-30]).complete
 
@@ -111,7 +112,7 @@ def test_conditions_are_numbers_with_the_documented_meaning():
     # Oracle: the documentation's formulas by hand; 1e-12.
     data = saved("L", quality=37)
     h = parse_jpeg_header(data)
-    c = conditioning(h, 83, 61)
+    c = JPEG.condition(data, 83, 61).named()
     assert tuple(c) == CONDITIONS
     assert c["grey"] == 1
     assert c["chroma_full"] == 1
@@ -130,7 +131,7 @@ def test_damaged_files_never_raise(junk, cut, seed):
         changed[place] = rng.integers(256)
     for data in (junk, b"\xff\xd8" + junk, bytes(changed), bytes(changed[:cut])):
         h = parse_jpeg_header(data)
-        values = list(conditioning(h, 1, 1).values())
+        values = list(JPEG.condition(data, 1, 1).named().values())
         assert np.all(np.isfinite(values))
         assert h.scan_bytes <= len(data)
         assert len(h.sampling) <= 4

@@ -16,7 +16,6 @@ from veridical.errors import BadWeights, InvalidSetting
 from veridical.photo.options import DecodeOptions
 from veridical.photo.restoration import load_restoration
 from veridical.photo.weights import SHIPPED, load_network, provider, read_card, write_weights
-from veridical.training.export import with_header
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_a_copy_with_its_card_is_the_same(copy):
         assert generator.digest == shipped.generator.digest
 
 
-def test_weights_that_were_replaced_are_read_anew(copy):
+def test_weights_that_were_replaced_are_read_anew(copy, with_header):
     # Oracle: the scale that was written into the metadata.
     before, _ = loaded(copy)
     header = before.estimator.header | {"scale": [[0.123] * 7] * 2}
@@ -66,7 +65,7 @@ def test_weights_that_were_replaced_are_read_anew(copy):
     assert np.all(again.scale.with_quantizer == 0.123)
 
 
-def test_a_generator_of_another_estimator(copy):
+def test_a_generator_of_another_estimator(copy, with_header):
     header = load_network(copy, kind="estimator").header | {"more": 0.5}
     write_weights(copy, with_header(copy.read_bytes(), header), {})
     with pytest.raises(BadWeights, match="another estimator"):
@@ -81,7 +80,7 @@ def test_weights_without_a_generator(copy):
         _ = model.generator
 
 
-def test_prices_belong_to_an_estimator_and_may_be_missing(copy, coded):
+def test_prices_belong_to_an_estimator_and_may_be_missing(copy, coded, with_header):
     # Oracle: contract: no price without its file; a file that was measured for another estimator is refused.
     from veridical import open as open_file
 
@@ -174,7 +173,7 @@ def test_tensors_that_are_not_numbers_or_not_there(copy, change):
         {"kind": "flow"},
     ],
 )
-def test_metadata_that_does_not_fit(copy, fields, coded):
+def test_metadata_that_does_not_fit(copy, fields, coded, with_header):
     from veridical import decode
 
     header = load_network(copy, kind="estimator").header | fields

@@ -20,7 +20,9 @@ from veridical.errors import DamagedFile, InvalidSetting
 
 Whole = NDArray[np.int64]
 
-_TOTAL = 1 << 20
+TOTAL = 1 << 20
+"""Of the frequencies of every table."""
+
 _HEAD = struct.Struct("<II")
 
 
@@ -40,8 +42,8 @@ class FrequencyTables:
             raise InvalidSetting(
                 "frequency tables are whole numbers, one context a row; use from_law"
             )
-        if np.any(f < 1) or np.any(np.sum(f, axis=1) != _TOTAL):
-            raise InvalidSetting(f"frequencies are 1 or more and sum to {_TOTAL}; use from_law")
+        if np.any(f < 1) or np.any(np.sum(f, axis=1) != TOTAL):
+            raise InvalidSetting(f"frequencies are 1 or more and sum to {TOTAL}; use from_law")
 
     @classmethod
     def from_law(cls, probabilities: ArrayLike) -> FrequencyTables:
@@ -58,15 +60,15 @@ class FrequencyTables:
         sums = np.sum(p, axis=1, keepdims=True)
         if np.any(sums <= 0):
             raise InvalidSetting("a law with nothing but zeros codes no symbol")
-        share = p / sums * (_TOTAL - p.shape[1])
+        share = p / sums * (TOTAL - p.shape[1])
         f = np.floor(share).astype(np.int64) + 1
         # What rounding down left over goes to the likeliest symbol, where it matters least.
-        f[np.arange(f.shape[0]), np.argmax(f, axis=1)] += _TOTAL - np.sum(f, axis=1)
+        f[np.arange(f.shape[0]), np.argmax(f, axis=1)] += TOTAL - np.sum(f, axis=1)
         return cls(f)
 
     def bits(self, symbols: Whole, contexts: Whole) -> float:
         """Ideal code length ``-sum log2 (frequency / 2^20)``; the message is at most 12 bytes longer."""
-        return float(-np.sum(np.log2(self.frequencies[contexts, symbols] / _TOTAL)))
+        return float(-np.sum(np.log2(self.frequencies[contexts, symbols] / TOTAL)))
 
 
 def seed_key(seed: int, *, common: bool) -> bytes:
@@ -94,8 +96,9 @@ def encode_symbols(
     import constriction
 
     coder = constriction.stream.queue.RangeEncoder()
+    models = Models(tables)
     for context, places in _by_context(c, tables):
-        coder.encode(s[places].astype(np.int32), _model(tables, context))
+        coder.encode(s[places].astype(np.int32), models[context])
     words = np.asarray(coder.get_compressed(), dtype="<u4").tobytes()
     payload = struct.pack("<I", s.size) + words
     return struct.pack("<I", zlib.crc32(key + payload)) + payload
@@ -137,30 +140,46 @@ def decode_symbols(
     coder = constriction.stream.queue.RangeDecoder(
         np.frombuffer(data, dtype="<u4", offset=_HEAD.size).astype(np.uint32)
     )
-    out = np.zeros(count, dtype=np.int64)
+    out, models = np.zeros(count, dtype=np.int64), Models(tables)
     try:
         for context, places in _by_context(c, tables):
-            out[places] = coder.decode(_model(tables, context), places.size)
+            out[places] = coder.decode(models[context], places.size)
     except AssertionError as cause:  # the coder's own word for words that no symbols lead to
         raise DamagedFile(f"the message was not made with these tables: {cause}") from cause
     return out
 
 
 def _by_context(contexts: Whole, tables: FrequencyTables) -> list[tuple[int, Whole]]:
-    """Places of each context that occurs, in rising order; none where one symbol is no news."""
-    if tables.frequencies.shape[1] == 1 or contexts.size == 0:
+    """As :func:`places_of`; none where one symbol is no news."""
+    return [] if tables.frequencies.shape[1] == 1 else places_of(contexts)
+
+
+def places_of(numbers: Whole) -> list[tuple[int, Whole]]:
+    """Places of each number that occurs, none below 0, in rising order."""
+    if numbers.size == 0:
         return []
-    order = np.argsort(contexts, kind="stable")
-    values, starts = np.unique(contexts[order], return_index=True)
+    # Sorting 16-bit keys stably is a radix sort, several times faster than sorting 64-bit ones.
+    keys = numbers.astype(np.uint16) if numbers.max() < 1 << 16 else numbers
+    order = np.argsort(keys, kind="stable")
+    values, starts = np.unique(numbers[order], return_index=True)
     return list(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
 
 
-def _model(tables: FrequencyTables, context: int) -> object:
-    import constriction
+class Models(dict[int, object]):
+    """The coder's models by context, made when first asked for."""
 
-    return constriction.stream.model.Categorical(
-        tables.frequencies[context] / _TOTAL, perfect=False
-    )
+    def __init__(self, tables: FrequencyTables) -> None:
+        super().__init__()
+        self._frequencies = tables.frequencies
+
+    def __missing__(self, context: int) -> object:
+        import constriction
+
+        model = constriction.stream.model.Categorical(
+            self._frequencies[context] / TOTAL, perfect=False
+        )
+        self[context] = model
+        return model
 
 
 def _contexts(contexts: ArrayLike, tables: FrequencyTables) -> Whole:

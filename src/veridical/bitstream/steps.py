@@ -14,13 +14,12 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.bitstream.entropy import FrequencyTables
+from veridical.bitstream.entropy import FrequencyTables, Models, places_of
 from veridical.errors import DamagedFile, InvalidSetting
 
 Whole = NDArray[np.int64]
 
 _HEAD = struct.Struct("<III")
-_TOTAL = 1 << 20
 
 
 def encode_steps(
@@ -43,11 +42,11 @@ def encode_steps(
     import constriction
 
     coder, count = constriction.stream.queue.RangeEncoder(), 0
-    models = _Models(tables)
+    models = Models(tables)
     for symbols, contexts in steps:
         _check(symbols, contexts, tables)
         count += symbols.size
-        for context, places in _by_context(contexts):
+        for context, places in places_of(contexts):
             coder.encode(symbols[places].astype(np.int32), models[context])
     words = np.asarray(coder.get_compressed(), dtype="<u4")
     payload = struct.pack("<II", count, words.size) + words.tobytes() + extra
@@ -82,7 +81,7 @@ class StepDecoder:
         body = np.frombuffer(data, dtype="<u4", offset=_HEAD.size, count=words).astype(np.uint32)
         self.extra = data[_HEAD.size + 4 * words :]
         self._coder = constriction.stream.queue.RangeDecoder(body)
-        self._models = _Models(tables)
+        self._models = Models(tables)
 
     def step(self, contexts: ArrayLike) -> Whole:
         """The symbols of the next step, shape ``(n,)``.
@@ -92,7 +91,7 @@ class StepDecoder:
         """
         c = np.asarray(contexts, dtype=np.int64)
         out = np.zeros(c.size, dtype=np.int64)
-        for context, places in _by_context(c):
+        for context, places in places_of(c):
             try:
                 out[places] = self._coder.decode(self._models[context], places.size)
             except (
@@ -109,29 +108,3 @@ def _check(symbols: Whole, contexts: Whole, tables: FrequencyTables) -> None:
     for values, most, name in ((symbols, columns, "symbols"), (contexts, rows, "contexts")):
         if values.size and not (values.min() >= 0 and values.max() < most):
             raise InvalidSetting(f"{name} run from 0 to {most - 1}; one is outside")
-
-
-def _by_context(contexts: Whole) -> list[tuple[int, Whole]]:
-    """Places of each context that occurs, in rising order."""
-    if contexts.size == 0:
-        return []
-    order = np.argsort(contexts, kind="stable")
-    values, starts = np.unique(contexts[order], return_index=True)
-    return list(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
-
-
-class _Models(dict[int, object]):
-    """The coder's models by context, made when first asked for."""
-
-    def __init__(self, tables: FrequencyTables) -> None:
-        super().__init__()
-        self._frequencies = tables.frequencies
-
-    def __missing__(self, context: int) -> object:
-        import constriction
-
-        model = constriction.stream.model.Categorical(
-            self._frequencies[context] / _TOTAL, perfect=False
-        )
-        self[context] = model
-        return model

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.bitstream.entropy import FrequencyTables
+from veridical.bitstream.entropy import TOTAL, FrequencyTables, places_of
 from veridical.errors import DamagedFile, InvalidSetting
 
 Whole = NDArray[np.int64]
@@ -26,7 +26,6 @@ Whole = NDArray[np.int64]
 LARGEST_VALUE = (1 << 15) - 1
 """Values run from minus this to this, whatever the table."""
 
-_TOTAL = 1 << 20
 _LENGTHS = 16
 
 
@@ -51,9 +50,9 @@ class TableSet:
         if not whole or s.size != low.size + 1 or not 1 <= low.size <= 1 << 16:
             raise InvalidSetting("tables are whole numbers in rows; use TableSet.from_laws")
         fits = s[0] == 0 and s[-1] == f.size and np.all(np.diff(s) >= 2)
-        if not fits or np.any(f < 1) or np.any(np.add.reduceat(f, s[:-1]) != _TOTAL):
+        if not fits or np.any(f < 1) or np.any(np.add.reduceat(f, s[:-1]) != TOTAL):
             raise InvalidSetting(
-                f"every table needs a value and an escape, frequencies of 1 or more, and the sum {_TOTAL}"
+                f"every table needs a value and an escape, frequencies of 1 or more, and the sum {TOTAL}"
             )
         highs = low + np.diff(s) - 2
         if np.any(np.abs(low) > LARGEST_VALUE) or np.any(np.abs(highs) > LARGEST_VALUE):
@@ -114,7 +113,7 @@ class TableSet:
 
         categorical = constriction.stream.model.Categorical
         return [
-            categorical(row / _TOTAL, perfect=False)
+            categorical(row / TOTAL, perfect=False)
             for row in np.split(self.frequencies, self.starts[1:-1])
         ]
 
@@ -125,19 +124,9 @@ def shares(weights: Whole) -> Whole:
     Weights are 0 or more, at most 2^40 in a row's sum, not all 0.
     """
     n = weights.shape[1]
-    f = weights * (_TOTAL - n) // weights.sum(1, keepdims=True) + 1
-    f[np.arange(len(f)), np.argmax(f, axis=1)] += _TOTAL - f.sum(1)
+    f = weights * (TOTAL - n) // weights.sum(1, keepdims=True) + 1
+    f[np.arange(len(f)), np.argmax(f, axis=1)] += TOTAL - f.sum(1)
     return f
-
-
-def _grouped(tables: Whole) -> list[tuple[int, Whole]]:
-    """Places of each table that occurs, in rising order."""
-    if tables.size == 0:
-        return []
-    # Sorting 16-bit keys stably is a radix sort, several times faster than sorting 64-bit ones.
-    order = np.argsort(tables.astype(np.uint16), kind="stable")
-    values, starts = np.unique(tables[order], return_index=True)
-    return list(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _checked(tables: ArrayLike, count: int) -> Whole:
@@ -149,9 +138,9 @@ def _checked(tables: ArrayLike, count: int) -> Whole:
 
 def _checked_laws(frequencies: ArrayLike) -> Whole:
     f = np.asarray(frequencies, dtype=np.int64)
-    if f.ndim != 2 or f.shape[1] < 2 or np.any(f < 1) or np.any(f.sum(1) != _TOTAL):
+    if f.ndim != 2 or f.shape[1] < 2 or np.any(f < 1) or np.any(f.sum(1) != TOTAL):
         raise InvalidSetting(
-            f"laws are rows of two or more whole frequencies, 1 or more, with the sum {_TOTAL}"
+            f"laws are rows of two or more whole frequencies, 1 or more, with the sum {TOTAL}"
         )
     return f
 
@@ -183,7 +172,7 @@ class SymbolEncoder:
                 f"give one table for each value, and values from -{LARGEST_VALUE} to {LARGEST_VALUE}"
             )
         symbols, far = table_set._symbols(v, t)  # noqa: SLF001 (one module)
-        for table, places in _grouped(t):
+        for table, places in places_of(t):
             self._coder.encode(symbols[places].astype(np.int32), table_set._models[table])  # noqa: SLF001
         outside = np.flatnonzero(far)
         if outside.size:
@@ -203,7 +192,7 @@ class SymbolEncoder:
         if s.shape != f.shape[:1] or np.any(s < 0) or np.any(s >= f.shape[1]):
             raise InvalidSetting(f"give one law for each symbol, and symbols below {f.shape[1]}")
         if s.size:
-            self._coder.encode(s.astype(np.int32), self._each, f / _TOTAL)
+            self._coder.encode(s.astype(np.int32), self._each, f / TOTAL)
 
     def _escapes(self, far: Whole, negative: NDArray[np.bool_]) -> None:
         lengths = np.floor(np.log2(far)).astype(np.int64)
@@ -247,7 +236,7 @@ class SymbolDecoder:
         """
         t = _checked(tables, len(table_set))
         symbols = np.zeros(t.size, dtype=np.int64)
-        for table, places in _grouped(t):
+        for table, places in places_of(t):
             symbols[places] = self._decode(table_set._models[table], places.size)  # noqa: SLF001
         lows, highs = table_set.lows[t], table_set.highs[t]
         values = symbols + lows
@@ -267,7 +256,7 @@ class SymbolDecoder:
             InvalidSetting: These are not laws.
         """
         f = _checked_laws(frequencies)
-        return self._decode(self._each, f / _TOTAL) if len(f) else np.zeros(0, dtype=np.int64)
+        return self._decode(self._each, f / TOTAL) if len(f) else np.zeros(0, dtype=np.int64)
 
     def _escapes(self, n: int) -> tuple[Whole, NDArray[np.bool_]]:
         lengths = self._decode(self._uniform(_LENGTHS), n)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from veridical.cli import terminal
-from veridical.errors import TargetUnreachable, UnwritableOutput
+from veridical.errors import TargetUnreachable
+from veridical.studies.records import make_folder
 from veridical.writing import write_whole
 
 if TYPE_CHECKING:
@@ -42,12 +43,7 @@ def demo(
 
     original = open_source(files("veridical.photo").joinpath("demo.webp").read_bytes())
     options = DecodeOptions(seed=seed, device=device)
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise UnwritableOutput(
-            f"cannot make the folder {out_dir}: {cause.strerror or cause}"
-        ) from cause
+    make_folder(out_dir)
     coded = [
         _shown(original, name, out_dir / f"coffee{one.suffixes[0]}", bpp, options)
         for name, one in FORMATS.items()

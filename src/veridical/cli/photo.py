@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,20 +60,37 @@ Weights = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class _Command:
+    """What is done to each file.
+
+    Attributes:
+        work: One of the functions of ``photo_jobs``.
+        title: Of the progress bar.
+        suffix: Of an output that is not named.
+        named: Suffixes of the inputs in a folder.
+        settings: Of each job.
+        check: Refuses the suffix of an output.
+        force: Whether outputs that exist are replaced.
+        as_json: Whether results are said as JSON.
+    """
+
+    work: Any
+    title: str
+    suffix: str
+    named: tuple[str, ...]
+    settings: dict[str, Any]
+    check: Callable[[str], object]
+    force: bool
+    as_json: bool
+
+
 def _all(
-    work: Any,
+    c: _Command,
     paths: list[Path] | None,
     from_list: Path | None,
     out_dir: Path | None,
-    suffix: str,
-    *,
-    named: tuple[str, ...],
-    settings: dict[str, Any],
-    force: bool,
-    check: Callable[[str], object],
-    title: str,
     engine: Engine,
-    as_json: bool,
 ) -> None:
     """Do all jobs of a command: one file in this process, many by workers with a journal.
 
@@ -81,54 +98,42 @@ def _all(
     """
     paths = paths or []
     listed = [] if from_list is None else read_list(from_list)
-    if out_dir is not None and not listed and _names_a_file(paths, out_dir, check):
+    if out_dir is not None and not listed and _names_a_file(paths, out_dir, c.check):
         paths, out_dir = [*paths, out_dir], None
     if out_dir is None:
         paths = [*paths, *listed]
         if len(paths) == 1 and is_single(paths[0]):
-            paths.append(STANDARD if paths[0] == STANDARD else paths[0].with_suffix(suffix))
-        _one(
-            work, paths, suffix, named, settings, force=force, check=check, title=title, as_json=as_json
-        )  # fmt: skip
+            paths.append(STANDARD if paths[0] == STANDARD else paths[0].with_suffix(c.suffix))
+        _one(c, paths)
         return
-    many = Many(work, title, engine, out_dir, Journal(out_dir / JOURNAL), as_json=as_json)
+    many = Many(c.work, c.title, engine, out_dir, Journal(out_dir / JOURNAL), as_json=c.as_json)
+    settings = c.settings
     if "options" in settings:
         settings = {"options": replace(settings["options"], threads=engine.threads)}
 
     def replaces(source: Path, target: Path) -> bool:
-        return force or many.own_leftover(PhotoJob(source, target, **settings))
+        return c.force or many.own_leftover(PhotoJob(source, target, **settings))
 
-    pairs = jobs(paths, out_dir, suffix, named, replaces, listed)
+    pairs = jobs(paths, out_dir, c.suffix, c.named, replaces, listed)
     for _, target in pairs:
-        check(target.suffix)
-    check_all_done(many.run([PhotoJob(s, t, **settings) for s, t in pairs], again=force))
+        c.check(target.suffix)
+    check_all_done(many.run([PhotoJob(s, t, **settings) for s, t in pairs], again=c.force))
 
 
-def _one(
-    work: Any,
-    paths: list[Path],
-    suffix: str,
-    named: tuple[str, ...],
-    settings: dict[str, Any],
-    *,
-    force: bool,
-    check: Callable[[str], object],
-    title: str,
-    as_json: bool,
-) -> None:
+def _one(c: _Command, paths: list[Path]) -> None:
     """Do one job in this process."""
     if len(paths) == 2 and paths[1] == STANDARD:
         source, target = paths[0], STANDARD
-        check_json(as_json, STANDARD)
-        check(suffix)
+        check_json(c.as_json, STANDARD)
+        c.check(c.suffix)
         check_standard_output()
     else:
-        ((source, target),) = jobs(paths, None, suffix, named, lambda s, t: force)
-        check(target.suffix)
-    job = PhotoJob(source, target, **settings, format=suffix[1:])
-    with terminal.progress(f"{title} {source.name}") as update:
-        result = work(job, terminal.notice, update)
-    if as_json:
+        ((source, target),) = jobs(paths, None, c.suffix, c.named, lambda s, t: c.force)
+        c.check(target.suffix)
+    job = PhotoJob(source, target, **c.settings, format=c.suffix[1:])
+    with terminal.progress(f"{c.title} {source.name}") as update:
+        result = c.work(job, terminal.notice, update)
+    if c.as_json:
         say_json(
             {"input": source, "output": target} | result["facts"] | {"notices": result["notices"]}
         )
@@ -190,16 +195,18 @@ def encode(
     wanted, own = Target(quality=quality, bpp=bpp, max_bytes=max_bytes), EncodeOptions(**options)
     suffix = "." + format.lower().lstrip(".")
     format_of_suffix(suffix)
-    _all(
-        encode_job, paths, from_list, out_dir, suffix, named=PICTURES, force=force, title="coding",
-        settings={
-            "encoding": {
-                "quality": quality, "bpp": bpp, "max_bytes": max_bytes, "max_pixels": max_pixels, **options,
-            }
-        },
-        check=lambda suffix: format_of_suffix(suffix).check(wanted, own),
-        engine=Engine(engine, workers), as_json=as_json,
+    encoding = {
+        "quality": quality,
+        "bpp": bpp,
+        "max_bytes": max_bytes,
+        "max_pixels": max_pixels,
+        **options,
+    }
+    command = _Command(
+        encode_job, "coding", suffix, PICTURES, {"encoding": encoding},
+        lambda suffix: format_of_suffix(suffix).check(wanted, own), force, as_json,
     )  # fmt: skip
+    _all(command, paths, from_list, out_dir, Engine(engine, workers))
 
 
 def decode(
@@ -249,8 +256,7 @@ def decode(
         realism=realism, perception=perception, seed=seed, device=device, threads=threads,
         tile=tile, weights=weights, max_pixels=max_pixels, allow_partial=allow_partial,
     )  # fmt: skip
-    _all(
-        decode_job, paths, from_list, out_dir, suffix, named=coded(), force=force, title="decoding",
-        settings={"options": options},
-        check=output_format, engine=Engine(engine, workers), as_json=as_json,
-    )  # fmt: skip
+    command = _Command(
+        decode_job, "decoding", suffix, coded(), {"options": options}, output_format, force, as_json
+    )
+    _all(command, paths, from_list, out_dir, Engine(engine, workers))

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from veridical.cli.pipes import STANDARD, as_source, write_standard
+from veridical.cli.terminal import Update
 from veridical.errors import UnwritableOutput
 from veridical.notices import Notice, silent, told_to
 from veridical.photo.options import DecodeOptions
 from veridical.writing import write_whole
 
 __all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "needed_bytes", "output_format"]
-
-Update = Callable[[int, int], None]
 
 _WORKER_BYTES = 400 << 20
 
@@ -53,8 +52,12 @@ def needed_bytes(job: PhotoJob, bytes_per_pixel: int) -> int:
     return _WORKER_BYTES + bytes_per_pixel * claimed_pixels(job.source, most)
 
 
+def _unseen(done: int, total: int) -> None:
+    """Workers show no progress."""
+
+
 def encode_job(
-    job: PhotoJob, notice: Notice | None = None, progress: Update | None = None
+    job: PhotoJob, notice: Notice = silent, progress: Update = _unseen
 ) -> dict[str, Any]:
     """Code one photograph; returns its size, digest and what a person should know."""
     from veridical.photo.encode import encode
@@ -63,7 +66,7 @@ def encode_job(
     from veridical.photo.reader import open_source
 
     del progress
-    notices, tell = told_to(notice or silent)
+    notices, tell = told_to(notice)
     settings = dict(job.encoding)
     limit = settings.pop("max_pixels", DEFAULT_MAX_PIXELS)
     picture = open_source(as_source(job.source), max_pixels=limit, notice=tell)
@@ -80,14 +83,13 @@ def encode_job(
 
 
 def decode_job(
-    job: PhotoJob, notice: Notice | None = None, progress: Update | None = None
+    job: PhotoJob, notice: Notice = silent, progress: Update = _unseen
 ) -> dict[str, Any]:
     """Decode one file; returns the size of the picture and what a person should know."""
     from veridical.photo.decode import decode
 
-    notices, tell = told_to(notice or silent)
-    update = (lambda done, total: None) if progress is None else progress
-    picture = decode(as_source(job.source), job.options, notice=tell, progress=update)
+    notices, tell = told_to(notice)
+    picture = decode(as_source(job.source), job.options, notice=tell, progress=progress)
     output = _save_picture(picture, job.target, output_format(job.suffix), tell)
     return {
         "output": output,
@@ -98,19 +100,17 @@ def decode_job(
 
 
 def compare_job(
-    job: PhotoJob, notice: Notice | None = None, progress: Update | None = None
+    job: PhotoJob, notice: Notice = silent, progress: Update = _unseen
 ) -> dict[str, Any]:
     """Measure one coded file (``target``) against its original (``source``)."""
     from dataclasses import asdict
 
     from veridical.measure.photo import compare
 
-    notices, tell = told_to(notice or silent)
-    update = (lambda done, total: None) if progress is None else progress
+    notices, tell = told_to(notice)
     original, file = as_source(job.source), as_source(job.target)
-    rows = [
-        asdict(row) for row in compare(original, file, job.options, notice=tell, progress=update)
-    ]
+    found = compare(original, file, job.options, notice=tell, progress=progress)
+    rows = [asdict(row) for row in found]
     return {"rows": rows, "notices": notices, "said": f"{job.target}", "facts": {"rows": rows}}
 
 
@@ -133,17 +133,11 @@ def output_format(suffix: str) -> str:
 
 
 def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) -> list[int | str]:
-    from PIL import Image
-
+    from veridical.photo.formats.conventional import on_white
     from veridical.photo.metadata import prepared_for
 
-    if format_name in ("JPEG", "BMP", "PPM") and picture.mode in ("RGBA", "LA"):
-        notice(f"{format_name} has no alpha; transparent parts are laid on white")
-        white = Image.new("RGBA", picture.size, "white")
-        white.alpha_composite(picture.convert("RGBA"))
-        info = picture.info
-        picture = white.convert("L" if picture.mode == "LA" else "RGB")
-        picture.info = info
+    if format_name in ("JPEG", "BMP", "PPM"):
+        picture = on_white(picture, format_name, notice)
     picture, options = prepared_for(picture, format_name, notice)
     if format_name in ("JPEG", "WEBP", "AVIF"):
         options["quality"] = 95

@@ -95,15 +95,16 @@ def check_json(as_json: bool, target: Path | None) -> None:
 
 
 def say_json(value: Any) -> None:
-    """A result as one line of JSON; numbers that are none become ``null``."""
-    sys.stdout.write(json.dumps(_plain(value)) + "\n")
+    """A result as one line of JSON."""
+    sys.stdout.write(json.dumps(plain(value)) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: no tuples and paths, and ``null`` for infinity and NaN."""
     if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
+        return {key: plain(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value

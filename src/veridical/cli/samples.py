@@ -118,11 +118,11 @@ def read_csv(file: Path, max_numbers: int) -> Any:
     check_file(file)
     try:
         with file.open(encoding="utf-8-sig", errors="replace") as content:
-            width = max(1, content.readline(_LONGEST_LINE).count(",") + 1)
+            cells = content.readline(_LONGEST_LINE).lstrip("# ").split(",")
         with file.open(encoding="utf-8-sig", errors="replace") as content:
             x = np.loadtxt(
-                content, delimiter=",", dtype=np.float64, skiprows=_header_lines(file),
-                max_rows=max_numbers // width + 1,
+                content, delimiter=",", dtype=np.float64, skiprows=int(not all(map(_is_number, cells))),
+                max_rows=max_numbers // len(cells) + 1,
             )  # fmt: skip
     # numpy reads foreign bytes with Python's own parser, and anything may come out.
     except Exception as cause:
@@ -132,12 +132,9 @@ def read_csv(file: Path, max_numbers: int) -> Any:
     return x
 
 
-def _header_lines(file: Path) -> int:
-    """1 if the first line of a CSV holds a word that is no number."""
-    with file.open(encoding="utf-8-sig", errors="replace") as content:
-        cells = content.readline(_LONGEST_LINE).lstrip("# ").split(",")
+def _is_number(cell: str) -> bool:
     try:
-        [float(cell) for cell in cells]
+        float(cell)
     except ValueError:
-        return 1
-    return 0
+        return False
+    return True

@@ -6,12 +6,12 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from itertools import accumulate
 from typing import Annotated, Any
 
 import typer
 
+from veridical.cli.pipes import plain
 from veridical.errors import InvalidSetting
 
 Row = dict[str, Any]
@@ -68,11 +68,6 @@ def numbers(texts: list[str] | None, name: str, default: str | None = None) -> l
     return out
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no infinity; a missing constraint is written as null."""
-    return None if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
-
-
 def show(rows: list[Row], as_json: bool, as_csv: bool) -> None:
     """Print rows.
 
@@ -81,17 +76,12 @@ def show(rows: list[Row], as_json: bool, as_csv: bool) -> None:
     """
     if as_json and as_csv:
         raise InvalidSetting("choose one of --json and --csv")
-    writer: Callable[[list[Row]], None] = _table
     if as_json:
-        writer = _json
+        sys.stdout.write(json.dumps(plain(rows), indent=1) + "\n")
     elif as_csv:
-        writer = _csv
-    writer(rows)
-
-
-def _json(rows: list[Row]) -> None:
-    plain = [{key: _plain(value) for key, value in row.items()} for row in rows]
-    sys.stdout.write(json.dumps(plain, indent=1) + "\n")
+        _csv(rows)
+    else:
+        _table(rows)
 
 
 def _csv(rows: list[Row]) -> None:

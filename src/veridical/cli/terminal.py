@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -16,6 +15,9 @@ from veridical.errors import InvalidSetting
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
+
+Update = Callable[[int, int], None]
+"""Told (done, total) units."""
 
 _quiet = False
 
@@ -51,14 +53,6 @@ def talk(*, quiet: bool | None = None, verbose: bool | None = None) -> None:
         logger.addHandler(_log)
     if _quiet and _log in logger.handlers:
         raise InvalidSetting("give either --quiet or --verbose, not both")
-
-
-class Update(Protocol):
-    """Report of (done, total) units."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show it."""
-        ...
 
 
 def shown(text: object) -> str:

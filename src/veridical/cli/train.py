@@ -17,6 +17,7 @@ from veridical.extras import require
 __all__ = ["train_app"]
 
 Data = Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")]
+Run = Annotated[Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")]
 Validation = Annotated[Path, typer.Option(help="Folder of other pictures, for the prices.")]
 Camera = Annotated[
     list[Path] | None,
@@ -61,9 +62,7 @@ def photo(
     data: Data,
     validation: Validation,
     camera: Camera = None,
-    run: Annotated[
-        Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
-    ] = Path("runs/photo"),
+    run: Run = Path("runs/photo"),
     format: Annotated[  # noqa: A002 (the option's name)
         str, typer.Option(help="Whose files: avif, webp, jpeg, jxl or a registered format.")
     ] = "jpeg",
@@ -93,19 +92,14 @@ def photo(
             preset=preset, minutes=minutes, start=start, keep_estimator=keep_estimator, seed=seed,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
-    if path is None:
-        terminal.say("stopped; the same command goes on")
-    else:
-        terminal.say(path)
+    _say(path)
 
 
 @train_app.command("photo-codec")
 def photo_codec(
     data: Data,
     validation: Validation,
-    run: Annotated[
-        Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")
-    ] = Path("runs/photo-codec"),
+    run: Run = Path("runs/photo-codec"),
     camera: Camera = None,
     preset: PresetName = "cpu",
     minutes: Minutes = None,
@@ -128,10 +122,7 @@ def photo_codec(
             data, validation, run, camera=camera or [], preset=preset, minutes=minutes, start=start,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
-    if path is None:
-        terminal.say("stopped; the same command goes on")
-    else:
-        terminal.say(path)
+    _say(path)
 
 
 @train_app.command()
@@ -184,6 +175,10 @@ def restorer(
             [], original, run, format=pairs, preset=preset, minutes=minutes, start=start, seed=seed,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
+    _say(path)
+
+
+def _say(path: Path | None) -> None:
     terminal.say("stopped; the same command goes on" if path is None else path)
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -188,7 +190,7 @@ def _check_pictures(
 
 
 def _distance(reference: Sequence[FeatureStatistics], other: Sequence[FeatureStatistics]) -> float:
-    return _pooled(reference).frechet_to(_pooled(other))
+    return reduce(add, reference).frechet_to(reduce(add, other))
 
 
 def _with_jackknife(
@@ -200,13 +202,6 @@ def _with_jackknife(
         for i in range(len(sets[0]))
     ]
     return Measured(statistic(*sets), jackknife_error(left_out))
-
-
-def _pooled(parts: Sequence[FeatureStatistics]) -> FeatureStatistics:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
 
 
 def _symmetric_root(cov: ArrayLike, dimension: int) -> NDArray[np.float64]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.errors import InvalidSetting
 from veridical.measure.uncertainty import Measured, split_error
+from veridical.measure.wasserstein import two_samples
 
 _ROWS = 1000
 
@@ -31,17 +31,7 @@ def kernel_distance(x: ArrayLike, y: ArrayLike, *, splits: int = 10) -> Measured
     Raises:
         InvalidSetting: shapes do not fit, a value is not finite, or too few samples to split.
     """
-    left, right = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1] or left.shape[1] == 0:
-        raise InvalidSetting(
-            f"features of shapes {left.shape} and {right.shape}; give two tables of equal width"
-        )
-    if not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))):
-        raise InvalidSetting("the features hold NaN or infinite values; remove them first")
-    if splits < 2 or min(len(left), len(right)) < 2 * splits:
-        raise InvalidSetting(
-            f"{min(len(left), len(right))} samples cannot be split into {splits} parts of two or more"
-        )
+    left, right = two_samples(x, y, splits)
     return Measured(_unbiased(left, right), split_error(_unbiased, left, right, splits))
 
 

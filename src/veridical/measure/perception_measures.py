@@ -15,14 +15,13 @@ Standard errors come from :func:`over_parts`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.errors import InvalidSetting, NotConverged
-from veridical.extras import require
+from veridical.errors import InvalidSetting
 from veridical.measure.uncertainty import Measured, split_error
+from veridical.measure.wasserstein import exact_cost
 from veridical.transport import weighted_points
 
 __all__ = [
@@ -93,16 +92,7 @@ def w1_distance(x_hat: ArrayLike, x: ArrayLike) -> float:
         from scipy.stats import wasserstein_distance
 
         return float(wasserstein_distance(left[:, 0], right[:, 0]))
-    ot = require("ot")
-
-    result: Any = ot.emd2(
-        ot.unif(len(left)), ot.unif(len(right)), ot.dist(left, right, metric="euclidean"),
-        numItermax=10_000_000, log=True, check_marginals=False,
-    )  # fmt: skip
-    value, log = result
-    if log["warning"] is not None:
-        raise NotConverged(f"exact transport stopped early ({log['warning']}); use fewer samples")
-    return float(value)
+    return exact_cost(left, right, "euclidean")
 
 
 def energy_distance(x_hat: ArrayLike, x: ArrayLike) -> float:

@@ -39,9 +39,8 @@ def exact_w2_squared(x: ArrayLike, y: ArrayLike, *, splits: int = 5) -> Measured
         InvalidSetting: shapes do not fit, a value is not finite, or too few samples to split.
         NotConverged: POT stopped before the optimum.
     """
-    left, right = _samples(x, y, splits)
-    value = _emd2(left, right)
-    return Measured(value, split_error(_emd2, left, right, splits))
+    left, right = two_samples(x, y, splits)
+    return Measured(exact_cost(left, right), split_error(exact_cost, left, right, splits))
 
 
 def sliced_w2_squared(
@@ -66,7 +65,7 @@ def sliced_w2_squared(
     Raises:
         InvalidSetting: shapes do not fit, a value is not finite, or too few samples, directions.
     """
-    left, right = _samples(x, y, splits)
+    left, right = two_samples(x, y, splits)
     if directions < 2:
         raise InvalidSetting(f"directions is {directions}; two or more are needed for an error")
     axes = rng.standard_normal((left.shape[1], directions))
@@ -81,9 +80,14 @@ def sliced_w2_squared(
     return Measured(float(np.mean(per_direction)), math.hypot(sample_error, direction_error))
 
 
-def _samples(
+def two_samples(
     x: ArrayLike, y: ArrayLike, splits: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two tables of one width that can be split into parts.
+
+    Raises:
+        InvalidSetting: they are not.
+    """
     left, right = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1] or left.shape[1] == 0:
         raise InvalidSetting(
@@ -101,10 +105,17 @@ def _samples(
     return left, right
 
 
-def _emd2(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def exact_cost(
+    x: NDArray[np.float64], y: NDArray[np.float64], metric: str = "sqeuclidean"
+) -> float:
+    """Least mean cost of a coupling of two sets, by POT's network simplex.
+
+    Raises:
+        NotConverged: POT stopped before the optimum.
+    """
     ot = require("ot")
 
-    cost = ot.dist(x, y, metric="sqeuclidean")
+    cost = ot.dist(x, y, metric=metric)
     weights_x, weights_y = ot.unif(x.shape[0]), ot.unif(y.shape[0])
     result: Any = ot.emd2(
         weights_x, weights_y, cost, numItermax=10_000_000, log=True, check_marginals=False

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -157,14 +156,12 @@ def _quantization_tables(tables: dict[int, np.ndarray], body: bytes) -> None:
 
 
 _UNKNOWN_STEP = 16.0
-_LOG2_BPP_RANGE = (-5.0, 3.0)
-
-CONDITIONS: tuple[str, ...] = (
-    *BASIC_FEATURES,
+_OWN = (
     "grey", "progressive", "chroma_columns", "chroma_rows",
-    *(f"luma_q_{k:02}" for k in range(64)),
-    *(f"chroma_q_{k:02}" for k in range(64)),
+    *(f"luma_q_{k:02}" for k in range(64)), *(f"chroma_q_{k:02}" for k in range(64)),
 )  # fmt: skip
+
+CONDITIONS: tuple[str, ...] = (*BASIC_FEATURES, *_OWN)
 """Names of the conditions in the order in which networks take them; the first are those of every format."""
 
 
@@ -174,36 +171,28 @@ def _log_steps(table: np.ndarray | None) -> np.ndarray:
     return np.log2(np.clip(steps, 1, 4096)) / 8
 
 
-def conditioning(header: JpegHeader, width: int, height: int) -> dict[str, float]:
-    """Conditions of the networks by name (:data:`CONDITIONS`).
+def quantizer(header: JpegHeader) -> float | None:
+    """``log2(mean luma step) / 8``, from 0 to 1; None without a table."""
+    luma = header.tables[0] if header.tables else None
+    return None if luma is None else min(1.0, max(0.0, math.log2(float(luma.mean())) / 8))
 
-    Args:
-        header: Of the file.
-        width: Of the decoded picture in pixels.
-        height: Of the decoded picture in pixels.
 
-    Returns:
-        ``half_log2_bpp`` is half the binary logarithm of the scan data's bits per pixel, ``quantizer``
-        ``log2(mean luma step) / 4 - 1``, ``chroma_columns`` and ``chroma_rows`` binary logarithms
-        of the pixels that a chroma sample covers, ``luma_q_NN`` and ``chroma_q_NN``
-        ``log2(step) / 8`` for row-major frequencies; a grey picture's chroma has luma's steps.
+def own_conditions(header: JpegHeader) -> dict[str, float]:
+    """Conditions of the networks that JPEG files alone have, by name (:data:`CONDITIONS`).
+
+    ``chroma_columns`` and ``chroma_rows`` are binary logarithms of the pixels that a chroma sample covers,
+    ``luma_q_NN`` and ``chroma_q_NN`` ``log2(step) / 8`` for row-major frequencies; a grey picture's chroma has
+    luma's steps.
     """
     luma = header.tables[0] if header.tables else None
     chroma = header.tables[1] if len(header.tables) > 1 else luma
-    bpp = 8 * max(1, header.scan_bytes) / max(1, width * height)
-    lo, hi = _LOG2_BPP_RANGE
-    columns, rows = header.chroma_step
-    step = _UNKNOWN_STEP if luma is None else float(luma.mean())
-    values: Sequence[float] = (
-        min(hi, max(lo, math.log2(bpp))) / 2,
-        2 * min(1.0, max(0.0, math.log2(step) / 8)) - 1,
-        float(luma is not None),
-        float(columns == rows == 1),
-        float(header.grey),
-        float(header.progressive),
-        math.log2(columns),
-        math.log2(rows),
+    columns, rows = (math.log2(n) for n in header.chroma_step)
+    values = (
+        header.grey,
+        header.progressive,
+        columns,
+        rows,
         *_log_steps(luma),
         *_log_steps(chroma),
-    )  # fmt: skip
-    return dict(zip(CONDITIONS, (float(v) for v in values), strict=True))
+    )
+    return dict(zip(_OWN, map(float, values), strict=True))

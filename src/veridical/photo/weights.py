@@ -51,7 +51,7 @@ _ELSEWHERE = re.compile(rb"\n(?:\x08|\x88\x80*\x00)location")
 """The key of ONNX's external data as a field of a protocol buffer, its length written in any way."""
 
 LAYOUT = 3
-"""Of the metadata; earlier layouts were safetensors files."""
+"""Of the metadata."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +152,6 @@ def load_network(
     count = threads or _threads()
     with damaged_weights(path):
         path.stat()
-        if path.suffix == ".safetensors":
-            raise BadWeights(
-                f"{path} holds weights of an earlier version; train it again, or use that version"
-            )
         return _load(path, file_state(path), kind, name, tuple(options.items()), count)
 
 

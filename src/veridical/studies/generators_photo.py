@@ -126,7 +126,7 @@ def _trained(kind: str, folder: Path, run: Run) -> Generator:
         sources, AVIF, AVIF.features, scale, patch=sizes.patch, batch_size=sizes.batch_size, seed=3,
         shares=SHARES, finest=preset.finest, largest=sizes.patch + 72,
     )  # fmt: skip
-    accelerator = accelerator_for(sizes)
+    accelerator = accelerator_for(sizes.mixed_precision)
     torch.manual_seed(0)  # initial weights only
 
     def estimated(x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, ...]:

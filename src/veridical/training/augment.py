@@ -9,8 +9,6 @@ from scipy.ndimage import gaussian_filter
 _SMALLEST = 0.55
 _GRAIN = (1.0, 7.0)
 _GRAINY = 2 / 3
-SETTINGS = (_SMALLEST, _GRAIN, _GRAINY)
-"""What the result depends on, for digests of prepared pictures."""
 
 
 def augment(picture: Image.Image, rng: np.random.Generator, smallest_side: int) -> Image.Image:

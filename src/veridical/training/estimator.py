@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from veridical.training.networks import NetworkConfig, RestorationNetwork, _Block
+from veridical.training.networks import Block, NetworkConfig, RestorationNetwork, zeroed
 from veridical.training.residual import detail, local_size
 
 _STEP = 2.0
@@ -42,13 +42,6 @@ def _dct() -> Tensor:
 def _asinh(x: Tensor) -> Tensor:
     """As torch.asinh, by functions that the exporter to ONNX knows."""
     return x.sign() * (x.abs() + (x * x + 1).sqrt()).log()
-
-
-def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 class BlockEstimator(nn.Module):
@@ -86,10 +79,10 @@ class BlockEstimator(nn.Module):
         self.from_coefficients = nn.Conv2d(192, width, 1)
         self.from_change = nn.Conv2d(192, width, 1)
         self.place = nn.Parameter(torch.zeros(1, width, 2, 2))
-        self.blocks = nn.ModuleList(_Block(width, hidden) for _ in range(blocks))
-        self.to_gates = _zeroed(nn.Conv2d(width, 192, 1))
-        self.to_change = _zeroed(nn.Conv2d(width, 192, 1))
-        self.to_size = _zeroed(nn.Conv2d(width, 8, 1))
+        self.blocks = nn.ModuleList(Block(width, hidden) for _ in range(blocks))
+        self.to_gates = zeroed(nn.Conv2d(width, 192, 1))
+        self.to_change = zeroed(nn.Conv2d(width, 192, 1))
+        self.to_size = zeroed(nn.Conv2d(width, 8, 1))
         transform = _dct()
         self.register_buffer("to_ycc", _TO_YCC[:, :, None, None], persistent=False)
         self.register_buffer("to_rgb", _TO_YCC.inverse()[:, :, None, None], persistent=False)
@@ -100,23 +93,6 @@ class BlockEstimator(nn.Module):
         """Weights of the trained convolutions between the first and the last."""
         own = [p for p in self.blocks.parameters() if p.dim() == 4]
         return own + self.network.hidden_weights()
-
-    def n_parameters(self) -> int:
-        """Number of trained numbers."""
-        return sum(p.numel() for p in self.parameters())
-
-    def kmac_per_pixel(self) -> float:
-        """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
-        own = [
-            m
-            for name, m in self.named_modules()
-            if isinstance(m, nn.Conv2d) and not name.startswith("network")
-        ]
-        transforms = 3 * 3 * 64  # of three pictures, three channels each
-        return (
-            self.network.kmac_per_pixel()
-            + (sum(m.weight.numel() for m in own) / 64 + transforms) / 1000
-        )
 
     def _blockwise(self, x: Tensor, matrix: Tensor) -> Tensor:
         """A 64x64 matrix on the groups of 64 channels of (n, 192, height / 8, width / 8)."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from veridical.training.estimator import BlockEstimator
 from veridical.training.loop import Execution, Schedule, Trained, train
 from veridical.training.networks import RestorationNetwork, to_channels_last
-from veridical.training.residual import estimate, local_size, whiten
+from veridical.training.residual import along_colours, estimate, local_size
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -75,8 +75,7 @@ def spread_loss(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
         size: Predicted standard deviation in units of ``scale``, of its shape.
         scale: Shape (n, 1, 1, 1).
     """
-    u = whiten(residual, torch.ones_like(size), scale)
-    energy = nn.functional.avg_pool2d(u.square(), 4)
+    energy = nn.functional.avg_pool2d(along_colours(residual / scale).square(), 4)
     expected = nn.functional.avg_pool2d(size.square(), 4)
     return (expected.log() + energy / expected).mean()
 

@@ -160,15 +160,6 @@ def belonging(path: Path, kind: str, form: ConventionalFormat | Pairs) -> dict[s
     return {"kind": kind, "format": form.name, "features": features, "estimator": digest}
 
 
-def with_header(data: bytes, header: dict[str, Any]) -> bytes:
-    """The same network with other metadata."""
-    import onnx
-
-    model = onnx.load_from_string(data)
-    onnx.helper.set_model_props(model, {"veridical": json.dumps({"layout": LAYOUT, **header})})
-    return model.SerializeToString()
-
-
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Metadata and tensors of a network of a kind, such as "estimator", in single precision.
 

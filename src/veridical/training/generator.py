@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from veridical.training.estimator_train import Tensors, in_threads
 from veridical.training.loop import Execution, Schedule, Trained, train
-from veridical.training.networks import NetworkConfig, RestorationNetwork
+from veridical.training.networks import NetworkConfig, RestorationNetwork, zeroed
 from veridical.training.residual import along_colours, detail, from_colours
 
 _REACH = 8
@@ -89,9 +89,7 @@ class FilterGenerator(nn.Module):
         luma, chroma = filters()
         self.register_buffer("luma", luma, persistent=False)
         self.register_buffer("chroma", chroma, persistent=False)
-        self.gates = nn.Conv2d(config.widths[0], len(luma) + 2 * len(chroma), 1)
-        nn.init.zeros_(self.gates.weight)
-        nn.init.zeros_(self.gates.bias)  # type: ignore[arg-type]
+        self.gates = zeroed(nn.Conv2d(config.widths[0], len(luma) + 2 * len(chroma), 1))
 
     def forward(
         self, x_mmse: Tensor, size: Tensor, seen: Tensor, features: Tensor, scale: Tensor
@@ -124,15 +122,6 @@ class FilterGenerator(nn.Module):
     def hidden_weights(self) -> list[nn.Parameter]:
         """Weights of the U-Net's convolutions between the first and the last."""
         return self.network.hidden_weights()
-
-    def n_parameters(self) -> int:
-        """Number of trained numbers."""
-        return sum(p.numel() for p in self.parameters())
-
-    def kmac_per_pixel(self) -> float:
-        """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
-        fixed = self.luma.numel() + 2 * self.chroma.numel()
-        return self.network.kmac_per_pixel() + (fixed + self.gates.weight.numel() / 16) / 1000
 
 
 @dataclass(frozen=True)

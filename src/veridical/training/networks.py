@@ -12,22 +12,48 @@ processors. Sizes of the input must be multiples of 16.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from veridical.errors import InvalidSetting
 from veridical.photo.options import GRID
 
-__all__ = ["GRID", "NetworkConfig", "RestorationNetwork", "to_channels_last"]
+__all__ = [
+    "GRID",
+    "Block",
+    "NetworkConfig",
+    "RestorationNetwork",
+    "Sizes",
+    "Stack",
+    "kmac_per_pixel",
+    "to_channels_last",
+    "zeroed",
+]
 
 N = TypeVar("N", bound=nn.Module)
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
+
+
+class Sizes:
+    """Sizes of a network, which are kept in its file."""
+
+    @classmethod
+    def of(cls, sizes: dict[str, Any]) -> Self:
+        """From the dictionary that ``dataclasses.asdict`` gave, perhaps by way of JSON.
+
+        Raises:
+            TypeError: Unknown or missing keys.
+        """
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Sizes):
     """Size of a network.
 
     Attributes:
@@ -53,56 +79,49 @@ class NetworkConfig:
     tail: bool = True
     farthest: float = 0.0
 
-    @classmethod
-    def of(cls, sizes: dict[str, Any]) -> NetworkConfig:
-        """From the dictionary that ``dataclasses.asdict`` gave, perhaps by way of JSON.
-
-        Raises:
-            TypeError: Unknown or missing keys.
-        """
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()
-        }
-        return cls(**values)
-
     def __post_init__(self) -> None:
         smallest = min((*self.blocks, *self.blocks_up, self.side))
         if self.pictures < 1 or min(self.widths) < 8 or smallest < 0:
             raise InvalidSetting(f"network sizes must be positive: {self}")
 
 
-def _bias(layer: nn.Conv2d) -> Tensor:
-    if layer.bias is None:
-        raise InvalidSetting("every convolution here has a bias")
-    return layer.bias
+def zeroed(layer: Layer) -> Layer:
+    """The layer with weights and biases of zero."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
-class _Block(nn.Module):
-    """Residual block with the condition as scale and shift between its two convolutions."""
+class Block(nn.Module):
+    """Residual block, with the condition, if there is one, as scale and shift between its two convolutions."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int | None) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        self.film = nn.Linear(hidden, 2 * width)
-        nn.init.zeros_(self.film.weight)
-        nn.init.zeros_(self.film.bias)
+        self.film = None if hidden is None else zeroed(nn.Linear(hidden, 2 * width))
         with torch.no_grad():
             self.conv2.weight.mul_(0.3)
 
-    def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        scale, shift = self.film(h)[:, :, None, None].chunk(2, dim=1)
+    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
+        """``h`` is the condition, (n, hidden)."""
         y = self.conv1(nn.functional.silu(x))
-        y = nn.functional.silu(torch.addcmul(shift, y, 1 + scale))
-        return x + self.conv2(y)
+        if self.film is not None:
+            scale, shift = self.film(h)[:, :, None, None].chunk(2, dim=1)
+            y = torch.addcmul(shift, y, 1 + scale)
+        return x + self.conv2(nn.functional.silu(y))
 
 
-class _Stack(nn.Module):
-    def __init__(self, width: int, n: int, hidden: int) -> None:
+class Stack(nn.Module):
+    """Blocks behind one another."""
+
+    def __init__(self, width: int, n: int, hidden: int | None = None) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(width, hidden) for _ in range(n))
+        self.blocks = nn.ModuleList(Block(width, hidden) for _ in range(n))
 
-    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
+        """As :class:`Block`."""
         for block in self.blocks:
             x = block(x, h)
         return x
@@ -126,19 +145,17 @@ class RestorationNetwork(nn.Module):
             nn.Linear(config.features, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
         )
         self.head = nn.Conv2d(48 * config.pictures, w4, 3, padding=1)
-        self.down4 = _Stack(w4, config.blocks[0], hidden)
+        self.down4 = Stack(w4, config.blocks[0], hidden)
         self.to8 = nn.Conv2d(w4, w8, 2, stride=2)
-        self.down8 = _Stack(w8, config.blocks[1], hidden)
+        self.down8 = Stack(w8, config.blocks[1], hidden)
         self.to16 = nn.Conv2d(w8, w16, 2, stride=2)
-        self.mid16 = _Stack(w16, config.blocks[2], hidden)
+        self.mid16 = Stack(w16, config.blocks[2], hidden)
         self.from16 = nn.Conv2d(w16, 4 * w8, 1)
-        self.up8 = _Stack(w8, config.blocks_up[0], hidden)
+        self.up8 = Stack(w8, config.blocks_up[0], hidden)
         self.from8 = nn.Conv2d(w8, 4 * w4, 1)
-        self.up4 = _Stack(w4, config.blocks_up[1], hidden)
+        self.up4 = Stack(w4, config.blocks_up[1], hidden)
         if config.tail:
-            self.tail = nn.Conv2d(w4, 48, 3, padding=1)
-            nn.init.zeros_(self.tail.weight)
-            nn.init.zeros_(_bias(self.tail))
+            self.tail = zeroed(nn.Conv2d(w4, 48, 3, padding=1))
         if config.spread:
             self.spread = nn.Sequential(
                 nn.Conv2d(w4, 48, 3, padding=1),
@@ -148,9 +165,7 @@ class RestorationNetwork(nn.Module):
                 nn.Conv2d(48, 2, 1),
             )
         if config.side:
-            self.side = nn.Conv2d(config.side, w4, 1)
-            nn.init.zeros_(self.side.weight)
-            nn.init.zeros_(_bias(self.side))
+            self.side = zeroed(nn.Conv2d(config.side, w4, 1))
 
     def forward(self, x: Tensor, features: Tensor, side: Tensor | None = None) -> Tensor:
         """See the class."""
@@ -184,27 +199,12 @@ class RestorationNetwork(nn.Module):
             if p.dim() == 4 and p.requires_grad and not name.startswith(("head", "tail", "spread"))
         ]
 
-    def n_parameters(self) -> int:
-        """Number of trained numbers."""
-        return sum(p.numel() for p in self.parameters())
 
-    def kmac_per_pixel(self) -> float:
-        """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
-        total = 0.0
-        area = {"head": 16, "down4": 16, "to8": 64, "down8": 64, "to16": 256, "mid16": 256}
-        area |= {
-            "from16": 256,
-            "up8": 64,
-            "from8": 64,
-            "up4": 16,
-            "tail": 16,
-            "spread": 16,
-            "side": 16,
-        }
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Conv2d):
-                total += module.weight.numel() / area[name.split(".")[0]]
-        return total / 1000
+def kmac_per_pixel(run: Callable[[], object], pixels: int) -> float:
+    """Thousands of multiply-accumulates of convolutions for each of so many pixels, counted as ``run`` does them."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        run()
+    return counter.get_flop_counts()["Global"][torch.ops.aten.convolution] / 2 / pixels / 1000
 
 
 def to_channels_last(network: N) -> N:

@@ -7,6 +7,7 @@ codec's blocks have a grid.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -22,12 +23,21 @@ from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats import FORMATS
 from veridical.photo.reader import open_source
 from veridical.training.pictures import SUFFIXES
-from veridical.training.pieces import Piece
 from veridical.writing import replacing
 
 _SIDE = 512
 _SMALLEST, _MOST = 200, 24
 _EVERY = 8
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Source and decoded, uint8 (height, width, 3), what the file told, and the file if there is one."""
+
+    source: np.ndarray
+    decoded: np.ndarray
+    condition: Condition
+    file: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -149,14 +159,10 @@ def _pictures(folder: Path) -> list[Path]:
 
 def _coded(folder: Path, decoded: Path) -> Path:
     """The coded file of a decoded one."""
-    found = sorted((folder / decoded).parent.glob(f"{_escaped(decoded.stem)}.*"))
+    found = sorted((folder / decoded).parent.glob(f"{glob.escape(decoded.stem)}.*"))
     if not found:
         raise TrainingData(f"{folder / decoded.parent} has no coded file of {decoded.stem}")
     return found[0]
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def _tiles(x: np.ndarray) -> Iterator[np.ndarray]:

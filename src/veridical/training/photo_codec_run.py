@@ -7,7 +7,6 @@ generator is trained on the files of the codec as they are shipped.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -31,6 +30,7 @@ from veridical.training.stages import (
     Progress,
     Stage,
     accelerator_for,
+    origin,
     run_stages,
     silent,
     stage_figures,
@@ -90,7 +90,7 @@ def run_codec(
         data, camera, run / "sources", lambda done, total: progress("preparing", done, total),
         n_drawings=sizes.drawings,
     )  # fmt: skip
-    accelerator: Any = accelerator_for(sizes)
+    accelerator: Any = accelerator_for(sizes.mixed_precision)
 
     def go(*stages: Stage) -> bool:
         return run_stages(stages, run, accelerator, deadline=deadline, progress=progress, say=say)
@@ -207,18 +207,7 @@ def _recipe(
 ) -> dict[str, Any]:
     words = ["veridical train photo-codec", *(p.name for p in data)]
     words += [f"--camera {p.name}" for p in camera]
-    words += [
-        "--validation",
-        validation.name,
-        "--preset",
-        preset if isinstance(preset, str) else "own",
-    ]
+    words += ["--validation", validation.name]
+    words += ["--preset", preset if isinstance(preset, str) else "own"]
     words += [] if start is None else ["--start", start.name]
-    return {
-        "command": " ".join(words),
-        "training_data": {
-            "photographs": len(sources.photographs), "camera_pieces": len(sources.camera),
-            "drawings": len(sources.drawings), "sha256": sources.digest,
-        },
-        "started_from": None if start is None else hashlib.sha256(start.read_bytes()).hexdigest(),
-    }  # fmt: skip
+    return origin(" ".join(words), sources, start)

@@ -6,13 +6,12 @@ result in the run's folder and is skipped when that is there, so the same comman
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,10 @@ from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.training.estimator import BlockEstimator
 from veridical.training.estimator_train import HeadPreset, Plateau, train_estimator, train_unet
 from veridical.training.estimator_validation import validate
-from veridical.training.export import load_estimator, write_weights_of
+from veridical.training.export import example, load_estimator, write_weights_of
 from veridical.training.generator import SHARES, FilterGenerator, GeneratorPreset, train_generator
 from veridical.training.loop import Execution, Schedule, Trained
-from veridical.training.networks import NetworkConfig
+from veridical.training.networks import NetworkConfig, kmac_per_pixel
 from veridical.training.pairs import Pairs
 from veridical.training.photo_prices import write_prices
 from veridical.training.pictures import conventional
@@ -41,6 +40,7 @@ from veridical.training.stages import (
     Progress,
     Stage,
     accelerator_for,
+    origin,
     processes,
     run_stages,
     silent,
@@ -158,7 +158,7 @@ def run_all(
     form = format if isinstance(format, Pairs) else conventional(format)
     sizes = _checked(preset, start, keep_estimator, seed)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    accelerator, group = accelerator_for(sizes), processes()
+    accelerator, group = accelerator_for(sizes.mixed_precision), processes()
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     estimator, known = _begin(start, sizes, form)
@@ -214,12 +214,17 @@ def run_all(
     if not group.is_main_process:
         return path
     estimator, generator = estimator.cpu().eval(), generator.cpu().eval()
-    recipe = _recipe(sources, estimator, generator, sizes, stage_figures(stages, run))
-    recipe |= {
+    command = _command(data, camera, validation, form, preset, start, keep_estimator, seed)
+    networks = {"estimator": estimator, "generator": generator}
+    costs = {k: _costs(n, len(form.features)) for k, n in networks.items()}
+    recipe = origin(command, sources, start) | {
         "format": form.name,
-        "command": _command(data, camera, validation, form, preset, start, keep_estimator, seed),
-        "started_from": None if start is None else hashlib.sha256(start.read_bytes()).hexdigest(),
-    }  # fmt: skip
+        "stages": stage_figures(stages, run),
+        "preset": asdict(sizes),
+        "machine": f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}",
+        "parameters": {k: n for k, (n, _) in costs.items()},
+        "kmac_per_pixel": {k: kmac for k, (_, kmac) in costs.items()},
+    }
     if not isinstance(form, Pairs):
         gains = validate(estimator, form, scale, [validation])
         recipe["gain_db_on_validation"] = {k: round(float(np.mean(v)), 3) for k, v in gains.items()}
@@ -294,24 +299,8 @@ def _command(
     return " ".join(words + ["--keep-estimator"] * keep_estimator)
 
 
-def _recipe(
-    sources: Sources | Pairs,
-    estimator: BlockEstimator,
-    generator: FilterGenerator,
-    sizes: Preset,
-    stages: dict[str, Any],
-) -> dict[str, Any]:
-    return {
-        "training_data": {
-            "photographs": len(sources.photographs), "camera_pieces": len(sources.camera),
-            "drawings": len(sources.drawings), "sha256": sources.digest,
-        },
-        "stages": stages,
-        "preset": asdict(replace(sizes)),
-        "machine": f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}",
-        "parameters": {"estimator": estimator.n_parameters(), "generator": generator.n_parameters()},
-        "kmac_per_pixel": {
-            "estimator": round(estimator.kmac_per_pixel(), 1),
-            "generator": round(generator.kmac_per_pixel(), 1),
-        },
-    }  # fmt: skip
+def _costs(network: BlockEstimator | FilterGenerator, n_features: int) -> tuple[int, float]:
+    """Trained numbers, and thousands of multiply-accumulates a pixel."""
+    inputs = [*example(network, n_features).values()]
+    kmac = kmac_per_pixel(lambda: network(*inputs), inputs[0].numel() // 3)
+    return sum(p.numel() for p in network.parameters()), round(kmac, 1)

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from PIL import Image, JpegPresets
 
-from veridical.photo.condition import Condition, ResidualScale
+from veridical.photo.condition import ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.jpeg_header import parse_jpeg_header
+from veridical.training.pairs import Pairs, Piece
 from veridical.training.sources import Sources
 
 FINE = 80
@@ -99,18 +100,8 @@ def code(picture: Image.Image, name: str, **options: Any) -> tuple[np.ndarray, b
         return np.asarray(im.convert("RGB")), buffer.getvalue()
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Source and decoded, uint8 (height, width, 3), what the file told, and the file if there is one."""
-
-    source: np.ndarray
-    decoded: np.ndarray
-    condition: Condition
-    file: bytes = b""
-
-
 def fit_scale(
-    sources: Sources | Pieces, form: ConventionalFormat | Pieces, n: int = 700, seed: int = 9
+    sources: Sources | Pairs, form: ConventionalFormat | Pairs, n: int = 700, seed: int = 9
 ) -> ResidualScale:
     """A residual scale fitted to photographs at all settings.
 
@@ -126,24 +117,6 @@ def fit_scale(
     both = [p.condition for p in pieces], [replace(p.condition, quantizer=None) for p in pieces]
     told, hidden = (ResidualScale.fit(c, np.array(errors)) for c in both)
     return ResidualScale(told.with_quantizer, hidden.without_quantizer)
-
-
-class Pieces(Protocol):
-    """Pieces that some codec has coded already."""
-
-    @property
-    def name(self) -> str:
-        """Of the codec, in capitals."""
-        ...
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of what the networks are told."""
-        ...
-
-    def piece(self, rng: np.random.Generator) -> Piece:
-        """Any one."""
-        ...
 
 
 class PieceSampler:
@@ -165,8 +138,8 @@ class PieceSampler:
 
     def __init__(
         self,
-        sources: Sources | Pieces,
-        form: ConventionalFormat | Pieces,
+        sources: Sources | Pairs,
+        form: ConventionalFormat | Pairs,
         names: Sequence[str],
         scale: ResidualScale | None,
         *,

@@ -23,6 +23,7 @@ from veridical.errors import TrainingData
 from veridical.photo.condition import BASIC_FEATURES
 from veridical.photo.price import LEAST
 from veridical.training.estimator import _TO_YCC
+from veridical.training.networks import zeroed
 
 _CLIP = 6.0
 """Statistics farther from their mean are taken for that many standard deviations."""
@@ -119,10 +120,10 @@ def _member(width: int) -> nn.Sequential:
     first, second, last = (
         nn.Linear(a, b) for a, b in ((N_STATISTICS, width), (width, width), (width, 4))
     )
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
     d, s = nn.Dropout, nn.SiLU
-    return nn.Sequential(d(_DROPPED), first, s(), d(_DROPPED), second, s(), d(_DROPPED), last)
+    return nn.Sequential(
+        d(_DROPPED), first, s(), d(_DROPPED), second, s(), d(_DROPPED), zeroed(last)
+    )
 
 
 class PriceNetwork(nn.Module):

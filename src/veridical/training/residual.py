@@ -1,4 +1,4 @@
-"""What the networks are asked, and in which coordinates: the estimate and the whitened residual.
+"""What the networks are asked, and in which coordinates: the estimate and the size of its residual.
 
 The estimator works in units of the residual scale ``s`` of a file; the size of the residual ``x - x_mmse`` is
 predicted along the axes of colour.
@@ -18,7 +18,6 @@ __all__ = [
     "estimate",
     "from_colours",
     "local_size",
-    "whiten",
 ]
 
 
@@ -60,18 +59,16 @@ def estimate(
     """Least-error picture ``x_mmse = y + s N(y, condition)`` and the local size of its error.
 
     Args:
-        network: Estimator network.
+        network: Estimator network, with a spread head.
         y: Decoded pictures in [0, 1], shape (n, 3, height, width), sides multiples of GRID.
         features: Conditions, shape (n, names).
         scale: Residual scale ``s``, shape (n, 1, 1, 1).
 
     Returns:
         The picture, and the standard deviation to expect of ``(x - x_mmse)/s`` along the three
-        axes of colour (ones if the network has no such head), both of the shape of ``y``.
+        axes of colour, both of the shape of ``y``.
     """
     seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
-    if not network.config.spread:
-        return y + scale * network(seen, features), torch.ones_like(y)
     change, log_size = network.with_spread(seen, features)
     return y + scale * change, local_size(log_size)
 
@@ -96,8 +93,3 @@ def along_colours(x: Tensor) -> Tensor:
 def from_colours(x: Tensor) -> Tensor:
     """Inverse of :func:`along_colours`."""
     return functional.conv2d(x, _COLOURS.T.to(x)[:, :, None, None])
-
-
-def whiten(residual: Tensor, size: Tensor, scale: Tensor) -> Tensor:
-    """A residual along the axes of colour, in units of its size."""
-    return along_colours(residual / scale) / size

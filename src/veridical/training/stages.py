@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -44,23 +45,14 @@ def processes() -> PartialState:
     return PartialState(cpu=_on_processor())
 
 
-class MixedPrecision(Protocol):
-    """A preset that says in which precision it wants to be trained."""
-
-    @property
-    def mixed_precision(self) -> str:
-        """One of ``no`` and ``bf16``."""
-        ...
-
-
-def accelerator_for(preset: MixedPrecision) -> Accelerator:
-    """The accelerator of a stage: half precision only where the preset and the device have it."""
+def accelerator_for(mixed_precision: str) -> Accelerator:
+    """The accelerator of a stage: the precision of a preset, ``no`` or ``bf16``, where the device has it."""
     from accelerate import Accelerator
 
     keep_memory()
     cpu = _on_processor()
     fast = not cpu or torch.cpu.get_capabilities().get("avx512_bf16", False)
-    return Accelerator(cpu=cpu, mixed_precision=preset.mixed_precision if fast else "no")
+    return Accelerator(cpu=cpu, mixed_precision=mixed_precision if fast else "no")
 
 
 class Sampler(Protocol):
@@ -171,6 +163,18 @@ def run_stages(
             f"stage {stage.name} is done: {(run / f'{stage.name}.json').read_text(encoding='utf-8')}"
         )
     return True
+
+
+def origin(command: str, sources: Any, start: Path | None) -> dict[str, Any]:
+    """What a card says of the beginnings: the command, the sources or pairs, and the weights that it went on from."""
+    return {
+        "command": command,
+        "training_data": {
+            "photographs": len(sources.photographs), "camera_pieces": len(sources.camera),
+            "drawings": len(sources.drawings), "sha256": sources.digest,
+        },
+        "started_from": None if start is None else hashlib.sha256(start.read_bytes()).hexdigest(),
+    }  # fmt: skip
 
 
 def stage_figures(stages: Sequence[Stage], run: Path) -> dict[str, Any]:

@@ -39,7 +39,6 @@ from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.image import decode_latents
 from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.weights import write_weights
-from veridical.training.export import with_header
 
 LIMIT = 10**7
 GOLDEN = Path(__file__).parent / "golden"
@@ -488,7 +487,7 @@ def test_weights_that_are_replaced_are_read_anew(weights, lively, tmp_path):
 
 
 @pytest.mark.parametrize("part", ["synthesis", "spread", "generator"])
-def test_networks_of_another_codec_are_refused(model, lively, tmp_path, part):
+def test_networks_of_another_codec_are_refused(model, lively, tmp_path, part, with_header):
     path = copied(lively, tmp_path)
     data = coded(model, picture(20, 20), 30.0)
     assert veridical.decode(data, realism=1.0, weights=path).size == (20, 20)

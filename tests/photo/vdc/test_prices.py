@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from veridical.errors import InvalidSetting
-from veridical.photo.vdc.prices import QualityPrices
+from veridical.photo.vdc.prices import ByRate, QualityPrices
 
 
 def test_prices_are_interpolated():
@@ -64,7 +64,7 @@ def test_impossible_prices_are_refused(q, d, c):
 
 
 @pytest.mark.parametrize("cost", [None, np.array([0.04, 0.01])])
-@pytest.mark.parametrize("by_rate", [None, np.arange(8.0).reshape(4, 2)])
+@pytest.mark.parametrize("by_rate", [None, ByRate(*np.arange(8.0).reshape(4, 2))])
 def test_prices_survive_a_header(cost, by_rate):
     # Oracle: the numbers themselves, by way of JSON.
     prices = QualityPrices(np.array([0, 100]), np.array([0.01, 0.0001]), cost, by_rate)

@@ -7,7 +7,6 @@ from typing import Any
 from PIL import Image
 
 from veridical.photo.avif_boxes import is_avif
-from veridical.photo.condition import BASIC_FEATURES
 from veridical.photo.formats.av1_headers import read_avif, regrained
 from veridical.photo.formats.av1_palette import PaletteBlocks
 from veridical.photo.formats.conventional import ConventionalFormat
@@ -26,13 +25,11 @@ def _prepare(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str,
 AVIF = ConventionalFormat(
     name="AVIF",
     suffixes=(".avif",),
-    features=BASIC_FEATURES,
     pillow_names=("AVIF",),
     signature=is_avif,
     read_payload=read_avif,
     read_cells=PaletteBlocks.read,
     regrained=regrained,
     prepare=_prepare,
-    default_quality=35,
     largest_side=32_768,
 )

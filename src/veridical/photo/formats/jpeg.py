@@ -6,13 +6,12 @@ from typing import Any
 
 from PIL import Image
 
-from veridical.photo.condition import BASIC_FEATURES
 from veridical.photo.damage import is_jpeg
 from veridical.photo.formats.conventional import ConventionalFormat, on_white
 from veridical.photo.formats.jpeg_cells import JpegCells
 from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.image import Notice
-from veridical.photo.jpeg_header import CONDITIONS, conditioning, parse_jpeg_header
+from veridical.photo.jpeg_header import CONDITIONS, own_conditions, parse_jpeg_header, quantizer
 
 __all__ = ["JPEG", "read_jpeg"]
 
@@ -33,15 +32,13 @@ def read_jpeg(data: bytes) -> CodedPayload:
     The quantizer is ``log2(mean luma step) / 8``.
     """
     header = parse_jpeg_header(data)
-    remarks = () if header.luma_chroma else (_OTHER_COLOURS,)
-    named = conditioning(header, header.width, header.height)
     return CodedPayload(
         max(1, header.scan_bytes),
-        (named["quantizer"] + 1) / 2 if named["quantizer_known"] else None,
-        chroma_full=bool(named["chroma_full"]),
-        more={k: v for k, v in named.items() if k not in BASIC_FEATURES},
+        quantizer(header),
+        chroma_full=header.chroma_step == (1, 1),
+        more=own_conditions(header),
         grey=header.grey,
-        remarks=remarks,
+        remarks=() if header.luma_chroma else (_OTHER_COLOURS,),
     )
 
 

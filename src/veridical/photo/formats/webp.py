@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 
-from veridical.photo.condition import BASIC_FEATURES
 from veridical.photo.damage import is_webp
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.formats.payload import CodedPayload
@@ -100,7 +99,6 @@ def _vp8_quantizer(frame: bytes) -> float | None:
 WEBP = ConventionalFormat(
     name="WEBP",
     suffixes=(".webp",),
-    features=BASIC_FEATURES,
     pillow_names=("WEBP",),
     signature=is_webp,
     read_payload=read_webp,

@@ -17,7 +17,7 @@ from veridical.photo.search import largest_quality
 from veridical.photo.tiles import Box, tiles
 from veridical.photo.vdc.coding import TileKey, encode_tile
 from veridical.photo.vdc.model import VdcModel
-from veridical.photo.vdc.prior import LARGEST_HYPER, QUALITY_STEPS, STRIDE
+from veridical.photo.vdc.prior import LARGEST_HYPER, QUALITY_STEPS, STRIDE, latent_places
 from veridical.photo.vdc.quantizers import quantizer_named
 
 DEFAULT_QUALITY = 35.0
@@ -99,7 +99,7 @@ class VdcEncoder:
                 (core.top, window.top), (core.bottom, window.top),
                 (core.left, window.left), (core.right, window.left),
             )))  # fmt: skip
-            latents[:, *_places(core)] = y[:, *_places(inside)]
+            latents[:, *latent_places(core)] = y[:, *latent_places(inside)]
         metadata = {k: bytes(v) for k, v in x.info.items() if k in ("icc_profile", "exif", "xmp")}
         return LatentPicture(latents, fields, metadata)
 
@@ -119,7 +119,10 @@ class VdcEncoder:
         bound = header.pack()
         for index in range(header.rows * header.columns):
             top, left, height, width = header.window(index)
-            y = picture.latents[:, *_places(Box(top, top + height, left, left + width))] * gain
+            y = (
+                picture.latents[:, *latent_places(Box(top, top + height, left, left + width))]
+                * gain
+            )
             _, rows, columns = y.shape
             key = TileKey(rows, columns, header.quality, quantizer, header.seed, index, bound)
             yield encode_tile(self.model.entropy, y, self.hyperlatents(y), key)[0]
@@ -128,14 +131,6 @@ class VdcEncoder:
         """Whole hyperlatents of a tile's latents in steps."""
         z = self.model.network("hyper-analysis")(y=_replicated(y, 4)[None])[0][0]
         return np.clip(np.rint(z), -LARGEST_HYPER, LARGEST_HYPER).astype(np.int64)
-
-
-def _places(box: Box) -> tuple[slice, slice]:
-    """Rows and columns of the latents of a box."""
-    return (
-        slice(box.top // STRIDE, -(-box.bottom // STRIDE)),
-        slice(box.left // STRIDE, -(-box.right // STRIDE)),
-    )
 
 
 def _replicated(x: Array32, grid: int) -> Array32:

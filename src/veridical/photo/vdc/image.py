@@ -24,7 +24,7 @@ from veridical.photo.tiles import Box
 from veridical.photo.vdc.coding import TileKey, decode_tile
 from veridical.photo.vdc.decoder import LatentWindow, VdcDecoder
 from veridical.photo.vdc.model import VdcModel, load_model
-from veridical.photo.vdc.prior import STRIDE
+from veridical.photo.vdc.prior import STRIDE, latent_places
 from veridical.photo.vdc.quantizers import QUANTIZER_TITLES, quantizer_numbered
 
 
@@ -48,13 +48,13 @@ def decode_latents(
     damaged = []
     for index, data in enumerate(container.tiles):
         top, left, height, width = header.window(index)
-        r, c = top // STRIDE, left // STRIDE
-        h, w = -(-height // STRIDE), -(-width // STRIDE)
-        key = TileKey(h, w, header.quality, quantizer, header.seed, index, container.bound)
+        own = latents[:, *latent_places(Box(top, top + height, left, left + width))]
+        _, rows, columns = own.shape
+        key = TileKey(rows, columns, header.quality, quantizer, header.seed, index, container.bound)
         try:
             if data is None:
                 raise DamagedFile(f"tile {index} is missing; fetch the file again")
-            latents[:, r : r + h, c : c + w] = decode_tile(model.entropy, data, key)
+            own[:] = decode_tile(model.entropy, data, key)
         except DamagedFile as error:
             if not allow_partial:
                 raise DamagedFile(
@@ -144,8 +144,6 @@ class VdcImage(Decodes):
             DamagedFile: A tile is damaged, unless the options allow it.
         """
         latents, damaged = self._latents
-        rows = slice(box.top // STRIDE, -(-box.bottom // STRIDE))
-        columns = slice(box.left // STRIDE, -(-box.right // STRIDE))
         header, lost = self.container.header, False
         if damaged:
             whole = np.ones((header.rows, header.columns), dtype=bool)
@@ -155,7 +153,9 @@ class VdcImage(Decodes):
             lost = not whole[
                 box.top // side : -(-box.bottom // side), box.left // side : -(-box.right // side)
             ].any()
-        return LatentWindow(latents[:, rows, columns], box, header.quality, header.quantizer, lost)
+        return LatentWindow(
+            latents[:, *latent_places(box)], box, header.quality, header.quantizer, lost
+        )
 
     def price(self) -> Calibration | None:
         """Of quality, quantizer and bits per pixel; None if it was not measured."""

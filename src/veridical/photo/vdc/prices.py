@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,21 @@ _FARTHEST = 2 * math.log(2)
 """Bits per pixel beyond two octaves from the mean are taken for those."""
 
 
+class ByRate(NamedTuple):
+    """How prices depend on the bits per pixel that a picture takes, of shape (n,) each.
+
+    Attributes:
+        usual: Logarithm of the bits per pixel at which they hold.
+        mmse_slope, cost_slope: Of ``log(mmse)`` and ``log(cost)`` over that logarithm.
+        deviation_db: Of ``10 log10(mmse)`` about the line.
+    """
+
+    usual: np.ndarray
+    mmse_slope: np.ndarray
+    cost_slope: np.ndarray
+    deviation_db: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class QualityPrices:
     """Error and transport cost by quality and bits per pixel, for one quantizer.
@@ -24,25 +39,18 @@ class QualityPrices:
         qualities: Rising, 0 to 10,000, shape (n,).
         mmse: Mean squared error of the estimate on the [0, 1] scale, shape (n,).
         cost: Transport cost of the generator, shape (n,); None if there is no generator.
-        by_rate: How they depend on the bits per pixel that a picture takes, shape (4, n): logarithm of the bits per
-            pixel at which they hold, slopes of ``log(mmse)`` and ``log(cost)`` over that logarithm, and standard
-            deviation of ``10 log10(mmse)`` about the line; None if they hold at any.
+        by_rate: How they depend on the bits per pixel; None if they hold at any.
     """
 
     qualities: np.ndarray
     mmse: np.ndarray
     cost: np.ndarray | None = None
-    by_rate: np.ndarray | None = None
+    by_rate: ByRate | None = None
 
     def __post_init__(self) -> None:
         q, d, c = self.qualities, self.mmse, self.mmse if self.cost is None else self.cost
-        lists = [q, d, c, *(() if self.by_rate is None else self.by_rate)]
-        if (
-            q.ndim != 1
-            or not len(q)
-            or any(v.shape != q.shape for v in lists)
-            or len(lists) not in (3, 7)
-        ):
+        lists = [q, d, c, *(self.by_rate or ())]
+        if q.ndim != 1 or not len(q) or any(v.shape != q.shape for v in lists):
             raise InvalidSetting("prices are lists of one length")
         positive = np.all(np.diff(q) > 0) and np.all(d > 0) and np.all(c > 0)
         if not (positive and np.all(np.isfinite(lists))):
@@ -81,7 +89,7 @@ class QualityPrices:
         ]
         return cls(
             qualities, means[0], None if cost is None else means[1],
-            np.array([x.mean(0), slopes[0], slopes[-1], 10 / math.log(10) * deviation]),
+            ByRate(x.mean(0), slopes[0], slopes[-1], 10 / math.log(10) * deviation),
         )  # fmt: skip
 
     @classmethod
@@ -92,39 +100,38 @@ class QualityPrices:
             KeyError: One is missing.
         """
         q, d, c = (values[k] for k in ("qualities", "mmse", "cost"))
-        more = (None if v is None else np.array(v) for v in (c, values.get("by_rate")))
-        return cls(np.array(q), np.array(d), *more)
+        lines = values.get("by_rate")
+        return cls(
+            np.array(q), np.array(d), None if c is None else np.array(c),
+            None if lines is None else ByRate(*map(np.array, lines)),
+        )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
         """Lists and numbers only."""
         return {
-            name: None if value is None else value.tolist() for name, value in vars(self).items()
+            name: None if value is None else np.asarray(value).tolist()
+            for name, value in vars(self).items()
         }
 
     def error(self, quality: int, bits_per_pixel: float | None = None) -> float:
         """Squared error of the estimate, interpolated in logarithms; without bits per pixel for a usual picture."""
-        return self._between(quality, self.mmse, 0, bits_per_pixel)
+        return self._between(quality, "mmse", bits_per_pixel)
 
     def calibration(self, quality: int, bits_per_pixel: float | None = None) -> Calibration | None:
         """Price, likewise; None if the transport cost is not known."""
         if self.cost is None:
             return None
-        mmse, cost = (
-            self._between(quality, values, k, bits_per_pixel)
-            for k, values in enumerate((self.mmse, self.cost))
-        )
+        mmse, cost = (self._between(quality, name, bits_per_pixel) for name in ("mmse", "cost"))
         if self.by_rate is None or bits_per_pixel is None:
             return Calibration(mmse, cost)
-        return Calibration(mmse, cost, float(np.interp(quality, self.qualities, self.by_rate[3])))
+        deviation = np.interp(quality, self.qualities, self.by_rate.deviation_db)
+        return Calibration(mmse, cost, float(deviation))
 
-    def _between(
-        self, quality: int, values: np.ndarray, line: int, bits_per_pixel: float | None
-    ) -> float:
-        value = np.interp(quality, self.qualities, np.log(values))
+    def _between(self, quality: int, name: str, bits_per_pixel: float | None) -> float:
+        value = np.interp(quality, self.qualities, np.log(getattr(self, name)))
         if bits_per_pixel is not None and self.by_rate is not None:
-            usual, slope = (
-                np.interp(quality, self.qualities, self.by_rate[k]) for k in (0, 1 + line)
-            )
+            lines = (self.by_rate.usual, getattr(self.by_rate, f"{name}_slope"))
+            usual, slope = (np.interp(quality, self.qualities, v) for v in lines)
             away = math.log(max(bits_per_pixel, _LEAST)) - usual
             value += slope * np.clip(away, -_FARTHEST, _FARTHEST)
         return min(0.25, float(np.exp(value)))

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.errors import BadWeights, InvalidSetting
+from veridical.photo.tiles import Box
 from veridical.photo.vdc.fixed import (
     ACTIVATION_BITS,
     LARGEST_ACTIVATION,
@@ -95,6 +96,14 @@ def pass_places(k: int, channels: int, height: int, width: int) -> Whole:
     at = np.arange(channels * height * width).reshape(channels, height, width)
     parts = [at[own].reshape(channels // PASSES, -1) for own in pass_classes(k, channels)]
     return np.concatenate(parts, axis=1)
+
+
+def latent_places(box: Box) -> tuple[slice, slice]:
+    """Rows and columns of the latents of a box of pixels."""
+    return (
+        slice(box.top // STRIDE, -(-box.bottom // STRIDE)),
+        slice(box.left // STRIDE, -(-box.right // STRIDE)),
+    )
 
 
 def place_of_quality(quality: int, anchors: int) -> tuple[int, int]:

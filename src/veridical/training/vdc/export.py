@@ -71,16 +71,14 @@ def save_codec(
     recipe: dict[str, Any],
     *,
     name: str,
-    prices: Mapping[int, QualityPrices] | None = None,
 ) -> None:
-    """Write the weights files of a codec with their cards, ``path`` last.
+    """Write the weights files of a codec with their cards, ``path`` last; it has no prices yet.
 
     Args:
         path: ``NAME.npz``.
         networks: Trained.
         recipe: For the cards.
         name: Of the model; goes into every file.
-        prices: By number of the quantizer.
     """
     tensors = codec_tensors(networks)
     check = hashlib.sha256()
@@ -89,30 +87,7 @@ def save_codec(
             check.update(key.encode() + value.detach().cpu().half().contiguous().numpy().tobytes())
     for key, array in tensors.items():
         check.update(key.encode() + array.tobytes())
-    write_codec(path, networks, tensors, recipe, name=name, digest=check.hexdigest(), prices=prices)
-
-
-def write_codec(
-    path: Path,
-    networks: TrainedCodec,
-    tensors: Tensors,
-    recipe: dict[str, Any],
-    *,
-    name: str,
-    digest: str,
-    prices: Mapping[int, QualityPrices] | None = None,
-) -> None:
-    """As :func:`save_codec`, of a prior and tables that are whole numbers already.
-
-    Args:
-        path: ``NAME.npz``.
-        networks: Whose transforms are exported.
-        tensors: From :func:`codec_tensors`.
-        recipe: For the cards.
-        name: Of the model.
-        digest: 64 hexadecimal digits by which coded files know their model.
-        prices: By number of the quantizer.
-    """
+    digest = check.hexdigest()  # by which coded files know their model
     transform, prior = networks.config
     recipe = {"name": name, **recipe}
     x = 0.5 + 0.1 * torch.rand(2, 3, 160, 192, generator=torch.Generator().manual_seed(0))
@@ -131,7 +106,7 @@ def write_codec(
         write_weights(network_path(path, part), to_onnx(graph, inputs, outputs, about), recipe)
     header = {
         "layout": LAYOUT, "kind": "vdc", "name": name, "digest": digest, "prior": asdict(prior),
-        "prices": _as_json(prices or {}),
+        "prices": {},
     }  # fmt: skip
     write_weights(path, _npz(header, tensors), recipe)
 
@@ -187,13 +162,10 @@ def save_prices(
     data = path.read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         tensors = {k: file[k] for k in file.files}
-    header = json.loads(tensors.pop("header").tobytes()) | {"prices": _as_json(prices)}
+    header = json.loads(tensors.pop("header").tobytes())
+    header |= {"prices": {str(number): p.as_json() for number, p in prices.items()}}
     card = read_card(path, hashlib.sha256(data).hexdigest()) if recipe is None else recipe
     write_weights(path, _npz(header, tensors), {k: v for k, v in card.items() if k != "sha256"})
-
-
-def _as_json(prices: Mapping[int, QualityPrices]) -> dict[str, Any]:
-    return {str(number): p.as_json() for number, p in prices.items()}
 
 
 def _npz(header: dict[str, Any], tensors: Tensors) -> bytes:

@@ -9,6 +9,8 @@ step around it.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -89,13 +91,12 @@ class HyperLaw(nn.Module):
     def tables(self) -> TableSet:
         """The frozen tables, ``anchor * hyper + channel``, cut to where the mass is."""
         anchors, hyper, _ = self.mean.shape
-        law = HyperLawDouble(self)
-        values = torch.arange(-LARGEST_HYPER, LARGEST_HYPER + 1).double()
+        law = copy.deepcopy(self).cpu().double()
+        values = torch.arange(-LARGEST_HYPER, LARGEST_HYPER + 1).double()[:, None]
         laws: list[tuple[int, ArrayLike]] = []
         for anchor in range(anchors):
-            z = values[:, None, None, None].expand(-1, hyper, 1, 1)
-            mass = law(z, torch.full((len(values),), anchor))
-            for p in mass[:, :, 0, 0].T.numpy():
+            mass = law._mass(values.expand(-1, hyper), torch.full((len(values),), anchor))  # noqa: SLF001
+            for p in mass.T.numpy():
                 inside = np.flatnonzero(p > 1e-5)
                 low, high = (
                     (inside[0], inside[-1]) if inside.size else (LARGEST_HYPER, LARGEST_HYPER)
@@ -103,16 +104,3 @@ class HyperLaw(nn.Module):
                 kept = p[low : high + 1]
                 laws.append((int(low) - LARGEST_HYPER, np.append(kept, max(1 - kept.sum(), 0.0))))
         return TableSet.from_laws(laws)
-
-
-class HyperLawDouble:
-    """The masses of a :class:`HyperLaw` in double precision."""
-
-    def __init__(self, law: HyperLaw) -> None:
-        import copy
-
-        self._law = copy.deepcopy(law).cpu().double()
-
-    def __call__(self, z: Tensor, anchor: Tensor) -> Tensor:
-        """As ``bits``, before the logarithm."""
-        return self._law._mass(z.permute(2, 3, 0, 1), anchor).permute(2, 3, 0, 1)  # noqa: SLF001

@@ -16,18 +16,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting
 from veridical.photo.vdc.prior import QUALITY_STEPS, STRIDE, PriorConfig
-from veridical.training.vdc.prior import TrainedPrior
+from veridical.training.networks import Sizes, Stack
 
 
 @dataclass(frozen=True)
-class TransformConfig:
+class TransformConfig(Sizes):
     """Sizes of both transforms.
 
     Attributes:
@@ -42,54 +41,9 @@ class TransformConfig:
     blocks_up: tuple[int, int, int] = (1, 2, 3)
     hidden: int = 32
 
-    @classmethod
-    def of(cls, sizes: dict[str, Any]) -> TransformConfig:
-        """From the dictionary that ``dataclasses.asdict`` gave, perhaps by way of JSON.
-
-        Raises:
-            TypeError: Unknown keys.
-        """
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()
-        }
-        return cls(**values)
-
     def __post_init__(self) -> None:
         if min(self.widths) < 8 or min((*self.blocks, *self.blocks_up)) < 0 or self.hidden < 4:
             raise InvalidSetting(f"network sizes must be positive: {self}")
-
-
-class _Block(nn.Module):
-    """Residual block, with scale and shift between its convolutions if there is a condition."""
-
-    def __init__(self, width: int, hidden: int | None) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        self.film = None if hidden is None else nn.Linear(hidden, 2 * width)
-        with torch.no_grad():
-            self.conv2.weight.mul_(0.3)
-            if self.film is not None:
-                self.film.weight.zero_()
-                self.film.bias.zero_()
-
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        y = self.conv1(nn.functional.silu(x))
-        if self.film is not None and condition is not None:
-            scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
-            y = torch.addcmul(shift, y, 1 + scale)
-        return x + self.conv2(nn.functional.silu(y))
-
-
-class _Stack(nn.Module):
-    def __init__(self, width: int, n: int, hidden: int | None = None) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(_Block(width, hidden) for _ in range(n))
-
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        for block in self.blocks:
-            x = block(x, condition)
-        return x
 
 
 class Analysis(nn.Module):
@@ -99,11 +53,11 @@ class Analysis(nn.Module):
         super().__init__()
         w4, w8, w16 = config.widths
         self.head = nn.Conv2d(48, w4, 3, padding=1)
-        self.at4 = _Stack(w4, config.blocks[0])
+        self.at4 = Stack(w4, config.blocks[0])
         self.to8 = nn.Conv2d(w4, w8, 2, stride=2)
-        self.at8 = _Stack(w8, config.blocks[1])
+        self.at8 = Stack(w8, config.blocks[1])
         self.to16 = nn.Conv2d(w8, w16, 2, stride=2)
-        self.at16 = _Stack(w16, config.blocks[2])
+        self.at16 = Stack(w16, config.blocks[2])
         self.tail = nn.Conv2d(w16, latents, 3, padding=1)
         self.block = nn.Conv2d(3, latents, STRIDE, stride=STRIDE, bias=False)
         with torch.no_grad():
@@ -128,11 +82,11 @@ class Synthesis(nn.Module):
         h = config.hidden
         self.embed = nn.Sequential(nn.Linear(_N_FEATURES, h), nn.SiLU(), nn.Linear(h, h), nn.SiLU())
         self.head = nn.Conv2d(latents, w16, 3, padding=1)
-        self.at16 = _Stack(w16, config.blocks_up[2], h)
+        self.at16 = Stack(w16, config.blocks_up[2], h)
         self.to8 = nn.Conv2d(w16, 4 * w8, 1)
-        self.at8 = _Stack(w8, config.blocks_up[1], h)
+        self.at8 = Stack(w8, config.blocks_up[1], h)
         self.to4 = nn.Conv2d(w8, 4 * w4, 1)
-        self.at4 = _Stack(w4, config.blocks_up[0], h)
+        self.at4 = Stack(w4, config.blocks_up[0], h)
         self.tail = nn.Conv2d(w4, 48, 3, padding=1)
         self.block = nn.Conv2d(latents, 3 * STRIDE**2, 1, bias=False)
         with torch.no_grad():
@@ -239,41 +193,3 @@ class Gains(nn.Module):
             for table in (self.log_gain, self.log_inverse)
         )
         return gain, inverse
-
-
-_AREAS = {
-    "analysis": {
-        "head": 16,
-        "at4": 16,
-        "to8": 64,
-        "at8": 64,
-        "to16": 256,
-        "at16": 256,
-        "tail": 256,
-    },
-    "synthesis": {
-        "head": 256,
-        "at16": 256,
-        "to8": 256,
-        "at8": 64,
-        "to4": 64,
-        "at4": 16,
-        "tail": 16,
-    },
-    "hyper": {"head": 256, "down1": 1024, "down2": 4096, "tail": 4096},
-}
-_AREAS["analysis"]["block"] = _AREAS["synthesis"]["block"] = 256
-
-
-def kmac_per_pixel(network: Analysis | Synthesis | HyperAnalysis | TrainedPrior) -> float:
-    """Thousands of multiply-accumulates of the convolutions for each pixel of the picture."""
-    if isinstance(network, TrainedPrior):
-        area = {"enter": 4096, "up1": 4096, "mid": 1024, "up2": 1024, "leave": 256, "contexts": 256}
-    else:
-        kinds = {Analysis: "analysis", Synthesis: "synthesis", HyperAnalysis: "hyper"}
-        area = _AREAS[kinds[type(network)]]
-    total = 0.0
-    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
-        if tensor.dim() == 4:
-            total += tensor.numel() / area[name.split(".")[0]]
-    return total / 1000
