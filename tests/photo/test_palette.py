@@ -8,6 +8,7 @@ from PIL import Image
 
 import veridical
 from veridical.photo.formats.av1_palette import PaletteBlocks
+from veridical.photo.price import LEAST
 
 COLOURS = np.array([[20, 30, 60], [250, 240, 230], [200, 40, 40], [30, 160, 70]], np.uint8)
 
@@ -16,6 +17,13 @@ def pattern(height=96, width=112):
     """Repeated squares of five pixels in four colours."""
     rows, columns = np.mgrid[:height, :width] // 5
     return COLOURS[(rows + 2 * columns) % 4]
+
+
+def board(height, width):
+    """Squares of five pixels in four greys, (height, width, 3)."""
+    rows, columns = np.mgrid[:height, :width] // 5
+    greys = np.array([20, 90, 160, 230], np.uint8)[(rows + 2 * columns) % 4]
+    return np.repeat(greys[..., None], 3, axis=2)
 
 
 def gradient(height=96, width=112):
@@ -41,8 +49,7 @@ def counted(pixels, top, left):
 @pytest.mark.parametrize("tile", [None, 320])
 def test_drawings_of_few_colours_stay_as_they_are(realism, tile):
     # Oracle: the drawing, exactly: a file of .05 bits per pixel holds it.
-    rows, columns = np.mgrid[:400, :420] // 5
-    drawn = np.array([20, 90, 160, 230], np.uint8)[(rows + 2 * columns) % 4]
+    drawn = board(400, 420)
     settings = {"tile": tile} if tile else {}
     found = veridical.decode(saved(drawn, quality=60), realism=realism, as_array=True, **settings)
     assert np.array_equal(found, drawn)
@@ -77,3 +84,15 @@ def test_photographs_have_none():
         data = saved(skimage.coffee()[:256, :320], quality=quality)
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         assert PaletteBlocks.read(data, pixels) is None
+
+
+def test_the_price_leaves_out_what_is_exact():
+    # Oracle: the price network's own numbers for the whole picture, times the part that it has to speak of.
+    data = saved(np.concatenate([board(160, 112), gradient(160, 112)], axis=1), quality=60)
+    image = veridical.open(data)
+    (predicted,) = image.decoder.model.prices(**image.decoder.run_estimator(image.pixels[None]))
+    exact = PaletteBlocks.read(data, image.pixels).exact
+    assert 0.3 < exact.mean() < 0.6
+    expected = (1 - exact.mean()) * np.exp(predicted[0, :2].astype(float)) - LEAST
+    found = image.price()
+    assert [found.mmse, found.transport_cost] == pytest.approx(expected, rel=1e-6)

@@ -13,7 +13,7 @@ from veridical.photo.formats import open_image
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.price import calibration_of
-from veridical.photo.restoration import MOST_WINDOWS, WINDOW, _windows
+from veridical.photo.restoration import MOST_WINDOWS, WINDOW, price_windows
 from veridical.photo.tiles import Box
 from veridical.training.export import load_estimator, load_generator
 
@@ -70,26 +70,17 @@ def test_windows_stand_for_a_large_picture():
     ("height", "width"), [(1, 1), (5, 40_000), (40_000, 5), (700, 751), (513, 1025), (3000, 4000)]
 )
 def test_windows_lie_inside_and_are_few(height, width):
-    # Oracle: every window is found in the picture, whose pixels are their own coordinates.
-    pixels = np.zeros((height, width, 3), np.uint16)
-    pixels[:, :, 0] = np.arange(height)[:, None]
-    pixels[:, :, 1] = np.arange(width)
-    found = _windows(pixels)
+    # Oracle: the picture's sides; windows are equal, all different, on the grid of 16, and reach both ends up to it.
+    found = price_windows(height, width)
     if height * width <= MOST_WINDOWS * WINDOW**2:
-        assert np.array_equal(found, pixels[None])
+        assert found == [Box(0, height, 0, width)]
         return
     assert len(found) <= MOST_WINDOWS
-    assert found.shape[1:3] == (min(height, WINDOW), min(width, WINDOW))
-    corners = {tuple(w[0, 0, :2]) for w in found}
-    assert len(corners) == len(found)
-    for w in found:
-        top, left = w[0, 0, :2]
-        assert top % 16 == 0
-        assert left % 16 == 0
-        assert np.array_equal(w, pixels[top : top + w.shape[0], left : left + w.shape[1]])
-    # They reach both ends, up to the grid of 16.
-    assert max(w[-1, 0, 0] for w in found) >= height - 16
-    assert max(w[0, -1, 1] for w in found) >= width - 16
+    assert {(b.height, b.width) for b in found} == {(min(height, WINDOW), min(width, WINDOW))}
+    assert len(set(found)) == len(found)
+    assert all(b.top % 16 == b.left % 16 == 0 for b in found)
+    assert 0 <= height - max(b.bottom for b in found) < 16
+    assert 0 <= width - max(b.right for b in found) < 16
 
 
 @pytest.mark.parametrize(

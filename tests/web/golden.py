@@ -16,7 +16,7 @@ from veridical.photo.formats import FORMATS
 from veridical.photo.jpeg_header import CONDITIONS, parse_jpeg_header
 from veridical.photo.options import GRID
 from veridical.photo.price import calibration_of
-from veridical.photo.restoration import MOST_WINDOWS, WINDOW
+from veridical.photo.restoration import price_windows
 from veridical.photo.tiles import tiles
 
 TABLE = Path(__file__).with_name("golden.json")
@@ -102,24 +102,21 @@ PREDICTED = (
     [[0.5, -20.0, 9.0]],
 )
 """Of windows of one size, by no network: usual ones, of several windows, beyond the bounds."""
+CERTAIN = ([0.0], [0.25, 0.0, 1.0], [1.0])
+"""Parts of them that the file holds exactly."""
 
 
-def price(predicted):
+def price(predicted, certain):
     """Error, transport cost and uncertainty."""
-    found = calibration_of(np.array(predicted))
+    found = calibration_of(np.array(predicted), np.array(certain))
     return [found.mmse, found.transport_cost, found.uncertainty_db]
 
 
 def windows(height, width):
-    """Boxes that a price is read from, as ``restoration._windows`` cuts them; found from a picture of places."""
-    from veridical.photo.restoration import _windows
-
-    places = np.zeros((height, width, 3), np.int32)
-    places[..., 0], places[..., 1] = np.mgrid[:height, :width]
-    cut = _windows(places)
-    if height * width <= MOST_WINDOWS * WINDOW**2:
-        return [[0, -(-height // GRID) * GRID, 0, -(-width // GRID) * GRID]]
-    return [[*map(int, (w[0, 0, 0], w[-1, -1, 0] + 1, w[0, 0, 1], w[-1, -1, 1] + 1))] for w in cut]
+    """Boxes that a price is read from, their sides as the networks take them."""
+    return [
+        [*(-(-v // GRID) * GRID for v in vars(b).values())] for b in price_windows(height, width)
+    ]
 
 
 def table():
@@ -130,7 +127,7 @@ def table():
             for name, data in files().items()
         ],
         "scale": SCALE,
-        "prices": [[predicted, price(predicted)] for predicted in PREDICTED],
+        "prices": [[p, c, price(p, c)] for p, c in zip(PREDICTED, CERTAIN, strict=True)],
         "tiles": [
             [h, w, side, [[*vars(t.window).values(), *vars(t.core).values()] for t in tiles(h, w, side)]]
             for h, w, side in ((20, 24, 640), (1000, 700, 640), (705, 1217, 192))

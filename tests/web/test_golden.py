@@ -27,9 +27,9 @@ EVALUATE = """(async golden => {
   const flat = b => [b.top, b.bottom, b.left, b.right];
   return {
     ...golden, files,
-    prices: golden.prices.map(([predicted]) => {
-      const p = condition.priceOf(predicted.map(numbers => ({ area: 1, numbers })));
-      return [predicted, [p.mmse, p.transportCost, p.uncertaintyDb]];
+    prices: golden.prices.map(([predicted, certain]) => {
+      const p = condition.priceOf(predicted.map((numbers, k) => ({ area: 1, certain: certain[k], numbers })));
+      return [predicted, certain, [p.mmse, p.transportCost, p.uncertaintyDb]];
     }),
     tiles: golden.tiles.map(([h, w, side]) => [h, w, side,
       tiles.tiles(h, w, side).map(t => [...flat(t.window), ...flat(t.core)])]),

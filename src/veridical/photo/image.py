@@ -272,8 +272,7 @@ class RestoredImage(Decodes):
     def _price(self) -> Calibration | None:
         if self.decoder is None:
             return Calibration(0.0, 0.0)
-        whole = Box(0, self.height, 0, self.width)
-        return self.decoder.price(PixelWindow(self.pixels, whole, grained=self.grained))
+        return self.decoder.price(self.window(Box(0, self.height, 0, self.width)))
 
     def price(self) -> Calibration | None:
         """From what the file tells and what the estimator expects of its picture."""

@@ -15,11 +15,12 @@ LEAST = 1e-6
 _MOST_DB = 12.0
 
 
-def calibration_of(predicted: np.ndarray) -> Calibration:
+def calibration_of(predicted: np.ndarray, certain: np.ndarray | float = 0.0) -> Calibration:
     """Price of a picture.
 
     Args:
         predicted: Of windows: ``log(d + LEAST)``, ``log(C + LEAST)``, and the logarithm of the variance of the first; shape (n, 3).
+        certain: Their parts that the file holds exactly, where nothing is restored: 0 to 1, shape (n,).
 
     Returns:
         Means of errors and costs of the windows, per channel sample on the [0, 1] scale, and the standard deviation
@@ -33,7 +34,8 @@ def calibration_of(predicted: np.ndarray) -> Calibration:
             "the price network gives another shape, or what are no numbers; train it again"
         )
     numbers = predicted.astype(np.float64)
-    means = np.mean(np.exp(np.minimum(numbers[:, :2], 0.0)), axis=0)
+    left = np.broadcast_to(1.0 - np.asarray(certain), len(numbers))
+    means = np.mean(left[:, None] * np.exp(np.minimum(numbers[:, :2], 0.0)), axis=0)
     mmse, cost = (float(np.clip(v - LEAST, LEAST / 10, 0.25)) for v in means)
     variance = float(np.mean(np.exp(np.clip(numbers[:, 2], -20, 5))))
     return Calibration(mmse, cost, min(_MOST_DB, 10 / math.log(10) * math.sqrt(variance)))

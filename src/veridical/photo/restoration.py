@@ -155,6 +155,10 @@ class Cells(Protocol):
         """The nearest picture in the set to a window, float32 (3, height, width) in [0, 1]."""
         ...
 
+    def certain(self, box: Box) -> float:
+        """Part of a window whose pixels are known exactly, 0 to 1."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class PixelWindow:
@@ -237,24 +241,32 @@ class RestorationDecoder:
         prices = self.model.prices
         if prices is None:
             return None
-        (predicted,) = prices(**self.run_estimator(_windows(index.pixels)))
-        price = calibration_of(predicted)
+        boxes = price_windows(*index.pixels.shape[:2])
+        (predicted,) = prices(**self.run_estimator(_cut(index.pixels, boxes)))
+        cells = index.cells
+        price = calibration_of(
+            predicted, np.array([cells.certain(b) if cells else 0.0 for b in boxes])
+        )
         if index.grained is None:
             return price
-        seen, clean = (_windows(v).astype(np.float32) for v in (index.grained(0), index.pixels))
+        seen, clean = (_cut(v, boxes).astype(np.float32) for v in (index.grained(0), index.pixels))
         grain = float(np.mean(np.square(seen - clean), dtype=np.float64)) / 255**2
         return replace(price, mmse=price.mmse + grain, transport_cost=price.transport_cost + grain)
 
 
-def _windows(pixels: np.ndarray) -> np.ndarray:
-    """The whole picture, or windows at even distances, the same for the same picture; (n, height, width, 3)."""
-    height, width = pixels.shape[:2]
+def price_windows(height: int, width: int) -> list[Box]:
+    """Where a price is read: the whole picture, or windows of equal size at even distances, the same for the same picture."""
     if height * width <= MOST_WINDOWS * WINDOW**2:
-        return pixels[None]
+        return [Box(0, height, 0, width)]
     high, wide = min(height, WINDOW), min(width, WINDOW)
     columns = max(1, round(math.sqrt(MOST_WINDOWS * width / height)))
     columns = min(columns, MOST_WINDOWS, width // wide)
     rows = max(1, min(MOST_WINDOWS // columns, height // high))
     tops = np.linspace(0, height - high, rows).astype(int) // GRID * GRID
     lefts = np.linspace(0, width - wide, columns).astype(int) // GRID * GRID
-    return np.stack([pixels[t : t + high, x : x + wide] for t in tops for x in lefts])
+    return [Box(int(t), int(t) + high, int(x), int(x) + wide) for t in tops for x in lefts]
+
+
+def _cut(pixels: np.ndarray, boxes: list[Box]) -> np.ndarray:
+    """Windows of a picture, (n, height, width, 3)."""
+    return np.stack([pixels[b.top : b.bottom, b.left : b.right] for b in boxes])

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from veridical.photo.options import GRID
+from veridical.photo.tiles import Box
 
 MOST_COLOURS = 8
 LEAST_CONTRAST = 64
@@ -47,6 +48,14 @@ class PaletteBlocks:
         exact = self.exact[top // GRID :, left // GRID :].repeat(GRID, 0).repeat(GRID, 1)
         y = self.pixels[top : top + height, left : left + width].transpose(2, 0, 1)
         return np.where(exact[:height, :width], y / np.float32(255), x)
+
+    def certain(self, box: Box) -> float:
+        """Part of a window's blocks that are exact, see ``restoration.Cells``."""
+        rows, columns = (
+            slice(a // GRID, -(-b // GRID))
+            for a, b in ((box.top, box.bottom), (box.left, box.right))
+        )
+        return float(self.exact[rows, columns].mean())
 
 
 def _few_colours(pixels: np.ndarray) -> np.ndarray:

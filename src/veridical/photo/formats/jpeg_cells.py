@@ -22,6 +22,7 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from veridical.photo.jpeg_header import JpegHeader, parse_jpeg_header
+from veridical.photo.tiles import Box
 
 _TO_YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
@@ -124,6 +125,11 @@ class JpegCells:
             return None
         moved = None if chroma is None else np.ascontiguousarray(chroma.transpose(2, 0, 1))
         return cls(header, np.ascontiguousarray(full[:, :, 0]), moved)
+
+    def certain(self, box: Box) -> float:
+        """Nothing is known exactly."""
+        del box
+        return 0.0
 
     def project(
         self, x: np.ndarray, top: int = 0, left: int = 0, *, margin: float = 0.0, rounds: int = 2

@@ -32,13 +32,14 @@ const LEAST = 1e-6;
 
 /**
  * Error d, transport cost C and uncertainty of a picture.
- * @param predicted what the price network says of windows: [{area, numbers: [log(d + LEAST), log(C + LEAST), log variance]}].
+ * @param predicted what the price network says of windows, and what part of each the file holds exactly:
+ *   [{area, certain, numbers: [log(d + LEAST), log(C + LEAST), log variance]}].
  */
 export function priceOf(predicted) {
   const area = predicted.reduce((sum, w) => sum + w.area, 0);
-  const mean = (k, low, high) =>
-    predicted.reduce((sum, w) => sum + w.area * Math.exp(clamp(w.numbers[k], low, high)), 0) / area;
-  const bounded = k => clamp(mean(k, -Infinity, 0) - LEAST, LEAST / 10, 0.25);
-  const uncertaintyDb = Math.min(12, 10 / Math.LN10 * Math.sqrt(mean(2, -20, 5)));
+  const mean = (k, low, high, weight) =>
+    predicted.reduce((sum, w) => sum + w.area * weight(w) * Math.exp(clamp(w.numbers[k], low, high)), 0) / area;
+  const bounded = k => clamp(mean(k, -Infinity, 0, w => 1 - w.certain) - LEAST, LEAST / 10, 0.25);
+  const uncertaintyDb = Math.min(12, 10 / Math.LN10 * Math.sqrt(mean(2, -20, 5, () => 1)));
   return { mmse: bounded(0), transportCost: bounded(1), uncertaintyDb };
 }

@@ -4,7 +4,7 @@ import { formatOf } from "./formats/index.js";
 import { readCoefficients } from "./formats/jpeg_scan.js";
 import { project } from "./jpeg_cells.js";
 import { loadNetwork } from "./network.js";
-import { keepExact } from "./palette.js";
+import { certainPart, keepExact } from "./palette.js";
 import { grown, priceWindows, tiles } from "./tiles.js";
 
 /** What a person can do something about; every other error is a defect. */
@@ -97,6 +97,7 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
     if (cells) project(x, box, cells);
     else if (name === "avif") keepExact(x, box, pixels, channels);
   };
+  const certain = part => name === "avif" ? certainPart(part, pixels, channels) : 0;
   const mmse = new Uint8Array(channels * width * height), real = new Uint8Array(channels * width * height);
   const priced = priceWindows(height, width), places = tiles(height, width, tile);
   const predicted = [];
@@ -114,7 +115,7 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
       const area = Math.max(0, part.bottom - part.top) * Math.max(0, part.right - part.left);
       if (!area) continue;
       const { price } = await prices.run({ ...state, ...cutTo(state, box, part) });
-      predicted.push({ area, numbers: price.data });
+      predicted.push({ area, certain: certain(part), numbers: price.data });
     }
     keep(mmse, state.x_mmse.data, y.dims, box, core, width, channels, inside);
     step();

@@ -19,6 +19,14 @@ function isExact({ rgba, width, height }, channels, top, left) {
   return low.some((v, c) => high[c] - v >= LEAST_CONTRAST);
 }
 
+/** Part of a window's blocks that are exact. */
+export function certainPart({ top, bottom, left, right }, pixels, channels) {
+  let exact = 0;
+  for (let t = top; t < bottom; t += SIDE)
+    for (let l = left; l < right; l += SIDE) exact += isExact(pixels, channels, t, l);
+  return exact * SIDE ** 2 / ((bottom - top) * (right - left));
+}
+
 /** Pixels of the ordinary decoder in exact blocks of a window, in place; x: planes of [0, 1], top and left multiples of 16. */
 export function keepExact(x, { top, left, height, width }, pixels, channels) {
   for (let t = 0; t < height; t += SIDE)
