@@ -1,6 +1,7 @@
-"""NPY and NPZ files: what they claim is refused before it is allocated."""
+"""NPY and NPZ files: what they claim is refused before it is allocated; what is no number is refused."""
 
 import io
+import math
 import tracemalloc
 import zipfile
 
@@ -8,7 +9,13 @@ import numpy as np
 import pytest
 
 from veridical.arrays import read_npy, read_npz
+from veridical.block.codebook import checked_blocks
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile
+from veridical.limits.checks import cost_matrix
+from veridical.quantize.circle import CircleQuantizer
+from veridical.quantize.lattice.lattice import lattice_blocks
+from veridical.quantize.simulation.gaussian import GaussianChannel
+from veridical.sources.alphabet import Alphabet
 
 
 def npy(shape, data=b"", dtype="<f8"):
@@ -84,3 +91,22 @@ def test_what_is_no_array_file(tmp_path):
             read_npz(tmp_path / name)
     with pytest.raises(MissingFile):
         read_npy(tmp_path)
+
+
+TAKERS = {
+    "circle": lambda x: CircleQuantizer(8, math.inf).encode(x, 0),
+    "channel": GaussianChannel(0.8, dimension=2).check,
+    "lattice": lambda x: lattice_blocks(x, 2),
+    "blocks": lambda x: checked_blocks(x, 2),
+    "costs": lambda x: cost_matrix(x, "costs"),
+    "symbols": Alphabet(np.array([0.0, 1.0]), np.array([0.5, 0.5])).symbols,
+}
+
+
+@pytest.mark.parametrize("room", TAKERS)
+@pytest.mark.parametrize("x", [np.eye(2) + 0j, [["one", "two"], ["1", "0"]], [[None, {}], [1, 0]]])
+def test_what_is_no_real_number_is_refused(room, x):
+    # Oracle: the same places of floats are taken; the imaginary parts would be lost without a word.
+    TAKERS[room](np.eye(2))
+    with pytest.raises(InvalidSetting, match="must be numbers"):
+        TAKERS[room](x)

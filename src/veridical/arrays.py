@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile
 
+Array = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
 MOST_BYTES = 1 << 30
 """Of the arrays of one file, unless the caller says otherwise."""
 
@@ -42,6 +45,20 @@ def like(x: Any, out: Any) -> Any:
     """What was computed of ``to_numpy(x)`` as what ``x`` is, on its device."""
     # Whoever has a tensor has imported torch; this package does not.
     return sys.modules["torch"].as_tensor(out, device=x.device) if is_tensor(x) else out
+
+
+def real_numbers(values: Any, name: str) -> Array:
+    """An array of real numbers.
+
+    Raises:
+        InvalidSetting: They are complex, or no numbers.
+    """
+    try:
+        if np.iscomplexobj(values):
+            raise TypeError("they are complex; give each as two real ones")
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as cause:
+        raise InvalidSetting(f"{name} must be numbers: {cause}") from cause
 
 
 def check_flag(**flags: object) -> None:
@@ -202,6 +219,27 @@ def _read(file: IO[bytes], size: int, most_bytes: int, name: str) -> NDArray[Any
 def is_number(value: Any) -> bool:
     """A real number (not a truth value), of Python or numpy."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def whole_number(value: Any, name: str, least: int, most: int | None = None) -> int:
+    """A whole number (not a truth value), of Python or numpy.
+
+    Raises:
+        InvalidSetting: Anything else, or outside ``least`` to ``most``.
+    """
+    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not number or int(value) < least or (most is not None and int(value) > most):
+        ends = f"of {least} or more" if most is None else f"from {least} to {_shown(most)}"
+        raise InvalidSetting(f"{name} must be a whole number {ends}, got {value!r}")
+    return int(value)
+
+
+def _shown(limit: int) -> str:
+    """A large number by its power of two."""
+    for rest, sign in ((0, ""), (1, " - 1")):
+        if limit > 1 << 14 and (limit + rest).bit_count() == 1:
+            return f"2^{(limit + rest).bit_length() - 1}{sign}"
+    return str(limit)
 
 
 def check_rng(rng: Any) -> None:

@@ -26,7 +26,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.arrays import as_path, check_file, check_rng, like, read_npz, to_numpy
+from veridical.arrays import as_path, check_file, check_rng, like, read_npz, to_numpy, whole_number
 from veridical.errors import DamagedFile, InvalidSetting, VeridicalError, WrongModel, typed_errors
 from veridical.writing import write_whole
 
@@ -134,12 +134,7 @@ class Kept:
         """
         codec: Any = self
         z = np.asarray(index)
-        if (
-            isinstance(seed, bool)
-            or not isinstance(seed, int | np.integer)
-            or not 0 <= seed < 1 << 64
-        ):
-            raise InvalidSetting(f"seed must be a whole number from 0 to 2^64 - 1, got {seed!r}")
+        whole_number(seed, "seed", 0, (1 << 64) - 1)
         with _sound():
             head = _HEAD.pack(_SIGNATURE, _VERSION, z.ndim, codec_id(self), seed)
             body = head + struct.pack(f"<{z.ndim}Q", *z.shape) + codec.to_bytes(z, seed=seed)

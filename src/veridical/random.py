@@ -16,12 +16,12 @@ integer arithmetic and one exact conversion, so that nothing depends on the mach
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import whole_number
 from veridical.errors import InvalidSetting
 
 __all__ = ["random_choices", "random_rows", "random_symbols", "random_uniforms", "random_words"]
@@ -53,9 +53,9 @@ def random_words(seed: int, n: int, *, stream: int = 0, first: int = 0) -> NDArr
     Raises:
         InvalidSetting: an argument is not a whole number in its range.
     """
-    key = [_whole(seed, "seed", _WORD - 1), _whole(stream, "stream", _WORD - 1)]
-    start = _whole(first, "first", _WORD)
-    count = _whole(n, "n", _WORD - start)
+    key = [whole_number(seed, "seed", 0, _WORD - 1), whole_number(stream, "stream", 0, _WORD - 1)]
+    start = whole_number(first, "first", 0, _WORD)
+    count = whole_number(n, "n", 0, _WORD - start)
     block, skip = divmod(start, 4)
     # numpy adds one to the counter before it makes a block, so that it is set one block back.
     philox = np.random.Philox(key=np.array(key, dtype=np.uint64), counter=(block - 1) % (1 << 256))
@@ -82,7 +82,7 @@ def random_rows(
     Raises:
         InvalidSetting: an argument is not a whole number in its range.
     """
-    key, count = _whole(seed, "seed", _WORD - 1), _whole(n, "n", 1 << 62)
+    key, count = whole_number(seed, "seed", 0, _WORD - 1), whole_number(n, "n", 0, 1 << 62)
     rows = np.asarray(streams)
     if rows.ndim != 1 or (rows.dtype != np.uint64 and rows.size):
         raise InvalidSetting(f"streams are a list of uint64, not {rows.dtype} {rows.shape}")
@@ -122,7 +122,7 @@ def random_symbols(
     Raises:
         InvalidSetting: an argument is not a whole number in its range.
     """
-    symbols = _whole(size, "size", 1 << 63)
+    symbols = whole_number(size, "size", 0, 1 << 63)
     if symbols == 0:
         raise InvalidSetting("size is 0; a symbol needs an alphabet of 1 or more")
     words = random_words(seed, n, stream=stream, first=first)
@@ -230,12 +230,3 @@ def _high_product(words: NDArray[np.uint64], factor: int) -> NDArray[np.uint64]:
     if not upper:
         return middle >> _HALF
     return high * upper + (middle >> _HALF) + ((low * upper + (middle & _LOW)) >> _HALF)
-
-
-def _whole(value: Any, name: str, most: int) -> int:
-    """A whole number in ``0 .. most``, given as an int or a numpy integer."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not 0 <= int(value) <= most:
-        bound = f"2^{round(math.log2(most + 1))}" if most > 1 << 20 else most
-        raise InvalidSetting(f"{name} must be a whole number from 0 to {bound}, got {value!r}")
-    return int(value)

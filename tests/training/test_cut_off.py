@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from veridical.training import sources
-from veridical.training.photo_prices import _rows
 from veridical.training.sources import prepare_sources
+from veridical.training.stages import MeasuredRows
 
 
 class Cut(BaseException):
@@ -54,12 +54,13 @@ def test_a_preparation_that_was_cut_off_vouches_for_nothing(sets, monkeypatch):
 def test_a_price_list_goes_on_after_half_a_line(tmp_path, cut):
     # Oracle: the whole lines, and a line that is added afterwards, whatever was cut off.
     log = tmp_path / "calibration.jsonl"
-    whole = [{"name": "a", "mmse": 1.0}, {"name": "b", "mmse": 2.0}]
+    whole = [{"mmse": k, "weights": "w"} for k in (1.0, 2.0)]
     text = "".join(json.dumps(row) + "\n" for row in whole)
-    third = json.dumps({"name": "c", "mmse": 3.0}) + "\n"
+    third = json.dumps({"mmse": 3.0, "weights": "w"}) + "\n"
     log.write_text(text + third[:cut])
-    assert _rows(log) == whole
-    with log.open("a") as out:
-        out.write(third)
-    assert _rows(log) == [*whole, json.loads(third)]
-    assert _rows(tmp_path / "none.jsonl") == []
+    found = MeasuredRows(log, "w")
+    assert found.rows == whole
+    found.add({"mmse": 3.0})
+    assert MeasuredRows(log, "w").rows == found.rows == [*whole, json.loads(third)]
+    assert MeasuredRows(log, "other").rows == []
+    assert MeasuredRows(tmp_path / "none.jsonl", "w").rows == []

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from veridical.errors import InvalidSetting
-from veridical.training.networks import GRID, NetworkConfig, RestorationNetwork, kmac_per_pixel
+from veridical.photo.options import GRID
+from veridical.training.networks import NetworkConfig, RestorationNetwork, kmac_per_pixel
 
 
 def test_a_new_network_changes_nothing():

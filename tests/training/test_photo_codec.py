@@ -70,7 +70,7 @@ def test_the_frozen_prior_of_a_trained_model_is_the_trained_one(vdc_run):
 
 
 def lively():
-    networks = new_networks(TINY, 3)
+    networks = new_networks(TINY)
     with torch.no_grad():
         networks.analysis.tail.weight.mul_(6)
         for context in networks.prior.contexts:

@@ -12,8 +12,6 @@ from veridical.batch.tasks import Outcome, Task
 from veridical.errors import InvalidSetting, VeridicalError, typed_errors
 from veridical.extras import missing, require
 
-__all__ = ["Engine", "connected", "until_death"]
-
 _ENGINES = ("loky", "ray", "dask")
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from veridical.batch.tasks import Task
 
-__all__ = ["available_bytes", "by_width"]
-
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 _SHARE = 0.8

@@ -10,8 +10,6 @@ from veridical.batch.memory import available_bytes, by_width
 from veridical.batch.tasks import Journal, Outcome, Summary, Task
 from veridical.errors import InvalidSetting
 
-__all__ = ["run_batch"]
-
 _ROUND = 8
 _DEADLY = "workers died on it, at last on it alone; it may need more memory than there is"
 

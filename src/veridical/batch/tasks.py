@@ -14,8 +14,6 @@ from typing import Any
 
 from veridical.errors import UnwritableOutput
 
-__all__ = ["Journal", "Outcome", "Summary", "Task"]
-
 
 @dataclass(frozen=True)
 class Task:

@@ -14,11 +14,10 @@ import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Whole
 from veridical.errors import DamagedFile, InvalidSetting
-
-Whole = NDArray[np.int64]
 
 TOTAL = 1 << 20
 """Of the frequencies of every table."""

@@ -22,10 +22,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Whole
 from veridical.bitstream.entropy import FrequencyTables, decode_symbols, encode_symbols
 from veridical.errors import DamagedFile, InvalidSetting
-
-Whole = NDArray[np.int64]
 
 MOST_NUMBER = 1 << 40
 """The largest number that can be coded."""

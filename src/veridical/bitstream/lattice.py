@@ -11,16 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.bitstream.entropy import FrequencyTables, seed_key
 from veridical.bitstream.lattice_tables import ONE, CoordinateTables
 from veridical.bitstream.steps import StepDecoder, encode_steps
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.quantize.lattice.nested import NestedChain, coordinates
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,12 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.bitstream.entropy import FrequencyTables
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.families import Family
 from veridical.quantize.lattice.lattice import Lattice
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 LEVELS = 16
 """Steps of ``D`` from 0 to 1."""

@@ -12,12 +12,11 @@ import zlib
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Whole
 from veridical.bitstream.entropy import FrequencyTables, Models, places_of
 from veridical.errors import DamagedFile, InvalidSetting
-
-Whole = NDArray[np.int64]
 
 _HEAD = struct.Struct("<III")
 

@@ -18,10 +18,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Whole
 from veridical.bitstream.entropy import TOTAL, FrequencyTables, places_of
 from veridical.errors import DamagedFile, InvalidSetting
-
-Whole = NDArray[np.int64]
 
 LARGEST_VALUE = (1 << 15) - 1
 """Values run from minus this to this, whatever the table."""

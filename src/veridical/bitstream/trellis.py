@@ -18,13 +18,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.bitstream.entropy import FrequencyTables, seed_key
 from veridical.bitstream.steps import StepDecoder, encode_steps
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.quantize.trellis import Shifts, Trellis
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 ROW = 4096
 _PHASES = 64

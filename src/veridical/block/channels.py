@@ -24,14 +24,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.block.codebook import SphereCodebook
 from veridical.block.cosine import BestCosine, conveyed_share
 from veridical.errors import InvalidSetting, NotConverged
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_CELL_BITS = 14
 _ROUNDS = 400
@@ -39,16 +36,21 @@ _DRAWS = 1 << 14
 
 
 @dataclass(frozen=True)
-class SphereChannel:
-    """Length from the source, angle from the law of the best cosine.
+class _Channel:
+    """A channel from the words of a codebook.
 
     Attributes:
-        codebook: whose words are refined.
+        codebook: whose words are refined, or whose cells are meant.
         variance: ``s2`` of the source.
     """
 
     codebook: SphereCodebook
     variance: float
+
+
+@dataclass(frozen=True)
+class SphereChannel(_Channel):
+    """Length from the source, angle from the law of the best cosine."""
 
     def generate(self, x_mmse: Array, rng: np.random.Generator, context: Whole) -> Array:
         """Samples, shape ``(blocks, n)``; where the estimate is 0, of the source itself."""
@@ -79,16 +81,8 @@ class SphereChannel:
 
 
 @dataclass(frozen=True)
-class SymbolChannel:
-    """A Gaussian channel, symbol by symbol.
-
-    Attributes:
-        codebook: whose words are refined.
-        variance: ``s2`` of the source.
-    """
-
-    codebook: SphereCodebook
-    variance: float
+class SymbolChannel(_Channel):
+    """A Gaussian channel, symbol by symbol."""
 
     def generate(self, x_mmse: Array, rng: np.random.Generator, context: Whole) -> Array:
         """Samples, shape ``(blocks, n)``; where the estimate is 0, of the source itself."""
@@ -113,16 +107,8 @@ class SymbolChannel:
 
 
 @dataclass(frozen=True)
-class CellChannel:
-    """Fresh blocks until one falls into the cell; without common randomness and up to 14 bits.
-
-    Attributes:
-        codebook: whose cells are meant.
-        variance: ``s2`` of the source.
-    """
-
-    codebook: SphereCodebook
-    variance: float
+class CellChannel(_Channel):
+    """Fresh blocks until one falls into the cell; without common randomness and up to 14 bits."""
 
     def __post_init__(self) -> None:
         if self.codebook.seed_bits != 0:

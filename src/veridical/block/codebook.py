@@ -19,14 +19,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole, real_numbers, whole_number
 from veridical.errors import InvalidSetting
 from veridical.estimate.indices import checked_indices
 from veridical.random import random_symbols, random_uniforms
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 MOST_INDEX_BITS = 24
 MOST_TOTAL_BITS = 56
@@ -70,12 +67,7 @@ class SphereCodebook:
                 f"n(R + Rc) is {int(self.total_bits)} bits and at most {MOST_TOTAL_BITS}; the largest "
                 f"common_bits is {left}/{n} = {left / n:.6g}, or math.inf"
             )
-        seed = self.codebook_seed
-        whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-        if not whole or not 0 <= seed < 1 << 64:
-            raise InvalidSetting(
-                f"codebook_seed must be a whole number from 0 to 2^64 - 1, got {seed!r}"
-            )
+        whole_number(self.codebook_seed, "codebook_seed", 0, (1 << 64) - 1)
 
     @property
     def outputs(self) -> int:
@@ -216,12 +208,7 @@ def checked_blocks(x: Any, dimension: int) -> Array:
     Raises:
         InvalidSetting: another shape, NaN, infinite or huge values.
     """
-    try:
-        if np.iscomplexobj(x):
-            raise TypeError("they are complex")
-        points = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as cause:
-        raise InvalidSetting(f"blocks must be numbers: {cause}") from cause
+    points = real_numbers(x, "blocks")
     if points.ndim != 2 or points.shape[1] != dimension:
         raise InvalidSetting(
             f"blocks form a table of {dimension} columns, got shape {points.shape}; "

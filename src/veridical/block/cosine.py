@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.arrays import is_number
+from veridical.arrays import Array, is_number, whole_number
 from veridical.errors import InvalidSetting
-
-Array = NDArray[np.float64]
 
 _MOST_DIMENSIONS = 1 << 16
 _LN2 = math.log(2.0)
@@ -44,10 +42,7 @@ class BestCosine:
     bits: float
 
     def __post_init__(self) -> None:
-        n = self.dimension
-        whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
-        if not whole or not 2 <= n <= _MOST_DIMENSIONS:
-            raise InvalidSetting(f"dimension must be a whole number from 2 to 2^16, got {n!r}")
+        whole_number(self.dimension, "dimension", 2, _MOST_DIMENSIONS)
         if not is_number(self.bits) or not self.bits >= 0:
             raise InvalidSetting(f"bits must be 0 or more, got {self.bits!r}")
 

@@ -1,14 +1,17 @@
-"""Data that do not fit the code that they are given to are told, with figures."""
+"""Codes for normal samples: the law and rate asked for, prices measured, data that do not fit told."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from veridical.arrays import to_numpy
+from veridical.arrays import Array, is_number, to_numpy
+from veridical.errors import InvalidSetting
+from veridical.interpolate import Calibration
 from veridical.kept import Kept
 
 _SLACK = 0.1
@@ -52,3 +55,27 @@ class NormalCodec(Kept):
         index = super().encode(x, seed=seed)
         warn_of_power(x, codec.variance)
         return index
+
+
+def checked_law(
+    rate_bits: float, rates: tuple[float, float], variance: float
+) -> tuple[float, float]:
+    """Rate, if it is among those that a family has, and standard deviation of the law coded."""
+    least, most = rates
+    if not is_number(rate_bits) or not least <= rate_bits <= most:
+        raise InvalidSetting(f"rate_bits runs from {least} to {most}, got {rate_bits!r}")
+    if not is_number(variance) or not 0 < variance < math.inf:
+        raise InvalidSetting(f"variance must be a positive number, got {variance!r}")
+    return float(rate_bits), math.sqrt(variance)
+
+
+def priced(draft: Any, coder: Any, x: Array, rng: np.random.Generator) -> Any:
+    """The code with the price list and the rate measured on samples that made no part of it."""
+    seed = int(rng.integers(1 << 62))
+    index = draft.encoder.encode(x, seed)
+    x_mmse = draft.decode(index, rng, realism=0.0, seed=seed)
+    x_real = draft.generator.generate(x_mmse, rng, index)
+    price = Calibration(
+        float(np.mean(np.square(x - x_mmse))), float(np.mean(np.square(x_real - x_mmse)))
+    )
+    return replace(draft, calibration=price, rate_bits=coder.ideal_bits(index, seed) / x.size)

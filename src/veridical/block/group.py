@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.block.group_encoder import GroupEncoder, GroupWords
 from veridical.codec import PartsCodec, resolve_realism
@@ -26,9 +27,6 @@ from veridical.interpolate import Calibration
 from veridical.kept import Kept
 from veridical.quantize.group import NestedChain
 from veridical.sources.alphabet import Alphabet
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

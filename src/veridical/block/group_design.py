@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from veridical.arrays import check_rng
+from veridical.arrays import Array, Whole, check_rng
 from veridical.block.group import GroupCodec, GroupEstimator, GroupGenerator
 from veridical.block.group_encoder import GroupEncoder, GroupWords
 from veridical.block.letters import Letters, design_letters, information_bits
@@ -23,8 +22,6 @@ from veridical.sources.alphabet import Alphabet
 
 __all__ = ["Effort", "GroupDesign", "choose_taps", "design_group_codec"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 # The cheapest word is found again with few errors if the letters lack half as much again as G1 has.
 _MARGIN = 1.5

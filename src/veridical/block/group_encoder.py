@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.quantize.group import NestedChain, cheapest_words, whole_costs
 from veridical.sources.alphabet import Alphabet
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 # Blocks worked on together; bounds the memory of the costs.
 _AT_ONCE = 256

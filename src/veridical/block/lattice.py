@@ -11,14 +11,14 @@ source. The perception that the price list bounds is that of the law of the whol
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.arrays import check_rng, is_number
+from veridical.arrays import Array, Whole, check_rng, is_number
 from veridical.bitstream.lattice import FixedLengthCoder, LatticeCoder
-from veridical.block.fit import NormalCodec
+from veridical.block.fit import NormalCodec, checked_law, priced
 from veridical.block.lattice_parts import (
     best_scale,
     cell_means,
@@ -35,8 +35,6 @@ from veridical.quantize.lattice.cosets import construction_a, self_similar
 
 __all__ = ["LatticeCodec", "lattice_codec", "reachable_common_bits"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _LEAST_RATE, _MOST_RATE = 0.05, 10.0
 _MOST_SIMILAR = 16
@@ -120,10 +118,8 @@ def lattice_codec(
         InvalidSetting: a setting outside its domain or a rate that the chain does not reach.
     """
     check_rng(rng)
-    _check_rate(rate_bits)
-    rate_bits = float(rate_bits)
+    rate_bits, s = checked_law(rate_bits, (_LEAST_RATE, _MOST_RATE), variance)
     fine = _cosets(family, common_bits, cosets)
-    s = math.sqrt(_positive(variance))
     blocks = max(2000, samples // family.dimension)
     x, held = rng.standard_normal((blocks, family.dimension)), None
     if source is not None:
@@ -141,21 +137,7 @@ def lattice_codec(
     coder = FixedLengthCoder(chain) if fixed_length else LatticeCoder.from_law(chain, s, cell)
     draft = LatticeCodec(chain, estimator, generator, Calibration(s * s, s * s), chain,
                          coder, rate_bits, s * s)  # fmt: skip
-    return _priced(draft, s * rng.standard_normal(x.shape) if held is None else held, rng)
-
-
-def _priced(draft: LatticeCodec, x: Array, rng: np.random.Generator) -> LatticeCodec:
-    """The code with the price list and the rate measured on samples that made no part of it."""
-    seed = int(rng.integers(1 << 62))
-    index = draft.encoder.encode(x, seed)
-    x_mmse = draft.decode(index, rng, realism=0.0, seed=seed)
-    x_real = draft.generator.generate(x_mmse, rng, index)
-    price = Calibration(
-        float(np.mean(np.square(x - x_mmse))), float(np.mean(np.square(x_real - x_mmse)))
-    )
-    return replace(
-        draft, calibration=price, rate_bits=draft.symbol_coder.ideal_bits(index, seed) / x.size
-    )
+    return priced(draft, coder, s * rng.standard_normal(x.shape) if held is None else held, rng)
 
 
 def _cosets(family: Family, common_bits: float, cosets: Cosets | None) -> Cosets | None:
@@ -189,16 +171,3 @@ def _shaping(rate_bits: float) -> int:
             f"nearest are {math.log2(low):.6g} and {math.log2(low + 1):.6g}"
         )
     return round(q)
-
-
-def _check_rate(rate_bits: float) -> None:
-    if not is_number(rate_bits) or not _LEAST_RATE <= rate_bits <= _MOST_RATE:
-        raise InvalidSetting(
-            f"rate_bits a dimension runs from {_LEAST_RATE} to {_MOST_RATE}, got {rate_bits!r}"
-        )
-
-
-def _positive(variance: float) -> float:
-    if not is_number(variance) or not (variance > 0 and math.isfinite(variance)):
-        raise InvalidSetting(f"variance must be a positive number, got {variance!r}")
-    return float(variance)

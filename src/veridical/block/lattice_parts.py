@@ -6,15 +6,13 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.bitstream.lattice import LatticeCoder
 from veridical.errors import InvalidSetting
 from veridical.estimate.lattice import LatticeEstimator, OddMap, exact_means, fitted_means
 from veridical.generate.lattice import CellSampler, IntervalPlan, LatticeGenerator
 from veridical.quantize.lattice import Cosets, Lattice, NestedChain
-
-Array = NDArray[np.float64]
 
 _EVENED = 4
 """Up to this dimension cells of L3 may be far from round, and a covariance is well known from samples."""

@@ -15,12 +15,10 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.sources.alphabet import Alphabet
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

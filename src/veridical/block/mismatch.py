@@ -21,11 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.block.channels import CellChannel
 from veridical.block.random_coding import RandomCode
 from veridical.errors import InvalidSetting
 
-Array = NDArray[np.float64]
 _SCORES = 1 << 21
 
 

@@ -17,8 +17,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.block.codebook import MOST_INDEX_BITS, MOST_TOTAL_BITS
 from veridical.block.cosine import conveyed_share
 from veridical.block.random_coding import RandomCode, random_code
@@ -29,8 +30,6 @@ from veridical.random import random_words
 
 __all__ = ["Allocation", "VectorCode", "allocate_bits", "vector_code"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_WAYS = 200_000
 _COMPONENT_STREAM = 4

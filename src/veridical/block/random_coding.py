@@ -19,9 +19,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.arrays import is_number
+from veridical.arrays import Array, Whole, is_number, whole_number
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.block.channels import CellChannel, SphereChannel, SymbolChannel
 from veridical.block.codebook import SphereCodebook
@@ -34,8 +34,6 @@ from veridical.interpolate import Calibration
 
 __all__ = ["RandomCode", "ScaledWords", "block_price", "random_code", "whole_bits"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 Channel = type[SphereChannel] | type[SymbolChannel] | type[CellChannel]
 
 
@@ -111,8 +109,7 @@ class RandomCode(NormalCodec, PartsCodec[Array, Whole, np.random.Generator]):
             DamagedFile: the message is truncated, altered, holds another number of indices, or has another seed.
             InvalidSetting: a negative count.
         """
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-            raise InvalidSetting(f"count must be a whole number of 0 or more, got {count!r}")
+        whole_number(count, "count", 0)
         width, digits = _digits(self.codebook.index_bits)
         zeros = np.zeros(count * digits, dtype=np.int64)
         parts = decode_symbols(data, zeros, _uniform(width), self._key(seed)).reshape(count, digits)

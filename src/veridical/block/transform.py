@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.block.fit import misfit
 from veridical.block.lattice import LatticeCodec
 from veridical.block.trellis import TrellisCodec
@@ -38,8 +39,6 @@ __all__ = [
     "TransformGenerator",
 ]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _STRIDE = 0x9E3779B97F4A7C15
 """Between the seeds of two classes: the golden ratio in 64 bits."""

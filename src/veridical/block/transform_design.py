@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.arrays import check_rng, is_number
+from veridical.arrays import Array, check_rng, is_number
 from veridical.block.lattice import LatticeCodec, lattice_codec
 from veridical.block.transform import (
     Front,
@@ -28,7 +28,6 @@ from veridical.transport import weighted_points
 
 __all__ = ["transform_codec", "water_filling"]
 
-Array = NDArray[np.float64]
 
 _LEAST_RATE, _MOST_RATE = 0.1, 8.0
 _LEAST_WITH_SEED = 0.6

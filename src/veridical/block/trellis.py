@@ -12,15 +12,15 @@ the coder codes it given what the trellis forces (:mod:`veridical.bitstream.trel
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.arrays import check_rng, is_number
+from veridical.arrays import Array, Whole, check_rng
 from veridical.bitstream.trellis import TrellisCoder, as_rows
-from veridical.block.fit import NormalCodec
+from veridical.block.fit import NormalCodec, checked_law, priced
 from veridical.block.trellis_parts import fitted_generator, scaled_to_rate
 from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
@@ -31,8 +31,6 @@ from veridical.quantize.trellis import Shifts, Trellis
 
 __all__ = ["TrellisCodec", "TrellisEncoder", "TrellisEstimator", "trellis_codec"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _LEAST_RATE, _MOST_RATE = 0.1, 8.0
 _CELLS = 1 << 26
@@ -211,15 +209,9 @@ def trellis_codec(
     Raises:
         InvalidSetting: a setting outside its domain.
     """
-    if not is_number(rate_bits) or not _LEAST_RATE <= rate_bits <= _MOST_RATE:
-        raise InvalidSetting(
-            f"rate_bits runs from {_LEAST_RATE} to {_MOST_RATE}, got {rate_bits!r}"
-        )
-    if not is_number(variance) or not 0 < variance < math.inf:
-        raise InvalidSetting(f"variance must be a positive number, got {variance!r}")
+    rate_bits, s = checked_law(rate_bits, (_LEAST_RATE, _MOST_RATE), variance)
     check_rng(rng)
-    rate_bits, variance = float(rate_bits), float(variance)
-    trellis, shifts, s = Trellis(states), Shifts.of_bits(common_bits), math.sqrt(variance)
+    trellis, shifts = Trellis(states), Shifts.of_bits(common_bits)
     x, held = np.split(source, [3 * len(source) // 4]) if source is not None else (
         rng.standard_normal(max(samples, 4000)), None
     )  # fmt: skip
@@ -230,20 +222,8 @@ def trellis_codec(
     means = fitted_means(x[:, None], p[:, None], by_coordinate=True)
     generator = fitted_generator(encoder, means, x, p, s, rng, normal=source is None)
     draft = TrellisCodec(
-        encoder, TrellisEstimator(encoder, means), generator, Calibration(variance, variance),
-        rate_bits, variance,
+        encoder, TrellisEstimator(encoder, means), generator, Calibration(s * s, s * s),
+        rate_bits, float(variance),
     )  # fmt: skip
-    return _priced(draft, s * rng.standard_normal(len(x)) if held is None else held, rng)
-
-
-def _priced(draft: TrellisCodec, x: Array, rng: np.random.Generator) -> TrellisCodec:
-    """The code with prices and rate measured on samples that made no part of it."""
-    seed = int(rng.integers(1 << 62))
-    index = draft.encoder.encode(x, seed)
-    x_mmse = draft.decode(index, rng, realism=0.0, seed=seed)
-    x_real = draft.generator.generate(x_mmse, rng, index)
-    price = Calibration(
-        float(np.mean(np.square(x - x_mmse))), float(np.mean(np.square(x_real - x_mmse)))
-    )
-    rate = draft.encoder.coder.ideal_bits(index, seed) / len(x)
-    return replace(draft, calibration=price, rate_bits=rate)
+    fresh = s * rng.standard_normal(len(x)) if held is None else held
+    return priced(draft, encoder.coder, fresh, rng)

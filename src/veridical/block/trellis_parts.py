@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.bitstream.trellis import ROW, TrellisCoder
 from veridical.block.lattice_parts import norms_to_normal, sizes_to_samples
 from veridical.errors import InvalidSetting
@@ -20,9 +21,6 @@ from veridical.quantize.trellis import DITHER, Shifts, Trellis
 if TYPE_CHECKING:
     from veridical.block.trellis import TrellisEncoder
 
-__all__ = ["fitted_generator", "scaled_to_rate"]
-
-Array = NDArray[np.float64]
 
 _LEVELS = 513
 _ROUNDS = 3

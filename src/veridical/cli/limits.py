@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Annotated
 
@@ -10,16 +11,15 @@ import typer
 from veridical.cli.limits_finite import add_commands, distortions, rate_grid
 from veridical.cli.tables import (
     POINTS,
-    AsCsv,
-    AsJson,
     Common,
     Distortions,
     Perceptions,
     Rates,
+    Row,
     Tolerance,
     number,
     numbers,
-    show,
+    tabular,
 )
 
 Variance = Annotated[float, typer.Option(help="Variance of the source.")]
@@ -36,29 +36,27 @@ def _group() -> None:
 
 
 @limits_app.command()
+@tabular
 def bernoulli(
     *,
     p: Annotated[float, typer.Option("--probability", help="Probability of a one.")],
     distortion: Distortions = None,
     perception: Perceptions = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
+) -> Iterator[Row]:
     """R(D, P) of a Bernoulli source: Hamming distortion, total variation."""
     from veridical.limits import bernoulli_rate_bits, bernoulli_thresholds
 
-    rows = []
     for D, P in product(numbers(distortion, "distortion"), numbers(perception, "perception", "0")):
         rate = float(bernoulli_rate_bits(p, D, P))
         first, second = (float(x) for x in bernoulli_thresholds(p, P))
-        rows.append({
+        yield {
             "p": p, "distortion": D, "perception": P, "rate_bits": rate,
             "lower_bits": rate, "upper_bits": rate, "free_until": first, "zero_from": second,
-        })  # fmt: skip
-    show(rows, as_json, as_csv)
+        }  # fmt: skip
 
 
 @limits_app.command()
+@tabular
 def circle(
     *,
     outputs: Annotated[
@@ -68,107 +66,91 @@ def circle(
         list[str] | None, typer.Option("--seeds", "-k", help="K, or inf. " + POINTS)
     ] = None,
     perception: Perceptions = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
+) -> Iterator[Row]:
     """One-shot D(P) of the unit circle with M outputs and K seeds."""
     from veridical.limits import circle_distortion, circle_mmse, circle_w2_squared
 
-    rows = []
     for M, K, P in product(
         numbers(outputs, "outputs"),
         numbers(seeds, "seeds", "1"),
         numbers(perception, "perception", "0"),
     ):
         D = float(circle_distortion(M, P, K))
-        rows.append({
+        yield {
             "outputs": M, "seeds": K, "perception": P, "distortion": D,
             "mmse": float(circle_mmse(M)), "w2_squared": float(circle_w2_squared(M, K)),
-        })  # fmt: skip
-    show(rows, as_json, as_csv)
+        }  # fmt: skip
 
 
 @limits_app.command()
+@tabular
 def gaussian(
     *,
     rate: Rates = None,
     perception: Perceptions = None,
     common: Common = None,
     variance: Variance = 1.0,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
+) -> Iterator[Row]:
     """D(R, Rc, P) of a scalar Gaussian: squared error, squared Wasserstein-2."""
     from veridical.limits import gaussian_distortion, gaussian_transport_cost
 
-    rows = []
     for R, Rc, P in rate_grid(rate, common, perception):
-        rows.append({
+        yield {
             "rate_bits": R, "common_bits": Rc, "perception": P,
             "distortion": float(gaussian_distortion(R, P, Rc, variance)),
             "transport_cost": float(gaussian_transport_cost(R, Rc, variance)),
-        })  # fmt: skip
-    show(rows, as_json, as_csv)
+        }  # fmt: skip
 
 
 @limits_app.command(name="gaussian-rate")
+@tabular
 def gaussian_rate(
     *,
     distortion: Distortions = None,
     perception: Perceptions = None,
     variance: Variance = 1.0,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
+) -> Iterator[Row]:
     """R(D, P) of a scalar Gaussian with unlimited common randomness: squared error, squared Wasserstein-2."""
     from veridical.limits import gaussian_rate_bits
 
-    rows = []
     for D, P in product(numbers(distortion, "distortion"), numbers(perception, "perception", "0")):
         rate = float(gaussian_rate_bits(D, P, variance))
-        rows.append({"distortion": D, "perception": P, "rate_bits": rate})
-    show(rows, as_json, as_csv)
+        yield {"distortion": D, "perception": P, "rate_bits": rate}
 
 
 @limits_app.command(name="gaussian-kl")
+@tabular
 def gaussian_kl(
     *,
     rate: Rates = None,
     perception: Perceptions = None,
     variance: Variance = 1.0,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
+) -> Iterator[Row]:
     """D(R, P) of a scalar Gaussian where P bounds KL(reconstruction || source) in nats.
 
     Unlimited common randomness.
     """
     from veridical.limits import gaussian_distortion_kl
 
-    rows = []
     for R, P in product(numbers(rate, "rate"), numbers(perception, "perception", "0")):
         D = float(gaussian_distortion_kl(R, P, variance))
-        rows.append({"rate_bits": R, "perception_nats": P, "distortion": D})
-    show(rows, as_json, as_csv)
+        yield {"rate_bits": R, "perception_nats": P, "distortion": D}
 
 
 @limits_app.command(name="circle-block")
+@tabular
 def circle_block(
     *,
     rate: Rates = None,
     perception: Perceptions = None,
     common: Common = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
+) -> Iterator[Row]:
     """D(R, Rc, P) of blocks of points on the unit circle."""
     from veridical.limits import circle_block_distortion
 
-    rows = []
     for R, Rc, P in rate_grid(rate, common, perception):
         D = float(circle_block_distortion(R, P, Rc))
-        rows.append({"rate_bits": R, "common_bits": Rc, "perception": P, "distortion": D})
-    show(rows, as_json, as_csv)
+        yield {"rate_bits": R, "common_bits": Rc, "perception": P, "distortion": D}
 
 
 def _spectrum(eigenvalues: str) -> list[float]:
@@ -176,6 +158,7 @@ def _spectrum(eigenvalues: str) -> list[float]:
 
 
 @limits_app.command(name="vector-gaussian")
+@tabular
 def vector_gaussian(
     *,
     eigenvalues: Eigenvalues,
@@ -183,42 +166,37 @@ def vector_gaussian(
     perception: Perceptions = None,
     common: Common = None,
     tolerance: Tolerance = 1e-7,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
+) -> Iterator[Row]:
     """D(R, Rc, P) of a vector Gaussian, and the penalty of an encoder that ignores perception."""
     from veridical.limits import oblivious_distortion, vector_gaussian_distortion
 
-    spectrum, rows = _spectrum(eigenvalues), []
+    spectrum = _spectrum(eigenvalues)
     for R, Rc, P in rate_grid(rate, common, perception):
         found = vector_gaussian_distortion(spectrum, R, P, Rc, tolerance=tolerance)
         plain = oblivious_distortion(spectrum, R, P, Rc)
-        rows.append({
+        yield {
             "rate_bits": R, "common_bits": Rc, "perception": P, **distortions(found),
             "oblivious_distortion": plain,
             "penalty": max(plain / found.distortion - 1.0, 0.0) if found.distortion else 0.0,
-        })  # fmt: skip
-    show(rows, as_json, as_csv)
+        }  # fmt: skip
 
 
 @limits_app.command(name="vector-gaussian-kl")
+@tabular
 def vector_gaussian_kl(
     *,
     eigenvalues: Eigenvalues,
     rate: Rates = None,
     perception: Perceptions = None,
     tolerance: Tolerance = 1e-7,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
+) -> Iterator[Row]:
     """D(R, P) of a vector Gaussian where P bounds KL(reconstruction || source) in nats, unlimited common randomness."""
     from veridical.limits import vector_gaussian_distortion_kl
 
-    spectrum, rows = _spectrum(eigenvalues), []
+    spectrum = _spectrum(eigenvalues)
     for R, P in product(numbers(rate, "rate"), numbers(perception, "perception", "0")):
         found = vector_gaussian_distortion_kl(spectrum, R, P, tolerance=tolerance)
-        rows.append({"rate_bits": R, "perception_nats": P} | distortions(found))
-    show(rows, as_json, as_csv)
+        yield {"rate_bits": R, "perception_nats": P} | distortions(found)
 
 
 add_commands(limits_app)

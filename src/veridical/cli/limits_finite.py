@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,15 +20,15 @@ from veridical.cli.tables import (
     Distortions,
     Perceptions,
     Rates,
+    Row,
     numbers,
     show,
+    tabular,
 )
 from veridical.errors import InvalidSetting, NotConverged
 
 if TYPE_CHECKING:
     from veridical.limits import Divergence, FiniteSource
-
-__all__ = ["add_commands", "distortions", "rate_grid"]
 
 MaxSymbols = Annotated[int, typer.Option(help="Largest alphabet that is read.")]
 SourceFile = Annotated[
@@ -62,7 +62,7 @@ def distortions(found: Any) -> dict[str, float]:
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module to an application."""
-    for command in (discrete, distortion_at_rate, surface, common):
+    for command in (discrete, distortion_at_rate, tabular(surface), common):
         app.command()(command)
 
 
@@ -135,9 +135,7 @@ def surface(
     order: Order = 0.5,
     tolerance: Annotated[float, typer.Option(help="Largest gap in bits, everywhere.")] = 1e-3,
     max_symbols: MaxSymbols = 2048,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
+) -> Iterator[Row]:
     """R(D, P) of a finite source over a whole rectangle, printed on a grid of it.
 
     The bracket holds between the points of the grid as well.
@@ -153,14 +151,12 @@ def surface(
             source, (min(D), max(D)), (min(P), max(P)),
             divergence=measure, tolerance_bits=tolerance, progress=update,
         )  # fmt: skip
-    rows = []
     for d, p in product(D, P):
         lower, upper = float(found.lower_bits(d, p)), float(found.upper_bits(d, p))
-        rows.append({
+        yield {
             "distortion": d, "perception": p, "rate_bits": 0.5 * (lower + upper),
             "lower_bits": lower, "upper_bits": upper, "gap_bits": found.gap_bits,
-        })  # fmt: skip
-    show(rows, as_json, as_csv)
+        }  # fmt: skip
 
 
 def common(

@@ -30,8 +30,6 @@ from veridical.cli.view import view
 from veridical.errors import InvalidSetting, OutOfMemory, SomeFailed, SystemFault, VeridicalError
 from veridical.extras import missing
 
-__all__ = ["app", "main"]
-
 UsageError: Any = typer.BadParameter.__base__
 """Of Typer's own copy of click, or of click where Typer is older."""
 

@@ -20,8 +20,6 @@ from veridical.cli.pipes import say_json
 from veridical.errors import SomeFailed
 from veridical.photo.weights import default_weights
 
-__all__ = ["JOURNAL", "EngineName", "Jobs", "Many", "check_all_done"]
-
 JOURNAL = ".veridical-journal.jsonl"
 
 _BYTES_PER_PIXEL: dict[Any, int] = {encode_job: 32, decode_job: 32, compare_job: 1200}

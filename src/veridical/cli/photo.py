@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -191,17 +191,11 @@ def encode(
     from veridical.photo.formats import format_of_suffix
     from veridical.photo.options import EncodeOptions, Target
 
-    options = {"quantizer": quantizer, "seed": seed, "realism": realism, "weights": weights}
-    wanted, own = Target(quality=quality, bpp=bpp, max_bytes=max_bytes), EncodeOptions(**options)
+    wanted = Target(quality=quality, bpp=bpp, max_bytes=max_bytes)
+    own = EncodeOptions(quantizer=quantizer, seed=seed, realism=realism, weights=weights)
     suffix = "." + format.lower().lstrip(".")
     format_of_suffix(suffix)
-    encoding = {
-        "quality": quality,
-        "bpp": bpp,
-        "max_bytes": max_bytes,
-        "max_pixels": max_pixels,
-        **options,
-    }
+    encoding = asdict(wanted) | asdict(own) | {"max_pixels": max_pixels}
     command = _Command(
         encode_job, "coding", suffix, PICTURES, {"encoding": encoding},
         lambda suffix: format_of_suffix(suffix).check(wanted, own), force, as_json,

@@ -16,8 +16,6 @@ from veridical.notices import Notice, silent, told_to
 from veridical.photo.options import DecodeOptions
 from veridical.writing import write_whole
 
-__all__ = ["PhotoJob", "compare_job", "decode_job", "encode_job", "needed_bytes", "output_format"]
-
 _WORKER_BYTES = 400 << 20
 
 

@@ -32,20 +32,26 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Say what is done, on s
 def talkative(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command with the options ``--quiet`` and ``--verbose``, which it need not know of."""
 
-    @functools.wraps(command)
     def run(*words: Any, quiet: bool = False, verbose: bool = False, **options: Any) -> Any:
         terminal.talk(quiet=quiet, verbose=verbose)
         return command(*words, **options)
 
+    return with_flags(run, command, quiet=Quiet, verbose=Verbose)
+
+
+def with_flags(run: Any, command: Callable[..., Any], **flags: Any) -> Callable[..., Any]:
+    """``run`` under the name of a command, with its options and these flags."""
     signature = inspect.signature(command, eval_str=True)
-    more = {"quiet": Quiet, "verbose": Verbose}
     parameters = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
-        for name, kind in more.items()
+        *signature.parameters.values(),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+            for name, kind in flags.items()
+        ),
     ]
-    parameters = [*signature.parameters.values(), *parameters]
+    functools.update_wrapper(run, command)
     run.__annotations__ = {p.name: p.annotation for p in parameters}
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__signature__ = signature.replace(parameters=parameters)
     return run
 
 

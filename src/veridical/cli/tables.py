@@ -6,12 +6,13 @@ import csv
 import json
 import shutil
 import sys
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Annotated, Any
 
 import typer
 
-from veridical.cli.pipes import plain
+from veridical.cli.pipes import plain, with_flags
 from veridical.errors import InvalidSetting
 
 Row = dict[str, Any]
@@ -66,6 +67,15 @@ def numbers(texts: list[str] | None, name: str, default: str | None = None) -> l
         low, high, count = number(parts[0]), number(parts[1]), int(parts[2])
         out += [low + (high - low) * k / (count - 1) for k in range(count)]
     return out
+
+
+def tabular(command: Callable[..., Iterable[Row]]) -> Callable[..., None]:
+    """A command that prints the rows which it gives, with the options ``--json`` and ``--csv``."""
+
+    def run(*words: Any, as_json: bool = False, as_csv: bool = False, **options: Any) -> None:
+        show([*command(*words, **options)], as_json, as_csv)
+
+    return with_flags(run, command, as_json=AsJson, as_csv=AsCsv)
 
 
 def show(rows: list[Row], as_json: bool, as_csv: bool) -> None:

@@ -14,8 +14,6 @@ from veridical.cli import terminal
 from veridical.errors import InvalidSetting
 from veridical.extras import require
 
-__all__ = ["train_app"]
-
 Data = Annotated[list[Path], typer.Argument(help="Folders or tar files of training pictures.")]
 Run = Annotated[Path, typer.Option(help="Folder of the run: prepared data, checkpoints, result.")]
 Validation = Annotated[Path, typer.Option(help="Folder of other pictures, for the prices.")]

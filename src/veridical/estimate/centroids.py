@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.estimate.indices import checked_indices
 from veridical.quantize import CodebookEncoder, conditional_means
 from veridical.random import random_choices
 from veridical.transport import power_assign
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 
 def seeded_means(x: Array, weights: Array, encoder: CodebookEncoder) -> tuple[Array, Array]:

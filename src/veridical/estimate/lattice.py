@@ -16,13 +16,11 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.nested import NestedChain
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _TERMS = 4
 _FEW = 12

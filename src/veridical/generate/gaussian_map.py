@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.transport import weighted_points
 
 __all__ = ["GaussianMap"]
 
-Array = NDArray[np.float64]
 
 _RANK = 1e-9
 

@@ -19,12 +19,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.estimate.lattice import OddMap
 from veridical.quantize.lattice.cosets import Cosets
 from veridical.quantize.lattice.lattice import Lattice
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 CHUNK = 4096
 _PATIENCE = 12

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.estimate import CentroidEstimator
 from veridical.estimate.indices import checked_indices
 from veridical.generate.plan import drawn_entries
 from veridical.quantize import CodebookEncoder
 from veridical.transport import power_assign, weighted_points
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_ENTRIES = 50_000_000
 

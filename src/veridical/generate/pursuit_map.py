@@ -22,15 +22,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.generate.gaussian_map import GaussianMap
 from veridical.transport import weighted_points
 
 __all__ = ["PursuitMap"]
 
-Array = NDArray[np.float64]
 
 _HELD_OUT = 0.2
 _FEWEST = 200

@@ -11,11 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.estimate.lattice import OddMap
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from veridical.limits.bernoulli import (
     bernoulli_thresholds,
     binary_entropy_bits,
 )
-from veridical.limits.bound import Bound
+from veridical.limits.bound import Bound, DistortionInterval
 from veridical.limits.circle import (
     circle_block_distortion,
     circle_block_radius,
@@ -63,6 +63,7 @@ __all__ = [
     "ChiSquared",
     "CommonRandomnessBound",
     "DistortionBound",
+    "DistortionInterval",
     "Divergence",
     "FiniteSource",
     "Hellinger",

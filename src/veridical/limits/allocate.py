@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from veridical.limits.interior import Array
+from veridical.arrays import Array
 from veridical.limits.water import objective, water_fill
 
 # Residuals of the budgets, in nats, at which Newton's method stops.

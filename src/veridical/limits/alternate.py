@@ -13,12 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import xlogy
 
+from veridical.arrays import Array
 from veridical.limits.coupling import best_coupling, information
-from veridical.limits.interior import Array
-
-__all__ = ["Scheme", "search_scheme"]
-
-_BISECTIONS = 24
 
 
 @dataclass(frozen=True)

@@ -17,20 +17,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import entr
 
+from veridical.arrays import Array
 from veridical.limits.checks import non_negative, probability
 
-__all__ = [
-    "bernoulli_distortion",
-    "bernoulli_perception",
-    "bernoulli_rate_bits",
-    "bernoulli_thresholds",
-    "binary_entropy_bits",
-]
-
-Array = NDArray[np.float64]
 _BITS = 1.0 / math.log(2.0)
 # Halvings of an interval of length at most one: the last is below one rounding.
 _HALVINGS = 60

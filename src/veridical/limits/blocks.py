@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from veridical.arrays import Array
 from veridical.limits.family import SmoothFamily
-from veridical.limits.interior import Array, Direction, Pairs, Point, positive_solver
+from veridical.limits.interior import Direction, Pairs, Point, positive_solver
 
 
 @dataclass(frozen=True)

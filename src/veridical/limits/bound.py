@@ -1,15 +1,49 @@
-"""The certificate that every solver of the room returns."""
+"""The certificates that the solvers of the room return."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
+from veridical.arrays import Array
+from veridical.errors import InvalidSetting, NotConverged
 
-from veridical.errors import InvalidSetting
 
-Array = NDArray[np.float64]
+@dataclass(frozen=True)
+class DistortionInterval:
+    """A proven bracket of a least distortion, in the unit of the source, rounding included.
+
+    Attributes:
+        lower_distortion: no code has less.
+        upper_distortion: the distortion of what is given besides.
+    """
+
+    lower_distortion: float
+    upper_distortion: float
+
+    @property
+    def distortion(self) -> float:
+        """The middle of the bracket."""
+        return 0.5 * (self.lower_distortion + self.upper_distortion)
+
+    @property
+    def gap(self) -> float:
+        """Width of the bracket."""
+        return self.upper_distortion - self.lower_distortion
+
+    def within(self, tolerance: float) -> Self:
+        """The bracket itself.
+
+        Raises:
+            NotConverged: it is wider than a share of its upper end; ``best`` carries it.
+        """
+        if not self.gap <= tolerance * self.upper_distortion:
+            raise NotConverged(
+                f"the bracket stayed {self.gap / self.upper_distortion:.2g} of the distortion wide; "
+                "accept it with a larger tolerance",
+                best=self,
+            )
+        return self
 
 
 @dataclass(frozen=True)

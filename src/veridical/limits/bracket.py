@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
+from veridical.arrays import Array
 from veridical.limits.bound import Bound
 from veridical.limits.certificate import Feasible, join, lower_bound
 from veridical.limits.divergence import Divergence, TotalVariation
 from veridical.limits.finite import FiniteSource, NormalForm
-from veridical.limits.interior import Array, Point
+from veridical.limits.interior import Point
 
 NATS = math.log(2.0)
 """Nats in a bit."""
@@ -86,9 +87,7 @@ class Bracket:
         upper = math.inf
         if self.best is not None:
             upper = self.best.rate / NATS * (1 + 1e-15)
-            # Symbols without probability reconstruct like the first one that has some.
-            channel[:, form.columns] = self.best.channel[0]
-            channel[np.ix_(form.rows, form.columns)] = self.best.channel
+            channel = form.on_alphabets(source, self.best.channel)
         return Bound(
             lower_bits=self.lower / NATS * (1 - 1e-15),
             upper_bits=upper,

@@ -12,20 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import rel_entr
 
+from veridical.arrays import Array
 from veridical.limits.finite import NormalForm
-from veridical.limits.interior import Array, Point
+from veridical.limits.interior import Point
 from veridical.limits.plans import round_on_tree
-
-__all__ = [
-    "Feasible",
-    "blend",
-    "iterate_channel",
-    "join",
-    "lower_bound",
-    "perception_of",
-    "round_plan",
-    "support",
-]
 
 _EPS = 2.3e-16
 
@@ -108,7 +98,8 @@ def perception_of(form: NormalForm, channel: Array, plan: Array | None) -> float
     return max(0.0, 0.5 * float(np.sum(np.abs(form.target - q))) - _EPS * q.size)
 
 
-def _rate(p: Array, channel: Array) -> float:
+def rate_nats(p: Array, channel: Array) -> float:
+    """An upper bound on ``I(X; X^)`` of a channel, rounding included."""
     joint = p[:, None] * channel
     product = p[:, None] * np.sum(joint, axis=0)
     terms = rel_entr(joint, product)
@@ -142,7 +133,7 @@ def join(
         assert anchor is not None
         channel = share * channel + (1.0 - share) * anchor.channel
         found = [share * v + (1.0 - share) * h for v, h in zip(found, held, strict=True)]
-    return Feasible(_rate(form.p, channel), channel, *found)
+    return Feasible(rate_nats(form.p, channel), channel, *found)
 
 
 def blend(form: NormalForm, pool: list[tuple[Array, Array | None]]) -> tuple[Array, Array | None]:
@@ -154,7 +145,7 @@ def blend(form: NormalForm, pool: list[tuple[Array, Array | None]]) -> tuple[Arr
 
     rows = [(c, g) for c, g in pool if np.all(np.isfinite(c))]
     values = np.array(
-        [(_rate(form.p, c), _distortion(form, c), perception_of(form, c, g)) for c, g in rows]
+        [(rate_nats(form.p, c), _distortion(form, c), perception_of(form, c, g)) for c, g in rows]
     )
     rows = [
         row for row, good in zip(rows, np.all(np.isfinite(values), axis=1), strict=True) if good

@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, real_numbers
 from veridical.errors import InvalidSetting
-
-Array = NDArray[np.float64]
 
 # A law may miss a sum of one by this much; it is then divided by its sum.
 _SUM_TOLERANCE = 1e-9
@@ -19,15 +18,7 @@ _LARGEST = 1e300
 
 
 def _floats(values: ArrayLike, name: str) -> Array:
-    try:
-        raw = np.asarray(values)
-        if np.iscomplexobj(raw):
-            raise InvalidSetting(f"{name} holds complex numbers; give real ones")
-        array = np.array(raw, dtype=np.float64)
-    except InvalidSetting:
-        raise
-    except (TypeError, ValueError, OverflowError) as cause:
-        raise InvalidSetting(f"{name} must hold numbers only: {cause}") from cause
+    array = np.array(real_numbers(values, name))
     if np.any(np.isnan(array)):
         raise InvalidSetting(f"{name} holds NaN; remove or replace those entries")
     return array

@@ -17,13 +17,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import i0e, i1e
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.limits.checks import non_negative
-
-Array = NDArray[np.float64]
 
 
 def _counts(values: ArrayLike, name: str) -> Array:

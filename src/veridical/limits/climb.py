@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from veridical.arrays import Array
 from veridical.limits.bracket import Bracket
 from veridical.limits.certificate import blend, iterate_channel, join, lower_bound, perception_of
 from veridical.limits.dual import EqualLaws, PowerSupport, TransportSupport, ascend
 from veridical.limits.finite import NormalForm
-from veridical.limits.interior import Array, Point
+from veridical.limits.interior import Point
 from veridical.limits.known import fitting_price
 from veridical.limits.start import first_iterate
 

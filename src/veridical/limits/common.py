@@ -21,45 +21,35 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.alternate import search_scheme
+from veridical.limits.bound import DistortionInterval
 from veridical.limits.checks import constraint, law
 from veridical.limits.divergence import TotalVariation
 from veridical.limits.finite import FiniteSource
 from veridical.limits.inverse import distortion_at_rate
 from veridical.limits.shannon import points_of, shannon_scheme, squared_distances
 
-__all__ = ["CommonRandomnessBound", "least_distortion"]
-
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
-class CommonRandomnessBound:
+class CommonRandomnessBound(DistortionInterval):
     """A bracket of ``D(R, Rc, P)`` and the scheme that attains its upper end.
 
     Attributes:
-        lower_distortion, upper_distortion: proven bounds, squared units.
         mmse: ``d`` of the scheme; ``transport_cost``: its ``C``.
         rate_bits, total_bits: ``I(X; X~)`` and ``I(X-; X~)`` of the scheme.
         encoder: ``p(k|x)``, shape ``(n, k)``; ``decoder``: ``p(x-|k)``, shape ``(k, n)``.
     """
 
-    lower_distortion: float
-    upper_distortion: float
     mmse: float
     transport_cost: float
     rate_bits: float
     total_bits: float
     encoder: Array = field(repr=False, compare=False)
     decoder: Array = field(repr=False, compare=False)
-
-    @property
-    def gap(self) -> float:
-        """Width of the bracket."""
-        return self.upper_distortion - self.lower_distortion
 
 
 def _starts(source: FiniteSource, rate_bits: float, equal: Array) -> list[Array]:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.limits.checks import non_negative
-from veridical.limits.interior import Array
 
 
 def conditional_distortion(mmse: ArrayLike, perception: ArrayLike = 0.0) -> Array:

@@ -14,8 +14,9 @@ import numpy as np
 from scipy.linalg import LinAlgError
 from scipy.special import rel_entr, xlogy
 
+from veridical.arrays import Array
 from veridical.limits.certificate import round_plan
-from veridical.limits.interior import Array, positive_solver
+from veridical.limits.interior import positive_solver
 from veridical.limits.plans import cheapest_plan
 
 _TRIALS = 40

@@ -11,25 +11,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.checks import cost_matrix
 from veridical.limits.family import JensenShannonFamily, PowerFamily, SmoothFamily
-
-__all__ = [
-    "ChiSquared",
-    "Divergence",
-    "Hellinger",
-    "JensenShannon",
-    "KullbackLeibler",
-    "Renyi",
-    "SquaredWasserstein",
-    "TotalVariation",
-    "by_name",
-]
-
-Array = NDArray[np.float64]
 
 
 class _Plain:
@@ -104,20 +91,12 @@ class SquaredWasserstein(_Plain):
 
 
 @dataclass(frozen=True)
-class _Smooth:
-    """Measures that are a monotone function of a smooth ``F``."""
+class _Smooth(_Plain):
+    """Measures that are a monotone function of a smooth ``F``: the measure itself, unless they say otherwise."""
 
     def family(self) -> SmoothFamily:
         """The member."""
         raise NotImplementedError
-
-    def inner(self, perception: float) -> float:
-        """The bound on ``F`` that is equivalent to this measure being at most ``perception``."""
-        return perception
-
-    def outer(self, inner: float) -> float:
-        """The measure as a function of ``F``."""
-        return inner
 
     def value(self, p: Array, q: Array) -> float:
         """The measure between two laws of shape ``(m,)``; infinite where it is."""

@@ -18,11 +18,9 @@ from typing import Protocol
 import numpy as np
 from scipy.linalg import LinAlgError
 
+from veridical.arrays import Array
 from veridical.limits.family import SmoothFamily
-from veridical.limits.interior import Array, Point, positive_solver, trust
-
-__all__ = ["EqualLaws", "PowerSupport", "Support", "TransportSupport", "ascend", "solve_above"]
-
+from veridical.limits.interior import Point, positive_solver, trust
 
 # Iterates that promise less than this are worth a look: their bracket may be closed.
 _NEAR = 1e-5

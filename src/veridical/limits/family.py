@@ -11,12 +11,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import xlogy
 
-__all__ = ["JensenShannonFamily", "PowerFamily", "SmoothFamily"]
-
-Array = NDArray[np.float64]
+from veridical.arrays import Array
 
 
 class SmoothFamily(ABC):

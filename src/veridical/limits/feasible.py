@@ -17,13 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from veridical.arrays import Array
 from veridical.limits.certificate import Feasible, join, perception_of, support
 from veridical.limits.finite import NormalForm
-from veridical.limits.interior import Array
 from veridical.limits.plans import cheapest_plan, transport_bound
 from veridical.limits.smooth_reach import smooth_reach
-
-__all__ = ["MOST_PAIRS", "Reach", "least_distortion_channel", "least_perception"]
 
 MOST_PAIRS = 10_000
 """Alphabets with more pairs than this are left to the dual alone."""

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.limits.checks import constraint, cost_matrix, law
 from veridical.limits.divergence import Divergence, SquaredWasserstein, TotalVariation
 from veridical.limits.family import SmoothFamily
 
-__all__ = ["FiniteSource", "NormalForm", "normal_form"]
-
-Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
@@ -89,6 +87,16 @@ class NormalForm:
     d_floor: float
     d_noise: float
     c_noise: float
+
+    def on_alphabets(self, source: FiniteSource, channel: Array) -> Array:
+        """A channel of this form on the alphabets of its source.
+
+        Symbols without probability reconstruct like the first one that has some.
+        """
+        out = np.zeros(source.d.shape)
+        out[:, self.columns] = channel[0]
+        out[np.ix_(self.rows, self.columns)] = channel
+        return out
 
 
 def _relative(

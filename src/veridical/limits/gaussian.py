@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import entr, lambertw, ndtr
 
+from veridical.arrays import Array
 from veridical.limits.checks import non_negative, positive_float
 
-Array = NDArray[np.float64]
 _LN4 = 2.0 * math.log(2.0)
 
 

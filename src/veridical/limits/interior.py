@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-Array = NDArray[np.float64]
+from veridical.arrays import Array
+
 Pairs = list[tuple[Array, Array]]
 
 # Fraction of the way to the boundary that a step may go: Newton's steps must stay inside.

@@ -15,51 +15,35 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import rel_entr
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
-from veridical.limits.bound import Bound
+from veridical.limits.bound import Bound, DistortionInterval
+from veridical.limits.certificate import rate_nats
 from veridical.limits.checks import constraint, positive_float
 from veridical.limits.divergence import Divergence
 from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel
-from veridical.limits.finite import FiniteSource, NormalForm, normal_form
+from veridical.limits.finite import FiniteSource, normal_form
 from veridical.limits.plans import cheapest_plan, transport_bound
 from veridical.limits.rate import least_rate
-
-Array = NDArray[np.float64]
 
 _SOLVES = 60
 
 
 @dataclass(frozen=True)
-class DistortionBound:
+class DistortionBound(DistortionInterval):
     """A proven bracket of the least distortion at one point (R, P), with what proves it.
 
     Attributes:
-        lower_distortion: no channel of this rate and perception has less; a cut, rounding included.
-        upper_distortion: the distortion of ``channel``.
         rate_bits: the constraint ``R``; perception: the constraint ``P``.
         channel: shape ``(n, m)``, ``p(x^ | x)``; meets both constraints up to relative rounding of 1e-12.
         solves: problems ``R(D, P)`` that were solved.
     """
 
-    lower_distortion: float
-    upper_distortion: float
     rate_bits: float
     perception: float
     channel: Array = field(repr=False, compare=False)
     solves: int
-
-    @property
-    def distortion(self) -> float:
-        """The middle of the bracket."""
-        return 0.5 * (self.lower_distortion + self.upper_distortion)
-
-    @property
-    def gap(self) -> float:
-        """Width of the bracket."""
-        return self.upper_distortion - self.lower_distortion
 
 
 @dataclass(frozen=True)
@@ -73,20 +57,8 @@ class _End:
 
 def _end(source: FiniteSource, channel: Array) -> _End:
     joint = source.p[:, None] * channel
-    terms = rel_entr(joint, source.p[:, None] * np.sum(joint, axis=0))
-    rate = float(np.sum(terms)) + 2.3e-16 * (sum(joint.shape) + 16) * (
-        1 + float(np.sum(np.abs(terms)))
-    )
     spent = float(np.sum(joint * np.where(joint > 0, source.d, 0.0)))
-    return _End(spent, max(rate, 0.0) / math.log(2), channel)
-
-
-def _onto(source: FiniteSource, form: NormalForm, channel: Array) -> Array:
-    """A channel of the normal form on the alphabets of the source."""
-    out = np.zeros(source.d.shape)
-    out[:, form.columns] = channel[0]
-    out[np.ix_(form.rows, form.columns)] = channel
-    return out
+    return _End(spent, max(rate_nats(source.p, channel), 0.0) / math.log(2), channel)
 
 
 def _cheapest(source: FiniteSource, P: float, measure: Divergence | None) -> tuple[float, _End]:
@@ -108,7 +80,7 @@ def _cheapest(source: FiniteSource, P: float, measure: Divergence | None) -> tup
             raise InvalidSetting("no channel of finite distortion has this perception; relax P")
         channel, lower = reach.anchor.channel, reach.lower
     lower = (form.d_floor + max(lower, 0.0) * form.d_unit) * (1 - 1e-13) - 1e-13 * form.d_unit
-    return max(lower, 0.0), _end(source, _onto(source, form, channel))
+    return max(lower, 0.0), _end(source, form.on_alphabets(source, channel))
 
 
 def _without_rate(

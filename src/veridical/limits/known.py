@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from veridical.arrays import Array
 from veridical.limits.bracket import Bracket
 from veridical.limits.certificate import Feasible, join, support
 from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel
-from veridical.limits.interior import Array
 from veridical.limits.plans import cheapest_plan, transport_bound
 
 

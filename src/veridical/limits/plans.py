@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.limits.interior import Array
+from veridical.arrays import Array
 
 _ROUNDING = 2e-15
 """Mass that sums of a whole law may miss by rounding."""

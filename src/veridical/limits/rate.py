@@ -22,8 +22,6 @@ from veridical.limits.feasible import MOST_PAIRS, least_distortion_channel, leas
 from veridical.limits.finite import FiniteSource, normal_form
 from veridical.limits.search import search
 
-__all__ = ["least_rate"]
-
 
 def least_rate(
     source: FiniteSource,

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.limits.checks import constraint, law
 from veridical.limits.coupling import information
 from veridical.limits.finite import FiniteSource, normal_form
-from veridical.limits.interior import Array
 from veridical.limits.search import search
 
 _ROUNDS = 25

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.linalg import LinAlgError
 
+from veridical.arrays import Array
 from veridical.limits.dual import PowerSupport, solve_above
 from veridical.limits.finite import NormalForm
-from veridical.limits.interior import Array
 from veridical.limits.plans import cheapest_plan, transport_bound
 
 _SHARPEST = 1e-10

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from veridical.arrays import Array
 from veridical.limits.blocks import AnyLaw, PowerBlock, PricedBlock, SameLaw, TotalVariationBlock
 from veridical.limits.finite import NormalForm
-from veridical.limits.interior import Array, Block, Point
+from veridical.limits.interior import Block, Point
 from veridical.limits.transport_block import TransportBlock
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.limits.bound import Bound
 from veridical.limits.checks import non_negative, positive_float
@@ -27,7 +28,6 @@ from veridical.limits.divergence import Divergence
 from veridical.limits.finite import FiniteSource
 from veridical.limits.rate import least_rate
 
-Array = NDArray[np.float64]
 Corner = tuple[float, float]
 Triangle = tuple[Corner, Corner, Corner]
 
@@ -144,7 +144,6 @@ class _Refinement:
         self.source, self.divergence, self.tolerance = source, divergence, tolerance
         self.solved: dict[Corner, int] = {}
         self.points: list[Bound] = []
-        self.best: dict[Triangle, float] = {}
 
     def solve(self, corner: Corner) -> int:
         if corner not in self.solved:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from veridical.limits.interior import Array, Direction, Pairs, Point, positive_solver
+from veridical.arrays import Array
+from veridical.limits.interior import Direction, Pairs, Point, positive_solver
 
 
 class TransportBlock:

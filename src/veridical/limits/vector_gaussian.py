@@ -17,47 +17,33 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.errors import InvalidSetting, NotConverged
+from veridical.arrays import Array
+from veridical.errors import InvalidSetting
 from veridical.limits.allocate import solve_programme
+from veridical.limits.bound import DistortionInterval
 from veridical.limits.checks import constraint, non_negative, positive_float
 from veridical.limits.water import common_step, objective, water_fill
 
-__all__ = [
-    "VectorGaussianBound",
-    "oblivious_distortion",
-    "reverse_water_filling",
-    "vector_gaussian_distortion",
-]
-
-Array = NDArray[np.float64]
 _LN2 = math.log(2.0)
 
 
 @dataclass(frozen=True)
-class VectorGaussianBound:
+class VectorGaussianBound(DistortionInterval):
     """A bracket of the least distortion (sum over components), and what attains it.
 
     Attributes:
-        lower_distortion, upper_distortion: proven bounds, in squared units.
         conveyed: ``u``, shape ``(k,)``.
         conveyed_with_seed: ``v``, shape ``(k,)``.
         transport_cost: ``W``.
         iterations: Newton steps.
     """
 
-    lower_distortion: float
-    upper_distortion: float
     conveyed: Array = field(repr=False, compare=False)
     conveyed_with_seed: Array = field(repr=False, compare=False)
     transport_cost: float
     iterations: int
-
-    @property
-    def distortion(self) -> float:
-        """The middle of the bracket."""
-        return 0.5 * (self.lower_distortion + self.upper_distortion)
 
 
 def eigenvalues_of(values: ArrayLike) -> Array:
@@ -156,13 +142,7 @@ def vector_gaussian_distortion(
         e[on], g[on] = found.e, found.g
         upper, W = found.upper * variance, found.cost * variance
     bound = VectorGaussianBound(min(lower, upper), upper, 1.0 - e, 1.0 - g, W, found.steps)
-    if upper - lower > tolerance * upper:
-        raise NotConverged(
-            f"the bracket stayed {(upper - lower) / upper:.2g} of the distortion wide; "
-            "accept it with a larger tolerance",
-            best=bound,
-        )
-    return bound
+    return bound.within(tolerance)
 
 
 def _cauchy_schwarz(spectrum: Array, R: float, Rc: float, P: float) -> float:

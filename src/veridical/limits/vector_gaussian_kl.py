@@ -20,16 +20,14 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from veridical.errors import NotConverged
+from veridical.arrays import Array
+from veridical.limits.bound import DistortionInterval
 from veridical.limits.checks import constraint, positive_float
-from veridical.limits.interior import Array
 from veridical.limits.vector_gaussian import (
     eigenvalues_of,
     reverse_water_filling,
     vector_gaussian_distortion,
 )
-
-__all__ = ["VectorGaussianKLBound", "vector_gaussian_distortion_kl"]
 
 # Logarithms of multipliers, and of r/(1 - r), beyond which double precision tells nothing apart.
 _FAR, _WIDE = 330.0, 90.0
@@ -38,24 +36,16 @@ _NOTHING = 1e-40
 
 
 @dataclass(frozen=True)
-class VectorGaussianKLBound:
+class VectorGaussianKLBound(DistortionInterval):
     """A bracket of the least distortion (sum over components), and what attains it.
 
     Attributes:
-        lower_distortion, upper_distortion: proven bounds, in squared units.
         conveyed: ``u``, shape ``(k,)``.
         variances: ``v``, of the reconstruction over that of the source, shape ``(k,)``.
     """
 
-    lower_distortion: float
-    upper_distortion: float
     conveyed: Array = field(repr=False, compare=False)
     variances: Array = field(repr=False, compare=False)
-
-    @property
-    def distortion(self) -> float:
-        """The middle of the bracket."""
-        return 0.5 * (self.lower_distortion + self.upper_distortion)
 
 
 @dataclass(frozen=True)
@@ -192,11 +182,4 @@ def vector_gaussian_distortion_kl(
     x = _within(x, nats, P)
     u[on], v[on] = 1.0 - x.e, 1.0 - x.w
     upper = unit * x.distortion(spectrum / unit) * (1.0 + 1e-12) + 2.0 * float(np.sum(every[~on]))
-    bound = VectorGaussianKLBound(min(lower, upper), upper, u, v)
-    if not upper - lower <= tolerance * upper:
-        raise NotConverged(
-            f"the bracket stayed {(upper - lower) / upper:.2g} of the distortion wide; "
-            "accept it with a larger tolerance",
-            best=bound,
-        )
-    return bound
+    return VectorGaussianKLBound(min(lower, upper), upper, u, v).within(tolerance)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from veridical.arrays import Array
 
 
 def water_fill(gains: Array, nats: float) -> Array:

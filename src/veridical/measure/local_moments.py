@@ -20,10 +20,9 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.measure.stlpips import Trunk, trunk_activations
-
-Array = NDArray[np.float64]
 
 _NARROWEST = 0.125
 """Narrower windows, cut off at 4 sigma, hold one position."""

@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.measure.uncertainty import Measured, split_error
 from veridical.measure.wasserstein import exact_cost
@@ -37,8 +38,6 @@ __all__ = [
     "w1_distance",
 ]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 Measure = Callable[[Array, Array], float]
 """Reconstructions ``(n, d)`` and samples of the source ``(m, d)`` to a number, 0 for equal laws."""
 Cells = Callable[[Array], Whole]

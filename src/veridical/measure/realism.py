@@ -26,12 +26,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, TargetUnreachable
 from veridical.measure.perception_measures import Measure
-
-Array = NDArray[np.float64]
 
 
 class Way(Protocol):

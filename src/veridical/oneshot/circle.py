@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.codec import PartsCodec
 from veridical.estimate.circle import ArcCentroids
@@ -27,7 +28,6 @@ from veridical.quantize.circle import CircleQuantizer
 
 __all__ = ["CircleCodec", "circle_codec"]
 
-Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 

@@ -20,15 +20,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.oneshot.objective import Candidate, Objective, Problem, judge
 from veridical.quantize import CodebookEncoder, lloyd
 
 __all__ = ["Search", "descend", "search", "start_encoders"]
 
-Array = NDArray[np.float64]
 
 _ROTATED_UP_TO = 64
 

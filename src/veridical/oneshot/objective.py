@@ -13,16 +13,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.estimate import cell_error, seeded_means
 from veridical.interpolate import check_perception
 from veridical.quantize import CodebookEncoder, cell_entropy_bits
 from veridical.transport import Plan, exact_plan
-
-Array = NDArray[np.float64]
 
 # Less would drown in the sampling noise of d: 0.7 % between rotations, on 4,000 samples of a circle.
 _MMSE_FIRST = 0.1

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.bitstream import FrequencyTables, decode_symbols, encode_symbols, seed_key
 from veridical.codec import PartsCodec
 from veridical.estimate import CentroidEstimator, cell_error, seeded_means
@@ -16,9 +17,6 @@ from veridical.interpolate import Calibration
 from veridical.kept import Kept
 from veridical.quantize import CodebookEncoder, cell_entropy_bits
 from veridical.transport import Plan, plan_to_sites
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 TURNS = 1 << 16
 """Shares of the time are whole numbers of this."""

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from veridical.arrays import check_flag, check_rng
+from veridical.arrays import Array, check_flag, check_rng, whole_number
 from veridical.errors import InvalidSetting, typed_errors
 from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Objective, Problem
@@ -25,8 +25,6 @@ from veridical.oneshot.sample_codec import TURNS, SampleCodec, composed, time_sh
 from veridical.oneshot.variable import candidates_at_rate, neighbours
 from veridical.quantize import CodebookEncoder, lloyd
 from veridical.transport import power_assign, weighted_points
-
-Array = NDArray[np.float64]
 
 _MOST_ATOMS = 5_000
 _SETTLED = 100
@@ -85,8 +83,7 @@ def design(
     outputs = _outputs(rate_bits, seeds, variable_length=variable_length)
     Objective(perception)  # refuses a perception that is none, whether or not the search needs it
     check_rng(rng)
-    if not isinstance(plan_samples, int | np.integer) or plan_samples < 2:
-        raise InvalidSetting(f"plan_samples is {plan_samples}; a plan needs 2 or more")
+    whole_number(plan_samples, "plan_samples", 2)
     _warn_of_heavy_tails(x, a, outputs)
     settings = Search() if search_settings is None else search_settings
     if variable_length:
@@ -158,8 +155,7 @@ def _outputs(rate_bits: float, seeds: int, *, variable_length: bool) -> int:
     real = isinstance(rate_bits, Real)
     if isinstance(rate_bits, bool) or not real or not rate_bits >= 0:
         raise InvalidSetting(f"rate_bits must be 0 or more, got {rate_bits!r}")
-    if isinstance(seeds, bool) or not isinstance(seeds, int | np.integer) or seeds < 1:
-        raise InvalidSetting(f"seeds must be a whole number of 1 or more, got {seeds!r}")
+    whole_number(seeds, "seeds", 1)
     bits = rate_bits + (1.0 if variable_length and rate_bits > 0 else 0.0)
     M = round(2.0 ** float(bits)) if bits <= 32 else _MOST_ATOMS + 1
     if M * seeds > _MOST_ATOMS:

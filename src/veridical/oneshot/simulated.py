@@ -17,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.codec import PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
@@ -34,8 +35,6 @@ from veridical.quantize.simulation import (
 
 __all__ = ["SimulatedCodec", "simulated_gaussian"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 Method = PoissonRepresentation | OrderedRandomCoding | GreedyRejection | LayeredDither
 
 

@@ -20,8 +20,9 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.bitstream import FrequencyTables, ZipfCode, decode_symbols, encode_symbols
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.quantize.simulation import (
@@ -34,8 +35,6 @@ from veridical.quantize.simulation import (
 
 __all__ = ["DitherCode", "IndexCode", "SelectionCode", "bound_bits", "selection_code"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _GREEDY_BITS = 1.0 + (1.0 + 1.0 / math.e) * math.log2(math.e)
 _POISSON_BITS = 1.0 + math.log2(math.e) / math.e

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.codec import Generator, PartsCodec
 from veridical.errors import InvalidSetting
 from veridical.estimate import CentroidEstimator
@@ -25,8 +26,6 @@ from veridical.transport import weighted_points
 
 __all__ = ["posterior_of", "with_generator"]
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 Vectors = TypeVar("Vectors", bound="PartsCodec[Array, Whole, np.random.Generator]")
 
 

@@ -17,13 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from veridical.oneshot.joint import Search, descend, search
 from veridical.oneshot.objective import Candidate, Objective, Problem
 from veridical.quantize import Codebook, CodebookEncoder, entropy_constrained, lloyd
-
-Array = NDArray[np.float64]
 
 _ROUNDS = 10
 _GAIN = 1e-3

@@ -29,9 +29,6 @@ from veridical.photo.damage import check_jpeg, completed, is_jpeg
 from veridical.photo.jpeg_header import parse_jpeg_header
 from veridical.photo.jxl_header import claimed_jxl, is_jxl
 
-__all__ = ["FOREIGN", "OPENED", "claimed_pixels", "foreign_format", "load_picture"]
-
-
 OPENED = [
     "JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "PPM", "JPEG2000", "TGA", "QOI", "ICO",
     "ICNS", "PCX", "PSD", "SGI", "DDS",

@@ -13,8 +13,6 @@ import numpy as np
 
 from veridical.photo.options import check_seed
 
-__all__ = ["NoiseField"]
-
 _BLOCK = 64
 
 

@@ -26,21 +26,6 @@ from veridical.writing import replacing, write_text
 
 _LOGGER = logging.getLogger(__name__)
 
-__all__ = [
-    "LAYOUT",
-    "SHIPPED",
-    "VARIABLE",
-    "Network",
-    "damaged_weights",
-    "default_weights",
-    "file_state",
-    "load_network",
-    "provider",
-    "read_card",
-    "weights_path",
-    "write_weights",
-]
-
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the weights that come with the package."""
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import real_numbers
 from veridical.errors import InvalidSetting
 from veridical.random import random_symbols, random_uniforms
 
@@ -104,10 +105,7 @@ def _count(value: Any, name: str, most: int) -> int:
 
 
 def _points(x: Any) -> NDArray[np.float64]:
-    try:
-        points = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as cause:
-        raise InvalidSetting(f"points on the circle must be numbers: {cause}") from cause
+    points = real_numbers(x, "points on the circle")
     if points.ndim != 2 or points.shape[1] != 2:
         raise InvalidSetting(
             f"points on the circle form a table of two columns, got shape {points.shape}"

@@ -13,15 +13,13 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.extras import require
 from veridical.random import random_choices
 from veridical.transport import power_assign, weighted_points
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _ONE_THREAD = 10_000_000
 

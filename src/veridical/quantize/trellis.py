@@ -20,12 +20,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from veridical.arrays import is_number
+from veridical.arrays import Whole, is_number
 from veridical.errors import InvalidSetting
 from veridical.random import random_symbols
 
 Array = NDArray[np.float32]
-Whole = NDArray[np.int64]
 
 DITHER = 1 << 15
 """Fractions of a step that count as continuous."""

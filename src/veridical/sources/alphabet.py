@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole, real_numbers, whole_number
 from veridical.errors import InvalidSetting
 
 __all__ = [
@@ -19,9 +20,6 @@ __all__ = [
     "discretise",
     "quantized_gaussian",
 ]
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Alphabet:
         Raises:
             InvalidSetting: not numbers, NaN, or a number that is no point of the alphabet.
         """
-        values = _numbers(x)
+        values = real_numbers(x, "values of a source")
         place = self._nearest(values)
         room = 1e-9 * max(1.0, float(np.max(np.abs(self.points))))
         strange = ~(np.abs(self.points[place] - values) <= room)
@@ -77,7 +75,7 @@ class Alphabet:
         Raises:
             InvalidSetting: a value that is not finite.
         """
-        values = _numbers(x)
+        values = real_numbers(x, "values of a source")
         if not np.all(np.isfinite(values)):
             raise InvalidSetting("the source holds NaN or infinite values; remove them")
         return self.points[self._nearest(values)]
@@ -103,8 +101,7 @@ def quantized_gaussian(m: int, *, width: float | None = None) -> Alphabet:
     Raises:
         InvalidSetting: a number outside its range.
     """
-    if isinstance(m, bool) or not isinstance(m, int | np.integer) or not 2 <= m <= 4096:
-        raise InvalidSetting(f"m must be a whole number from 2 to 4096, got {m!r}")
+    whole_number(m, "m", 2, 4096)
     step = 2.0 * math.sqrt(2.0 * math.log(m)) / (m - 1) if width is None else width
     if not (math.isfinite(step) and step > 0):
         raise InvalidSetting(f"the spacing must be finite and positive, got {width!r}")
@@ -162,8 +159,7 @@ def discretise(law: ContinuousLaw, n: int, low: float, high: float) -> Discretis
     """
     from scipy.integrate import quad
 
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 2 <= n <= 4096:
-        raise InvalidSetting(f"n must be a whole number from 2 to 4096, got {n!r}")
+    whole_number(n, "n", 2, 4096)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InvalidSetting(
             f"the interval must have finite ends that rise, got {low!r} and {high!r}"
@@ -185,15 +181,3 @@ def discretise(law: ContinuousLaw, n: int, low: float, high: float) -> Discretis
     return Discretised(
         Alphabet(points[on], mass[on] / np.sum(mass[on])), math.sqrt(squared) * (1 + 1e-8)
     )
-
-
-def _numbers(x: Any) -> Array:
-    try:
-        raw = np.asarray(x)
-        if np.iscomplexobj(raw):
-            raise InvalidSetting("a source is an array of real numbers, got complex ones")
-        return np.asarray(raw, dtype=np.float64)
-    except InvalidSetting:
-        raise
-    except (TypeError, ValueError) as cause:
-        raise InvalidSetting(f"a source is an array of numbers: {cause}") from cause

@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import whole_number
 from veridical.errors import InvalidSetting
 
 __all__ = ["as_complex", "checked_count", "circle_density", "circle_samples", "half_turns"]
@@ -22,9 +23,7 @@ def checked_count(n: int) -> int:
     Raises:
         InvalidSetting: ``n`` is negative or not a whole number.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
-        raise InvalidSetting(f"n must be a whole number of 0 or more samples, got {n!r}")
-    return int(n)
+    return whole_number(n, "n", 0)
 
 
 def circle_samples(n: int, rng: np.random.Generator) -> NDArray[np.float64]:

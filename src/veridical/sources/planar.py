@@ -9,14 +9,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting
 from veridical.sources.circle import checked_count
 
 __all__ = ["GaussianMixture", "Spiral", "TwoMoons"]
-
-Array = NDArray[np.float64]
 
 
 def _check(law: object, sizes: dict[str, float]) -> None:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.block.group_design import GroupDesign
 from veridical.measure import mean_with_error
 from veridical.quantize.group import cheapest_words, whole_costs
-
-Array = NDArray[np.float64]
 
 
 def block_law(design: GroupDesign, x_real: Array, fresh: Array) -> list[list[float]]:

@@ -11,16 +11,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.limits import circle_distortion, circle_mmse, circle_w2_squared
 from veridical.measure import mean_with_error
 from veridical.oneshot.circle import circle_codec
 from veridical.quantize.circle import CircleQuantizer
 from veridical.sources.circle import circle_samples
 from veridical.studies.records import Record
-
-Array = NDArray[np.float64]
 
 _SAMPLES = 50_000
 _SHOWN = 360

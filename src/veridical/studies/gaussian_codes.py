@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.block.lattice import lattice_codec
 from veridical.block.trellis import trellis_codec
 from veridical.interpolate import Calibration, interpolate
@@ -38,8 +38,6 @@ from veridical.studies.gaussian_rivals import (
 )
 from veridical.studies.records import Record
 from veridical.studies.run import Run
-
-Array = NDArray[np.float64]
 
 
 class BlockCode(Protocol):

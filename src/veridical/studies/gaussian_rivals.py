@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.block.group import GroupCodec
 from veridical.block.group_design import Effort, design_group_codec
 from veridical.block.random_coding import RandomCode, random_code
@@ -21,7 +21,6 @@ from veridical.interpolate import Calibration, interpolate
 from veridical.quantize.group import NestedChain
 from veridical.sources.alphabet import Alphabet, quantized_gaussian
 
-Array = NDArray[np.float64]
 RANDOM_LENGTH = 12
 _PERIOD = 7
 GROUP_LENGTH = 142 * _PERIOD

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.errors import DamagedFile, MissingFile
 from veridical.interpolate import Calibration, interpolate
 from veridical.measure import exact_w2_squared, mean_with_error
@@ -29,7 +30,6 @@ from veridical.studies.records import Record, load_record, save_record
 from veridical.studies.run import Run
 from veridical.transport import exact_plan
 
-Array = NDArray[np.float64]
 Sampler = Callable[[int, np.random.Generator], Array]
 
 

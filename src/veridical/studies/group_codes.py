@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from veridical.block.group import GroupGenerator
 from veridical.block.group_design import Effort, GroupDesign, design_group_codec
@@ -26,8 +25,6 @@ from veridical.sources.alphabet import Alphabet, bernoulli, quantized_gaussian
 from veridical.studies.block_law import block_law
 from veridical.studies.records import Record
 from veridical.studies.run import Run
-
-Array = NDArray[np.float64]
 
 _SOURCES: dict[str, Alphabet] = {
     "bernoulli": bernoulli(0.3),

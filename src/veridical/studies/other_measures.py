@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.measure import mean_with_error
 from veridical.measure.perception_measures import (
     Measure,
@@ -40,7 +41,6 @@ from veridical.studies.other_measures_lines import lines
 from veridical.studies.records import Record
 from veridical.studies.run import Run
 
-Array = NDArray[np.float64]
 Triples = Callable[[int, np.random.Generator], tuple[Array, Array, Array]]
 
 _EXPLAINED = 0.75

@@ -17,12 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
+from veridical.arrays import Array
 from veridical.limits import circle_mmse, circle_radius, circle_w2_squared, gaussian_distortion_kl
-
-Array = NDArray[np.float64]
 
 _A = np.linspace(0.0, 1.0, 201)
 _U = 0.75

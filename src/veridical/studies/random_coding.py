@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.block.channels import SphereChannel, SymbolChannel
 from veridical.block.mismatch import law_mismatch
 from veridical.block.random_coding import block_price, random_code
@@ -22,8 +22,6 @@ from veridical.limits import gaussian_distortion, gaussian_transport_cost
 from veridical.measure import exact_w2_squared, mean_with_error
 from veridical.studies.records import Record
 from veridical.studies.run import Run
-
-Array = NDArray[np.float64]
 
 _RATE = 0.5
 _COMMON = (0.0, 0.5, 1.0, math.inf)

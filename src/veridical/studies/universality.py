@@ -21,14 +21,12 @@ import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array
 from veridical.errors import NotConverged
 from veridical.interpolate import Calibration
 from veridical.sources.planar import GaussianMixture, Spiral, TwoMoons
 from veridical.studies.records import Record
-
-Array = NDArray[np.float64]
 
 LINE = np.array([-5.0, -2.0, -1.0, 1.0, 2.0, 5.0])
 """Equally likely points where no encoder of one bit and one seed bit serves every perception."""

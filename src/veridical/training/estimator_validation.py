@@ -13,9 +13,9 @@ from PIL import Image
 from veridical.errors import TrainingData
 from veridical.photo.condition import ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
+from veridical.photo.options import GRID
 from veridical.training.drawings import HELD_OUT, KINDS, draw
 from veridical.training.estimator import BlockEstimator
-from veridical.training.networks import GRID
 from veridical.training.pictures import pictures
 
 _QUALITIES = (5, 10, 20, 40, 60, 80, 92, 98)
@@ -69,10 +69,10 @@ def opened(data: bytes) -> Image.Image:
 
 
 def validation_files(
-    validation: Sequence[Path], name: str, every: int
+    validation: Sequence[Path], name: str
 ) -> Iterator[tuple[str, Image.Image, bytes]]:
     """(group, source, file) of photographs, drawings and photographs that were coded before."""
-    for _, data in list(pictures(validation))[::every]:
+    for _, data in list(pictures(validation))[::3]:
         picture = opened(data).crop((128, 128, 384, 384))
         for q in _QUALITIES:
             yield f"quality {q}", picture, saved(picture, name, quality=q)
@@ -103,11 +103,10 @@ def validate(
     form: ConventionalFormat,
     scale: ResidualScale,
     validation: Sequence[Path],
-    every: int = 3,
 ) -> dict[str, list[float]]:
     """Gains in decibels over the ordinary decoder, after rounding to 8 bits, by group."""
     gains: dict[str, list[float]] = {}
-    for group, source, data in validation_files(validation, form.pillow_names[0], every):
+    for group, source, data in validation_files(validation, form.pillow_names[0]):
         x = np.asarray(source.convert("RGB")).transpose(2, 0, 1) / 255
         y, estimate = restore(network, form, scale, data)
         out = np.rint(estimate * 255) / 255

@@ -21,19 +21,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from veridical.errors import InvalidSetting
-from veridical.photo.options import GRID
-
-__all__ = [
-    "GRID",
-    "Block",
-    "NetworkConfig",
-    "RestorationNetwork",
-    "Sizes",
-    "Stack",
-    "kmac_per_pixel",
-    "to_channels_last",
-    "zeroed",
-]
 
 N = TypeVar("N", bound=nn.Module)
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)

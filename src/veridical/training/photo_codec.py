@@ -125,9 +125,9 @@ def codec_loss(
     return ((bits + weight * 255**2 * error) * (middle / weight) ** preset.balance).mean()
 
 
-def new_networks(preset: CodecPreset, seed: int = 1) -> TrainedCodec:
+def new_networks(preset: CodecPreset) -> TrainedCodec:
     """Networks before training."""
-    torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
+    torch.manual_seed(1)  # initial weights only; nothing else reads the global generator
     return TrainedCodec(preset.transform, preset.prior)
 
 
@@ -136,8 +136,6 @@ def train_codec(
     batches: Tensors,
     preset: CodecPreset,
     execution: Execution,
-    *,
-    seed: int = 1,
 ) -> Trained | None:
     """Train all of it; None if the seconds ran out, with a checkpoint."""
     to_channels_last(network)
@@ -145,6 +143,6 @@ def train_codec(
     def loss(model: TrainedCodec, step: int) -> Tensor:
         (x,) = batches(step)
         with execution.accelerator.autocast():
-            return codec_loss(model, x, preset, [seed, step, execution.accelerator.process_index])
+            return codec_loss(model, x, preset, [1, step, execution.accelerator.process_index])
 
     return train(network, loss, preset.schedule, execution)

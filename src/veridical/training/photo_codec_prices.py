@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from veridical.photo.vdc.prior import QUALITY_STEPS
 from veridical.photo.vdc.quantizers import QUANTIZERS
 from veridical.photo.weights import write_weights
 from veridical.training.pictures import centre_crops
-from veridical.training.stages import Progress, silent
+from veridical.training.stages import MeasuredRows, Progress, silent
 from veridical.training.vdc.export import save_prices
 
 
@@ -43,6 +42,12 @@ def rate_and_error(
         tiles = read(data, max_pixels=picture.size).bits_per_pixel
         out.append((8 * len(data) / (picture.shape[0] * picture.shape[1]), tiles, error))
     return np.array(out)
+
+
+def _anchors(model: VdcModel) -> list[int]:
+    """Qualities that the entropy model has tables of."""
+    anchors = model.entropy.prior.config.anchors
+    return [round(k * QUALITY_STEPS / (anchors - 1)) for k in range(anchors)]
 
 
 def measure_codec(
@@ -69,8 +74,7 @@ def measure_codec(
     """
     pictures = centre_crops(validation, side)
     model = load_model(path)
-    anchors = model.entropy.prior.config.anchors
-    qualities = [round(k * QUALITY_STEPS / (anchors - 1)) for k in range(anchors)]
+    qualities = _anchors(model)
     found = []
     for done, picture in enumerate(pictures, 1):
         found.append(rate_and_error(model, picture, qualities))
@@ -120,20 +124,19 @@ def measure_generator(
     """
     model = load_model(path)
     pictures = centre_crops(validation, side)
-    anchors = model.entropy.prior.config.anchors
-    qualities = [round(k * QUALITY_STEPS / (anchors - 1)) for k in range(anchors)]
+    qualities = _anchors(model)
     trained = hashlib.sha256(network_path(path, "generator").read_bytes()).hexdigest()
-    rows = _Log(log, f"{model.digest} {trained}")
+    measured = MeasuredRows(log, f"{model.digest} {trained}")
+    known = {(r["quantizer"], r["picture"]): r["costs"] for r in measured.rows}
     prices, figures = {}, {}
     for number, name in enumerate(QUANTIZERS):
         found = []
         for done, picture in enumerate(pictures, 1):
-            row = rows.known.get((name, done))
-            if row is None:
-                row = rows.add(
-                    name, done, [_costs(model, picture, q, name, done) for q in qualities]
-                )
-            found.append(row)
+            costs = known.get((name, done))
+            if costs is None:
+                costs = [_costs(model, picture, q, name, done) for q in qualities]
+                measured.add({"quantizer": name, "picture": done, "costs": costs})
+            found.append(costs)
             progress(f"prices of {name}", done, len(pictures))
         mean = np.mean(found, axis=0).T
         errors, _, costs, tiles = np.moveaxis(np.array(found), 2, 0)
@@ -155,30 +158,6 @@ def measure_generator(
     for part in ("spread", "refinement", "generator"):
         network = network_path(path, part)
         write_weights(network, network.read_bytes(), card)
-
-
-_NUMBERS = 4
-
-
-class _Log:
-    """What was measured of the pictures so far, by quantizer and number; a kill costs one picture."""
-
-    def __init__(self, path: Path, weights: str) -> None:
-        self._path, self._weights = path, weights
-        self.known: dict[tuple[str, int], list[list[float]]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-            try:
-                row = json.loads(line)
-            except ValueError:  # cut off by a kill
-                continue
-            if row["weights"] == weights and len(row["costs"][0]) == _NUMBERS:
-                self.known[row["quantizer"], row["picture"]] = row["costs"]
-
-    def add(self, quantizer: str, picture: int, costs: list[list[float]]) -> list[list[float]]:
-        row = {"weights": self._weights, "quantizer": quantizer, "picture": picture, "costs": costs}
-        with self._path.open("a", encoding="utf-8", newline="\n") as out:
-            out.write("\n" + json.dumps(row))  # a line of its own, also after one that was cut off
-        return costs
 
 
 def _costs(

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from veridical.errors import InvalidSetting
 from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.weights import write_weights
 from veridical.training.generator import train_generator
@@ -30,6 +29,7 @@ from veridical.training.stages import (
     Progress,
     Stage,
     accelerator_for,
+    chosen,
     origin,
     run_stages,
     silent,
@@ -80,9 +80,7 @@ def run_codec(
         BadWeights: ``start`` is no weights file of a codec.
         TrainingData: No usable pictures, or a checkpoint of other sizes.
     """
-    if isinstance(preset, str) and preset not in CODEC_PRESETS:
-        raise InvalidSetting(f"preset must be one of {', '.join(CODEC_PRESETS)}, got {preset!r}")
-    sizes = CODEC_PRESETS[preset] if isinstance(preset, str) else preset
+    sizes = chosen(preset, CODEC_PRESETS)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     run.mkdir(parents=True, exist_ok=True)
     taken = {} if start is None else {"codec": _take(start, run)}

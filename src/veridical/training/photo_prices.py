@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,7 @@ from veridical.training.price_network import (
     fit_price_network,
 )
 from veridical.training.sources import Sources
-from veridical.training.stages import Progress, silent
-from veridical.writing import write_text
+from veridical.training.stages import MeasuredRows, Progress, silent
 
 _WEIGHTS = {
     "photograph": 1.0,
@@ -131,47 +129,30 @@ def measured(
     """Errors, transport costs and statistics of training pieces and validation files, resumable."""
     both = f"{model.estimator.digest} {model.generator.digest} {n_pieces}"
     digest = hashlib.sha256(both.encode()).hexdigest()[:16]
-    rows = [r for r in _rows(log) if r["weights"] == digest]
-    known = {r["number"] for r in rows}
+    found = MeasuredRows(log, digest)
+    known = {r["number"] for r in found.rows}
     tried = list(validation_pieces(form, validation))
     if not tried:
         raise TrainingData(f"{validation} holds no pictures to measure prices on")
     tasks = [*training_pieces(sources, form, n_pieces), *tried]
-    with log.open("a", encoding="utf-8", newline="\n") as out:
-        for number, task in enumerate(tasks):
-            progress("measuring prices", number + 1, len(tasks))
-            found = None if number in known else task()
-            if found is None:
-                continue
-            group, piece, top, left = found
-            cells = None
-            if isinstance(form, ConventionalFormat):
-                cells = form.read_cells(piece.file, piece.decoded)
-            cut = np.s_[top : top + SIDE, left : left + SIDE]
-            height, width = piece.decoded[cut].shape[:2]
-            box = Box(top, top + height, left, left + width)
-            window = PixelWindow(piece.decoded[cut], box, cells)
-            row = measure_window(
-                RestorationDecoder(model, piece.condition), window, piece.source[cut], number
-            )
-            row |= {
-                "number": number, "group": group, "weights": digest,
-                "bits_per_pixel": piece.condition.bits_per_pixel,
-            }  # fmt: skip
-            rows.append(row)
-            out.write(json.dumps(row) + "\n")
-            out.flush()
-    return sorted(rows, key=lambda r: r["number"])
-
-
-def _rows(log: Path) -> list[dict]:
-    """Rows of an earlier run; a last line that a kill cut off is taken away."""
-    if not log.exists():
-        return []
-    whole, _, rest = log.read_text(encoding="utf-8").rpartition("\n")
-    if rest:
-        write_text(log, whole + "\n" if whole else "")
-    return [json.loads(line) for line in whole.splitlines()]
+    for number, task in enumerate(tasks):
+        progress("measuring prices", number + 1, len(tasks))
+        taken = None if number in known else task()
+        if taken is None:
+            continue
+        group, piece, top, left = taken
+        cells = None
+        if isinstance(form, ConventionalFormat):
+            cells = form.read_cells(piece.file, piece.decoded)
+        cut = np.s_[top : top + SIDE, left : left + SIDE]
+        height, width = piece.decoded[cut].shape[:2]
+        window = PixelWindow(piece.decoded[cut], Box(top, top + height, left, left + width), cells)
+        row = measure_window(
+            RestorationDecoder(model, piece.condition), window, piece.source[cut], number
+        )
+        bits = piece.condition.bits_per_pixel
+        found.add(row | {"number": number, "group": group, "bits_per_pixel": bits})
+    return sorted(found.rows, key=lambda r: r["number"])
 
 
 def measure_window(

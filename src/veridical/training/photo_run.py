@@ -40,6 +40,7 @@ from veridical.training.stages import (
     Progress,
     Stage,
     accelerator_for,
+    chosen,
     origin,
     processes,
     run_stages,
@@ -270,11 +271,7 @@ def _checked(
         raise InvalidSetting("keeping the estimator needs weights to start from (--start FILE)")
     if seed < 0:
         raise InvalidSetting(f"the seed must not be negative, got {seed}")
-    if isinstance(preset, Preset):
-        return preset
-    if preset not in PRESETS:
-        raise InvalidSetting(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    return PRESETS[preset]
+    return chosen(preset, PRESETS)
 
 
 def _command(

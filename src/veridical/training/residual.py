@@ -12,14 +12,6 @@ from torch.nn import functional
 
 from veridical.training.networks import RestorationNetwork
 
-__all__ = [
-    "along_colours",
-    "detail",
-    "estimate",
-    "from_colours",
-    "local_size",
-]
-
 
 def detail(y: Tensor, scale: Tensor) -> Tensor:
     """Departure from the local mean in units of the residual scale.

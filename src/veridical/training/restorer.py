@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from veridical.errors import InvalidSetting
 from veridical.photo.condition import Condition, ResidualScale
+from veridical.photo.options import GRID
 from veridical.training.export import load_estimator, load_generator
-from veridical.training.networks import GRID
 
 __all__ = ["RestorerModule"]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, TrainingData
 from veridical.generate.sample_flow import (
     FlowGenerator,
@@ -33,7 +33,6 @@ from veridical.training.loop import Schedule
 
 __all__ = ["SampleFlowSettings", "reflow", "reflow_rounds", "train_sample_flow"]
 
-Array = NDArray[np.float64]
 Report = Callable[[int, int], None]
 
 

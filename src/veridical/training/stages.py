@@ -6,11 +6,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,12 +24,23 @@ if TYPE_CHECKING:
     from accelerate import Accelerator, PartialState
 
 
+P = TypeVar("P")
+
 Progress = Callable[[str, int, int], None]
 """Told (stage, done, total)."""
 
 
 def silent(stage: str, done: int, total: int) -> None:
     """No progress is shown."""
+
+
+def chosen(preset: str | P, presets: Mapping[str, P]) -> P:
+    """Sizes given, or those of a name."""
+    if not isinstance(preset, str):
+        return preset
+    if preset not in presets:
+        raise InvalidSetting(f"preset must be one of {', '.join(presets)}, got {preset!r}")
+    return presets[preset]
 
 
 def _on_processor() -> bool:
@@ -163,6 +174,24 @@ def run_stages(
             f"stage {stage.name} is done: {(run / f'{stage.name}.json').read_text(encoding='utf-8')}"
         )
     return True
+
+
+class MeasuredRows:
+    """What was measured of weights, a line a row; a kill costs the row whose line it cut off."""
+
+    def __init__(self, log: Path, weights: str) -> None:
+        whole, _, rest = (log.read_text(encoding="utf-8") if log.exists() else "").rpartition("\n")
+        if rest:
+            write_text(log, whole + "\n" if whole else "")
+        self._log, self._weights = log, weights
+        rows = map(json.loads, whole.splitlines())
+        self.rows: list[dict[str, Any]] = [r for r in rows if r["weights"] == weights]
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep a row, of the same weights."""
+        self.rows.append(row | {"weights": self._weights})
+        with self._log.open("a", encoding="utf-8", newline="\n") as out:
+            out.write(json.dumps(self.rows[-1]) + "\n")
 
 
 def origin(command: str, sources: Any, start: Path | None) -> dict[str, Any]:

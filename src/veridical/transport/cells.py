@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
-from veridical.transport.plan import Array, Whole, check_dimensions, weighted_points
+from veridical.transport.plan import check_dimensions, weighted_points
 
 Sampler = Callable[[int, np.random.Generator], Array]
 """Draws ``(n, d)`` samples of a law."""

@@ -15,13 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
-from veridical.transport.plan import (
-    Array,
-    check_dimensions,
-    squared_distances,
-    weighted_points,
-)
+from veridical.transport.plan import check_dimensions, squared_distances, weighted_points
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from veridical.arrays import Array
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.extras import require
-from veridical.transport.plan import (
-    Array,
-    Plan,
-    check_dimensions,
-    squared_distances,
-    weighted_points,
-)
+from veridical.transport.plan import Plan, check_dimensions, squared_distances, weighted_points
 
 _MOST_PAIRS = 40_000_000
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from veridical.arrays import Array, Whole
 from veridical.transport.cells import _CHUNK, _scores
-from veridical.transport.plan import Array, Whole
 
 _STEPS = 60
 _MOST_DAMPING = 1e3

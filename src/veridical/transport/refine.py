@@ -11,11 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.transport.cells import LaguerreCells, learn_cells
 from veridical.transport.exact import exact_plan
 from veridical.transport.newton import Borders, borders, newton_potential
-from veridical.transport.plan import Array, Plan, Whole, check_dimensions, weighted_points
+from veridical.transport.plan import Plan, check_dimensions, weighted_points
 
 _EXACT_PAIRS = 500_000
 _BORDER = 2_000

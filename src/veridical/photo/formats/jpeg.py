@@ -13,9 +13,6 @@ from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.image import Notice
 from veridical.photo.jpeg_header import CONDITIONS, own_conditions, parse_jpeg_header, quantizer
 
-__all__ = ["JPEG", "read_jpeg"]
-
-
 _OTHER_COLOURS = (
     "codes RGB or CMYK instead of luma and chroma; no such file was trained on, so that little is gained and the "
     "predicted error may be some dB off"

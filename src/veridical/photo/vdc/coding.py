@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Whole
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.photo.vdc.frozen import N_TABLES
@@ -33,7 +34,6 @@ from veridical.photo.vdc.prior import (
 from veridical.photo.vdc.quantizers import CommonRandomness, Quantizer
 
 Latents = NDArray[np.int16]
-Whole = NDArray[np.int64]
 
 _CHECK = struct.Struct("<I")
 _INDEX = struct.Struct("<I")

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet
 from veridical.errors import InvalidSetting
 from veridical.photo.vdc.frozen import UNIT, table_of
 from veridical.random import random_symbols
-
-Whole = NDArray[np.int64]
-Real = NDArray[np.float64]
 
 LARGEST_POINT = 1900
 """Points are at most this many steps from the mean."""
@@ -36,7 +33,7 @@ class CommonRandomness:
         return random_symbols(self.seed, n, size, stream=self.stream)
 
 
-def _nearest(x: Real) -> Whole:
+def _nearest(x: Array) -> Whole:
     return np.clip(np.floor(x + 0.5), -LARGEST_POINT, LARGEST_POINT).astype(np.int64)
 
 
@@ -54,7 +51,7 @@ class Scalar:
             )
 
     def put(
-        self, x: Real, rows: Whole, shared: CommonRandomness,
+        self, x: Array, rows: Whole, shared: CommonRandomness,
         encoder: SymbolEncoder, tables: TableSet,
     ) -> Whole:  # fmt: skip
         """See ``quantizers.Quantizer``."""
@@ -104,7 +101,7 @@ class Dithered:
         return (2 * shared.symbols(n, levels) + 1) * (UNIT // 2) // levels - UNIT // 2
 
     def put(
-        self, x: Real, rows: Whole, shared: CommonRandomness,
+        self, x: Array, rows: Whole, shared: CommonRandomness,
         encoder: SymbolEncoder, tables: TableSet,
     ) -> Whole:  # fmt: skip
         """See ``quantizers.Quantizer``."""
@@ -119,7 +116,9 @@ class Dithered:
         return take_dithered(rows, u, decoder, tables)
 
 
-def put_dithered(x: Real, rows: Whole, u: Whole, encoder: SymbolEncoder, tables: TableSet) -> Whole:
+def put_dithered(
+    x: Array, rows: Whole, u: Whole, encoder: SymbolEncoder, tables: TableSet
+) -> Whole:
     """Round and code distances ``x`` with dither ``u``, in sixteenths from -8 to 8; the points."""
     coded = rows > 0
     values = _nearest(x + u / UNIT)

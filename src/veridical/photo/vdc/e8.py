@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet, shares
 from veridical.errors import InvalidSetting
 from veridical.photo.vdc.dither import (
@@ -37,9 +37,6 @@ from veridical.photo.vdc.dither import (
 )
 from veridical.photo.vdc.frozen import ROWS, UNIT, density
 from veridical.quantize.lattice import Lattice, gosset
-
-Whole = NDArray[np.int64]
-Real = NDArray[np.float64]
 
 _C = 12
 """``c``, the unit of the lattice, in sixteenths of a step."""
@@ -74,7 +71,7 @@ class E8:
             raise InvalidSetting(f"E8 takes 4 bits a number, not {self.randomness_bits}")
 
     def put(
-        self, x: Real, rows: Whole, shared: CommonRandomness,
+        self, x: Array, rows: Whole, shared: CommonRandomness,
         encoder: SymbolEncoder, tables: TableSet,
     ) -> Whole:  # fmt: skip
         """See ``quantizers.Quantizer``."""
@@ -213,7 +210,7 @@ def _words_numbered() -> Whole:
 _NUMBER_OF_WORD = _words_numbered()
 
 
-def _nearest(x: Real, dither: Whole) -> Whole:
+def _nearest(x: Array, dither: Whole) -> Whole:
     """The point ``X`` of ``L`` nearest to ``(x - t)/c``, shape ``(blocks, 8)``; the encoder's alone.
 
     ``(X_i, X_j) -> (X_i + X_j, X_j - X_i)`` in pairs of neighbours takes ``L`` to the coordinates

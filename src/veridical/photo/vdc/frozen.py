@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.bitstream.tables import TableSet
-
-Whole = NDArray[np.int64]
-Real = NDArray[np.float64]
 
 OFFSETS = 9
 UNIT = 16
@@ -35,7 +33,7 @@ def table_of(offset: Whole, rows: Whole) -> Whole:
     return np.where((offset == 0) | (rows >= NARROW), rows, ROWS + (offset - 1) * NARROW + rows)
 
 
-def offset_tables(cdf: Callable[[Real, float], Real], scales: Real) -> TableSet:
+def offset_tables(cdf: Callable[[Array, float], Array], scales: Array) -> TableSet:
     """The tables of the module's head, from a law's distribution function.
 
     Args:

@@ -38,8 +38,6 @@ from veridical.photo.weights import (
     read_card,
 )
 
-__all__ = ["VdcModel", "load_model", "network_path", "vdc_path"]
-
 Array32 = NDArray[np.float32]
 _MOST_BYTES = 256 << 20
 _FOREIGN: dict[str, Any] = {"layout": LAYOUT, "kind": ""}

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Whole
 from veridical.errors import BadWeights, InvalidSetting
 from veridical.photo.tiles import Box
 from veridical.photo.vdc.fixed import (
@@ -50,7 +51,6 @@ WEIGHT_BITS = 9
 ROW_BITS = 2
 _SCALE_RANGE = (0.11, 96.0)
 
-Whole = NDArray[np.int64]
 Whole32 = NDArray[np.float32]
 Row = TypeVar("Row")
 

@@ -11,16 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veridical.arrays import Array, Whole
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet
 from veridical.errors import InvalidSetting, UnsupportedFormat
 from veridical.photo.vdc.dither import CommonRandomness, Dithered, Scalar
 from veridical.photo.vdc.e8 import E8
-
-Whole = NDArray[np.int64]
-Real = NDArray[np.float64]
 
 
 class Quantizer(Protocol):
@@ -37,7 +32,7 @@ class Quantizer(Protocol):
         ...
 
     def put(
-        self, x: Real, rows: Whole, shared: CommonRandomness,
+        self, x: Array, rows: Whole, shared: CommonRandomness,
         encoder: SymbolEncoder, tables: TableSet,
     ) -> Whole:  # fmt: skip
         """Quantize and code distances ``x``; gives the points in 1/16 steps."""

@@ -18,13 +18,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Whole, whole_number
 from veridical.errors import InvalidSetting, TargetUnreachable
 from veridical.quantize.group.code import Level, TrellisCode, checked_prime, checked_symbols
 from veridical.random import random_symbols
-
-Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class NestedChain:
     def __post_init__(self) -> None:
         checked_prime(self.p)
         for name in ("n", "period", "shaping", "message", "seed"):
-            _count(getattr(self, name), name, 0 if name in ("shaping", "seed") else 1)
+            whole_number(getattr(self, name), name, 0 if name in ("shaping", "seed") else 1)
         if self.n % self.period:
             near = max(self.n // self.period, 1) * self.period
             raise InvalidSetting(
@@ -63,7 +62,7 @@ class NestedChain:
         if len(self.memory) != 3 or len(self.taps) != 3:
             raise InvalidSetting("memory and taps name three registers each")
         for m in self.memory:
-            _count(m, "memory", 0)
+            whole_number(m, "memory", 0)
         total = self.shaping + self.message + self.seed
         if total > self.period:
             raise InvalidSetting(
@@ -97,9 +96,11 @@ class NestedChain:
                 rate; the message names the nearest.
             InvalidSetting: a rate that is negative or not a number.
         """
-        step = math.log2(checked_prime(p)) / _count(period, "period", 1)
+        step = math.log2(checked_prime(p)) / whole_number(period, "period", 1)
         wanted = {"shaping_bits": shaping_bits, "rate_bits": rate_bits, "common_bits": common_bits}
-        counts = [_nearest_count(bits, name, step, tolerance_bits) for name, bits in wanted.items()]
+        counts = [
+            _nearestwhole_number(bits, name, step, tolerance_bits) for name, bits in wanted.items()
+        ]
         k1, km, ks = counts
         if sum(counts) > period:
             room = max(period - k1 - km, 0) * step
@@ -192,7 +193,7 @@ def _spread(counts: tuple[int, ...], n: int) -> list[Whole]:
     return [np.flatnonzero(owner[order] == k) for k in range(len(counts))]
 
 
-def _nearest_count(bits: Any, name: str, step: float, tolerance: float) -> int:
+def _nearestwhole_number(bits: Any, name: str, step: float, tolerance: float) -> int:
     """Free symbols of a period whose rate is nearest to ``bits``."""
     if isinstance(bits, bool) or not isinstance(bits, int | float) or not bits >= 0:
         raise InvalidSetting(f"{name} must be 0 or more, got {bits!r}")
@@ -204,10 +205,3 @@ def _nearest_count(bits: Any, name: str, step: float, tolerance: float) -> int:
             f"{low * step:.6g} and {(low + 1) * step:.6g}; take one, or a longer period"
         )
     return nearest
-
-
-def _count(value: Any, name: str, least: int) -> int:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or int(value) < least:
-        raise InvalidSetting(f"{name} must be a whole number of {least} or more, got {value!r}")
-    return int(value)

@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Whole
 from veridical.errors import InvalidSetting
-
-Whole = NDArray[np.int64]
 
 _MOST_PRIME = 251
 _MOST_STATES = 1 << 16

@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Whole
 from veridical.errors import InvalidSetting
 from veridical.quantize.group.code import TrellisCode, checked_symbols
 
-Whole = NDArray[np.int64]
 Costs = NDArray[np.int32]
 
 MOST_COST = 1 << 30

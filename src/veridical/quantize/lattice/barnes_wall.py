@@ -11,10 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.quantize.lattice.parity import nearest_with_parity
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 CHUNK = 512
 """Points decoded at a time: the tables of a chunk stay in the cache."""

@@ -15,15 +15,12 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole, whole_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.families import Family
 from veridical.quantize.lattice.lattice import Lattice
 from veridical.random import random_symbols
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_MODULUS = 1 << 15
 _MOST_SEARCHED = 1 << 12
@@ -172,9 +169,7 @@ def construction_a(family: Family, k: int, q: int = 2) -> Cosets:
         InvalidSetting: ``k`` is not from 0 to ``n``, or ``q`` outside its range.
     """
     n = family.dimension
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 0 <= k <= n:
-        raise InvalidSetting(f"k must be a whole number from 0 to {n} for {family.name}, got {k!r}")
-    if k == 0:
+    if whole_number(k, "k", 0, n) == 0:
         return Cosets(family)
     if k == n or q == 1:
         return self_similar(family, q)

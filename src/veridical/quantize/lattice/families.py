@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from veridical.errors import InvalidSetting
+from veridical.arrays import Array, Whole, whole_number
 from veridical.quantize.lattice.barnes_wall import REED_MULLER, nearest_barnes_wall
 from veridical.quantize.lattice.golay import HEXACODE, golay_words
 from veridical.quantize.lattice.leech import nearest_leech
@@ -25,9 +24,6 @@ from veridical.quantize.lattice.parity import (
     nearest_e8,
     nearest_whole,
 )
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _MOST_DIMENSIONS = 1 << 10
 _SQRT3 = math.sqrt(3.0)
@@ -77,7 +73,7 @@ class Family:
 
 def cubic(dimension: int = 1) -> Family:
     """``Z^n``: whole vectors."""
-    n = _dimension(dimension, "Z", 1)
+    n = whole_number(dimension, "the dimension of Z_n", 1, _MOST_DIMENSIONS)
     identity = tuple(tuple(int(i == j) for j in range(n)) for i in range(n))
     name = "Z" if n == 1 else f"Z{n}"
     return Family(name, n, (1.0,) * n, 1, identity, nearest_whole, 2 * n, 0.5, math.sqrt(n) / 2,
@@ -86,7 +82,7 @@ def cubic(dimension: int = 1) -> Family:
 
 def checkerboard(dimension: int = 4) -> Family:
     """``D_n``: whole vectors of even sum, ``n >= 2``."""
-    n = _dimension(dimension, "D", 2)
+    n = whole_number(dimension, "the dimension of D_n", 2, _MOST_DIMENSIONS)
     basis = _triangular([_unit(n, i, i + 1) for i in range(n - 1)], 2, n)
     moment = (1 / 12 + 1 / (2 * n * (n + 1))) * 4.0 ** (-1 / n)
     return Family(f"D{n}", n, (1.0,) * n, 2, basis, nearest_checkerboard, 2 * n * (n - 1),
@@ -180,13 +176,3 @@ def _triangular(
         basis.append(tuple(int(value) for value in row))
         rows = np.concatenate([np.delete(rows, pivot, axis=0), period * np.eye(dimension, dtype=np.int64)[column + 1 :]])  # fmt: skip
     return tuple(basis)
-
-
-def _dimension(dimension: int, name: str, least: int) -> int:
-    whole = isinstance(dimension, int | np.integer) and not isinstance(dimension, bool)
-    if not whole or not least <= dimension <= _MOST_DIMENSIONS:
-        raise InvalidSetting(
-            f"the dimension of {name}_n is a whole number from {least} to {_MOST_DIMENSIONS}, "
-            f"got {dimension!r}"
-        )
-    return int(dimension)

@@ -9,9 +9,8 @@ that addition is exclusive or. Coordinate ``4 j + i`` is row ``i`` of column ``j
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Whole = NDArray[np.int64]
+from veridical.arrays import Whole
 
 _TIMES = np.array([[0, 0, 0, 0], [0, 1, 2, 3], [0, 2, 3, 1], [0, 3, 1, 2]])
 

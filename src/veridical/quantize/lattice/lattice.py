@@ -18,11 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, Whole, real_numbers, whole_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.families import Family
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _FARTHEST = 2.0**50
 """Largest whole coordinate: beyond it float64 has no room for where in a cell a point lies."""
@@ -164,9 +162,7 @@ class Lattice:
 
     def sample_cell(self, n: int, rng: np.random.Generator) -> Array:
         """``n`` points uniform in the Voronoi cell: uniform in a period, reduced; ``(n, d)``."""
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
-            raise InvalidSetting(f"n must be a whole number of 0 or more points, got {n!r}")
-        y = rng.random((n, self.dimension)) * self.family.period
+        y = rng.random((whole_number(n, "n", 0), self.dimension)) * self.family.period
         return (y - self.nearest_units(y)) * self.axis
 
 
@@ -176,12 +172,7 @@ def lattice_blocks(x: Any, dimension: int) -> Array:
     Raises:
         InvalidSetting: not numbers, or not blocks of ``dimension`` columns.
     """
-    try:
-        if np.iscomplexobj(x):
-            raise TypeError("they are complex; give each as two real ones")
-        blocks = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as cause:
-        raise InvalidSetting(f"blocks must be numbers: {cause}") from cause
+    blocks = real_numbers(x, "blocks")
     if blocks.ndim != 2 or blocks.shape[1] != dimension:
         raise InvalidSetting(
             f"blocks of this lattice form an array (n, {dimension}), got shape {blocks.shape}; cut "

@@ -14,12 +14,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.quantize.lattice.golay import COLUMN_PATTERNS, HEXACODE
 from veridical.quantize.lattice.parity import nearest_with_parity
 
-Array = NDArray[np.float64]
 Costs = NDArray[np.floating]
-Whole = NDArray[np.int64]
 
 CHUNK = 128
 """Points decoded at a time: the tables of a chunk stay in the cache."""

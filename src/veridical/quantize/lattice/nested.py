@@ -12,15 +12,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 from veridical.quantize.lattice.cosets import Cosets, self_similar
 from veridical.quantize.lattice.lattice import Lattice
 from veridical.random import random_uniforms
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 # Shares of a block outside the shaping region that are tried, the largest first.
 _SHRINK = np.arange(15, -1, -1) / 16

@@ -8,10 +8,8 @@ of several farthest coordinates is turned, and one that was hit exactly is turne
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
+from veridical.arrays import Array, Whole
 
 
 def nearest_whole(y: Array) -> Whole:

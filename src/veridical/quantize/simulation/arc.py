@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, whole_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.channel import open_uniforms, rows_of_numbers
-from veridical.quantize.simulation.proposals import whole
-
-Array = NDArray[np.float64]
 
 _UNIT_TOLERANCE = 1e-6
 
@@ -33,7 +31,7 @@ class ArcChannel:
     outputs: int
 
     def __post_init__(self) -> None:
-        whole(self.outputs, "outputs", 1, 1 << 20)
+        whole_number(self.outputs, "outputs", 1, 1 << 20)
 
     @property
     def words(self) -> int:

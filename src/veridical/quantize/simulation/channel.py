@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, real_numbers
 from veridical.errors import InvalidSetting
 
-Array = NDArray[np.float64]
 Words = NDArray[np.uint64]
 
 
@@ -159,10 +159,7 @@ def rows_of_numbers(x: ArrayLike, columns: int | None) -> Array:
     Raises:
         InvalidSetting: another shape, or a value that is not finite.
     """
-    try:
-        rows = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as cause:
-        raise InvalidSetting(f"samples must be numbers: {cause}") from cause
+    rows = real_numbers(x, "samples")
     if rows.ndim != 2 or rows.shape[1] == 0 or (columns is not None and rows.shape[1] != columns):
         wanted = "d" if columns is None else columns
         raise InvalidSetting(

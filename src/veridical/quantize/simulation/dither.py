@@ -20,19 +20,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from veridical.arrays import Array, Whole, whole_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.circle import CircleQuantizer
 from veridical.quantize.simulation.channel import open_uniforms, rows_of_numbers
 from veridical.quantize.simulation.gaussian import GaussianChannel
-from veridical.quantize.simulation.proposals import checked_index, numbered, sample_words, whole
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
+from veridical.quantize.simulation.proposals import checked_index, numbered, sample_words
 
 _MOST_INDEX = 1 << 52
 _ROWS = 1 << 13
@@ -41,12 +39,10 @@ _ROWS = 1 << 13
 class _Layers(ABC):
     """Encoder and decoder of a mixture of uniform laws."""
 
-    if TYPE_CHECKING:
-
-        @property
-        def dimension(self) -> int:
-            """Coordinates of a sample."""
-            ...
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """Coordinates of a sample."""
 
     @property
     @abstractmethod
@@ -109,7 +105,7 @@ class UniformDither(_Layers):
     def __post_init__(self) -> None:
         if not (math.isfinite(self.step) and self.step > 0):
             raise InvalidSetting(f"the step must be finite and positive, got {self.step!r}")
-        whole(self.dimension, "dimension", 1, 4096)
+        whole_number(self.dimension, "dimension", 1, 4096)
 
     @property
     def gain(self) -> float:

@@ -8,10 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _SUM_TOLERANCE = 1e-9
 _MOST_SYMBOLS = 1 << 16

@@ -24,12 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veridical.arrays import is_number
+from veridical.arrays import Array, is_number, whole_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.channel import open_uniforms, rows_of_numbers
-from veridical.quantize.simulation.proposals import whole
-
-Array = NDArray[np.float64]
 
 _SMALLEST = 5e-324
 
@@ -62,7 +59,7 @@ class GaussianChannel:
             value = getattr(self, name)
             if not (is_number(value) and math.isfinite(value) and value > 0):
                 raise InvalidSetting(f"{name} must be finite and positive, got {value!r}")
-        whole(self.dimension, "dimension", 1, 4096)
+        whole_number(self.dimension, "dimension", 1, 4096)
         if not 1 <= self.dispersion <= 4 or (self.dispersion == 1 and self.correlation == 0):
             raise InvalidSetting(
                 f"the dispersion is {self.dispersion!r}; it runs from 1 to 4, above 1 if nothing is "
@@ -83,7 +80,7 @@ class GaussianChannel:
         Raises:
             InvalidSetting: a negative or infinite rate, or another bad setting.
         """
-        d = whole(dimension, "dimension", 1, 4096)
+        d = whole_number(dimension, "dimension", 1, 4096)
         if not is_number(rate_bits) or not (math.isfinite(rate_bits) and rate_bits >= 0):
             raise InvalidSetting(f"rate_bits must be finite and 0 or more, got {rate_bits!r}")
         rho = math.sqrt(-math.expm1(-2.0 * math.log(2.0) * rate_bits / d))

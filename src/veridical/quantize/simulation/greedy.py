@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, Whole, whole_number
 from veridical.errors import NotConverged
 from veridical.quantize.simulation.channel import Channel, certified_bounds
 from veridical.quantize.simulation.poisson import checked_ratio
@@ -33,11 +34,7 @@ from veridical.quantize.simulation.proposals import (
     numbered,
     pieces,
     proposals,
-    whole,
 )
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _LARGEST_BLOCK = 64
 # Proposal k is reached with probability at most (sup r) / k; near a smooth peak of r in d dimensions
@@ -57,7 +54,7 @@ class GreedyRejection(SelectingCoder):
     most_proposals: int = 1 << 20
 
     def __post_init__(self) -> None:
-        whole(self.most_proposals, "most_proposals", 1, MOST_INDEX // _BEYOND_DOUBT)
+        whole_number(self.most_proposals, "most_proposals", 1, MOST_INDEX // _BEYOND_DOUBT)
 
     def select(self, x: ArrayLike, seed: int, *, first: int = 0) -> Selection:
         """As :meth:`encode`, with the number of proposals drawn, blocks counted whole.

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import whole_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.proposals import (
     SelectingCoder,
@@ -26,10 +27,7 @@ from veridical.quantize.simulation.proposals import (
     numbered,
     pieces,
     proposals,
-    whole,
 )
-
-Whole = NDArray[np.int64]
 
 _BLOCK = 1 << 10
 
@@ -46,7 +44,7 @@ class OrderedRandomCoding(SelectingCoder):
     candidates: int
 
     def __post_init__(self) -> None:
-        whole(self.candidates, "candidates", 1, 1 << 24)
+        whole_number(self.candidates, "candidates", 1, 1 << 24)
 
     def reproduce(self, index: ArrayLike, seed: int, *, first: int = 0) -> NDArray[Any]:
         """The simulated samples ``X^``, from indices and seed alone.

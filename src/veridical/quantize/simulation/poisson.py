@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Array, Whole, whole_number
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.quantize.simulation.channel import Channel, certified_bounds
 from veridical.quantize.simulation.proposals import (
@@ -30,11 +31,7 @@ from veridical.quantize.simulation.proposals import (
     numbered,
     pieces,
     proposals,
-    whole,
 )
-
-Array = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 _FIRST_BLOCK = 8
 _LARGEST_BLOCK = 1 << 12
@@ -55,7 +52,7 @@ class PoissonRepresentation(SelectingCoder):
     most_proposals: int = 1 << 24
 
     def __post_init__(self) -> None:
-        whole(self.most_proposals, "most_proposals", 1, MOST_INDEX // _BEYOND_DOUBT)
+        whole_number(self.most_proposals, "most_proposals", 1, MOST_INDEX // _BEYOND_DOUBT)
 
     def select(self, x: ArrayLike, seed: int, *, first: int = 0) -> Selection:
         """As :meth:`encode`, with the number of proposals drawn.

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import Whole, whole_number
 from veridical.errors import InvalidSetting
 from veridical.quantize.simulation.channel import Channel, open_uniforms
 from veridical.random import random_rows
-
-Whole = NDArray[np.int64]
 
 MOST_INDEX = (1 << 40) - 1
 """The largest index; beyond it the streams and the code of the index are not defined."""
@@ -42,18 +41,6 @@ class Selection:
 
     index: Whole
     proposals: Whole
-
-
-def whole(value: Any, name: str, least: int, most: int) -> int:
-    """A whole number in ``least .. most``.
-
-    Raises:
-        InvalidSetting: anything else.
-    """
-    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not number or not least <= int(value) <= most:
-        raise InvalidSetting(f"{name} must be a whole number from {least} to {most}, got {value!r}")
-    return int(value)
 
 
 def pieces(rows: Whole, width: int) -> Iterator[Whole]:
@@ -107,7 +94,7 @@ def numbered(n: int, first: int) -> Whole:
     Raises:
         InvalidSetting: beyond the streams there are.
     """
-    start = whole(first, "first", 0, _MOST_SAMPLES - n)
+    start = whole_number(first, "first", 0, _MOST_SAMPLES - n)
     return np.arange(start, start + n, dtype=np.int64)
 
 
