@@ -14,10 +14,6 @@ from veridical.studies.style import PALETTE, figure, grid, save_figure, shades
 
 _LEVELS = 5
 _GRID_DIGITS = 5
-_PERCEPTION = {
-    "w1": "$W_1$ by a critic trained to convergence, on test digits",
-    "critic": "the critic's $W_1$ on test digits",
-}
 _COLUMNS = 3
 _TICKS = tuple(m * 10.0**k for k in range(-4, 5) for m in (1, 2, 5))
 
@@ -73,11 +69,6 @@ def _scatter(axes: Any, c: dict[str, NDArray[np.float64]], x: str, y: str) -> No
         )  # fmt: skip
 
 
-def _perception(record: Record) -> str:
-    """The column of perception; records made before there was ``w1`` have the loss of the own critic."""
-    return "w1" if "w1" in record.facts["columns"] else "critic"
-
-
 def _grid_sheet(axes: Any, record: Record, name: str = "grid") -> None:
     """Shannon's curve and two of equal perception side by side, a row for each rate, the highest first."""
     facts, grid = record.facts[name], record.arrays[name][:, :, :_GRID_DIGITS]
@@ -93,17 +84,13 @@ def _grid_sheet(axes: Any, record: Record, name: str = "grid") -> None:
 
 
 def _scatter_and_digits(record: Record, folder: Path, y: str, label: str, title: str) -> list[Path]:
-    c, x = _columns(record), _perception(record)
     with figure(2, width=4.6, height=3.8) as (drawn, (left, right)):
-        _scatter(left, c, x, y)
-        left.set(xlabel=f"perception: {_PERCEPTION[x]}", ylabel=label, title=title)
+        _scatter(left, _columns(record), "w1", y)
+        left.set(
+            xlabel="perception: $W_1$ by a critic trained to convergence, on test digits", ylabel=label, title=title
+        )  # fmt: skip
         left.legend(ncols=2, fontsize=7)
-        if "grid" in record.arrays:
-            _grid_sheet(right, record)
-        else:
-            _digit_sheet(
-                right, record.arrays["thumbnails"], record.facts["shown"], record.facts["side"]
-            )
+        _grid_sheet(right, record)
         drawn.suptitle(_note(record), fontsize=7)
         return save_figure(drawn, folder, record.study)
 
@@ -128,7 +115,7 @@ def draw_bm7(record: Record, folder: Path) -> list[Path]:
     a, c = record.arrays, _columns(record)
     rates, P, surface = a["rates"], a["P"], a["surface"]
     with figure(3, width=3.5, height=3.1) as (drawn, (left, middle, right)):
-        least = float(np.min(c[_perception(record)]))
+        least = float(np.min(c["w1"]))
         levels = least + np.linspace(0.1, 0.9, _LEVELS) * (P[-1] - least)
         for level, colour in zip(levels, shades(_LEVELS), strict=True):
             at = int(np.argmin(np.abs(P - level)))
@@ -147,7 +134,7 @@ def draw_bm7(record: Record, folder: Path) -> list[Path]:
         for rate, row, colour in zip(rates, surface, shades(len(rates)), strict=True):
             right.plot(P, row, color=colour, label=f"{rate:.3g} bits")
             own = c["rate_bits"] == rate
-            right.plot(c[_perception(record)][own], c["squared"][own], "o", ms=3, color=colour)
+            right.plot(c["w1"][own], c["squared"][own], "o", ms=3, color=colour)
         right.set(xlabel="perception $P$", ylabel="distortion $D$", title="(c) at fixed rate")
         for axes in (left, middle, right):
             axes.legend(fontsize=6.5)
@@ -157,19 +144,13 @@ def draw_bm7(record: Record, folder: Path) -> list[Path]:
 
 def draw_bm9(record: Record, folder: Path) -> list[Path]:
     """Digits of pairs of both kinds."""
-    if "grid" in record.arrays:
-        with figure(2, width=4.6, height=3.8) as (drawn, panels):
-            for axes, name, kind in zip(
-                panels, ("squared_grid", "grid"), ("squared error", "deep features"), strict=True
-            ):
-                _grid_sheet(axes, record, name)
-                axes.set_title(f"trained with {kind}", fontsize=8, pad=14)
-            drawn.suptitle(_note(record), fontsize=7)
-            return save_figure(drawn, folder, "bm9")
-    rows = len(record.facts["shown"])
-    with figure(width=6.0, height=0.6 + 0.36 * rows) as (drawn, (axes,)):
-        _digit_sheet(axes, record.arrays["thumbnails"], record.facts["shown"], record.facts["side"])
-        axes.set_title(_note(record), fontsize=8)
+    with figure(2, width=4.6, height=3.8) as (drawn, panels):
+        for axes, name, kind in zip(
+            panels, ("squared_grid", "grid"), ("squared error", "deep features"), strict=True
+        ):
+            _grid_sheet(axes, record, name)
+            axes.set_title(f"trained with {kind}", fontsize=8, pad=14)
+        drawn.suptitle(_note(record), fontsize=7)
         return save_figure(drawn, folder, "bm9")
 
 
