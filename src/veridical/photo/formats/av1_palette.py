@@ -35,31 +35,33 @@ class PaletteBlocks:
     def read(cls, data: bytes, pixels: np.ndarray) -> PaletteBlocks | None:
         """The blocks of a picture; None if there is none."""
         del data
-        height, width = pixels.shape[:2]
-        grown = np.pad(pixels, ((0, -height % GRID), (0, -width % GRID), (0, 0)), mode="edge")
         rows = _STRIP * GRID
-        exact = [_few_colours(grown[t : t + rows]) for t in range(0, len(grown), rows)]
+        exact = [_few_colours(pixels[t : t + rows]) for t in range(0, len(pixels), rows)]
         out = cls(pixels, np.concatenate(exact))
         return out if out.exact.any() else None
 
     def project(self, x: np.ndarray, top: int = 0, left: int = 0) -> np.ndarray:
         """An estimate of a window with the ordinary decoder's pixels in exact blocks, see ``restoration.Cells``."""
         height, width = x.shape[1:]
-        exact = self.exact[top // GRID :, left // GRID :].repeat(GRID, 0).repeat(GRID, 1)
+        exact = self._within(Box(top, top + height, left, left + width))
+        exact = exact.repeat(GRID, 0).repeat(GRID, 1)
         y = self.pixels[top : top + height, left : left + width].transpose(2, 0, 1)
         return np.where(exact[:height, :width], y / np.float32(255), x)
 
     def certain(self, box: Box) -> float:
         """Part of a window's blocks that are exact, see ``restoration.Cells``."""
-        rows, columns = (
-            slice(a // GRID, -(-b // GRID))
-            for a, b in ((box.top, box.bottom), (box.left, box.right))
-        )
-        return float(self.exact[rows, columns].mean())
+        return float(self._within(box).mean())
+
+    def _within(self, box: Box) -> np.ndarray:
+        ends = ((box.top, box.bottom), (box.left, box.right))
+        rows, columns = (slice(a // GRID, -(-b // GRID)) for a, b in ends)
+        return self.exact[rows, columns]
 
 
 def _few_colours(pixels: np.ndarray) -> np.ndarray:
-    """Which blocks of (16 rows, 16 columns, 3) have few colours that are far apart, (rows, columns)."""
+    """Which blocks of (height, width, 3) have few colours that are far apart, (rows, columns)."""
+    height, width = pixels.shape[:2]
+    pixels = np.pad(pixels, ((0, -height % GRID), (0, -width % GRID), (0, 0)), mode="edge")
     rows, columns = pixels.shape[0] // GRID, pixels.shape[1] // GRID
     blocks = (
         pixels.reshape(rows, GRID, columns, GRID, 3).swapaxes(1, 2).reshape(rows, columns, -1, 3)
