@@ -1,4 +1,4 @@
-"""Blocks of AVIF pictures that the file holds exactly."""
+"""Blocks of AVIF pictures that are drawn in few colours."""
 
 import io
 
@@ -60,25 +60,26 @@ def test_blocks_are_those_of_few_distant_colours():
     # is higher than the strip that is read at a time and fills no whole number of blocks.
     faint = (pattern(1000, 75) // 8 + 100).astype(np.uint8)
     pixels = np.concatenate([pattern(1000, 90), faint, gradient(1000, 70)], axis=1)[:997, :230]
-    found = PaletteBlocks.read(b"", pixels).exact
+    found = PaletteBlocks.read(b"", pixels).drawn
     expected = [[counted(pixels, t, x) for x in range(0, 230, 16)] for t in range(0, 997, 16)]
     assert np.array_equal(found, expected)
     assert 0.3 < found.mean() < 0.5
 
 
 def test_windows_are_parts_of_the_whole():
-    # Oracle: the projection of the whole picture, exactly; blocks that are not exact keep the estimate.
+    # Oracle: the projection of the whole picture, exactly; blocks of many colours keep the estimate.
     pixels = np.concatenate([pattern(), gradient()], axis=1)[:90]
     blocks = PaletteBlocks.read(b"", pixels)
     x = np.random.default_rng(3).random((3, *pixels.shape[:2]), np.float32)
     whole = blocks.project(x)
     assert np.array_equal(blocks.project(x[:, 32:80, 64:150], 32, 64), whole[:, 32:80, 64:150])
-    kept = blocks.exact.repeat(16, 0).repeat(16, 1)[:90, :224]
+    kept = blocks.drawn.repeat(16, 0).repeat(16, 1)[:90, :224]
     assert np.array_equal(np.rint(255 * whole[:, kept]), pixels[kept].T)
     assert np.array_equal(whole[:, ~kept], x[:, ~kept])
 
 
 def test_photographs_have_none():
+    # Oracle: a photograph without white borders, at coarse and fine settings.
     skimage = pytest.importorskip("skimage.data")
     for quality in (20, 60):
         data = saved(skimage.coffee()[:256, :320], quality=quality)
@@ -86,13 +87,13 @@ def test_photographs_have_none():
         assert PaletteBlocks.read(data, pixels) is None
 
 
-def test_the_price_leaves_out_what_is_exact():
+def test_the_price_leaves_out_what_is_taken_for_exact():
     # Oracle: the price network's own numbers for the whole picture, times the part that it has to speak of.
     data = saved(np.concatenate([board(160, 112), gradient(160, 112)], axis=1), quality=60)
     image = veridical.open(data)
     (predicted,) = image.decoder.model.prices(**image.decoder.run_estimator(image.pixels[None]))
-    exact = PaletteBlocks.read(data, image.pixels).exact
-    assert 0.3 < exact.mean() < 0.6
-    expected = (1 - exact.mean()) * np.exp(predicted[0, :2].astype(float)) - LEAST
+    drawn = PaletteBlocks.read(data, image.pixels).drawn
+    assert 0.3 < drawn.mean() < 0.6
+    expected = (1 - drawn.mean()) * np.exp(predicted[0, :2].astype(float)) - LEAST
     found = image.price()
     assert [found.mmse, found.transport_cost] == pytest.approx(expected, rel=1e-6)

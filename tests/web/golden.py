@@ -103,7 +103,7 @@ PREDICTED = (
 )
 """Of windows of one size, by no network: usual ones, of several windows, beyond the bounds."""
 CERTAIN = ([0.0], [0.25, 0.0, 1.0], [1.0])
-"""Parts of them that the file holds exactly."""
+"""Parts of them that are taken for exact."""
 
 
 def price(predicted, certain):

@@ -20,7 +20,7 @@ def calibration_of(predicted: np.ndarray, certain: np.ndarray | float = 0.0) -> 
 
     Args:
         predicted: Of windows: ``log(d + LEAST)``, ``log(C + LEAST)``, and the logarithm of the variance of the first; shape (n, 3).
-        certain: Their parts that the file holds exactly, where nothing is restored: 0 to 1, shape (n,).
+        certain: Their parts that are taken for exact, where nothing is restored: 0 to 1, shape (n,).
 
     Returns:
         Means of errors and costs of the windows, per channel sample on the [0, 1] scale, and the standard deviation

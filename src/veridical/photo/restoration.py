@@ -156,7 +156,7 @@ class Cells(Protocol):
         ...
 
     def certain(self, box: Box) -> float:
-        """Part of a window whose pixels are known exactly, 0 to 1."""
+        """Part of a window whose pixels are taken for exact, 0 to 1."""
         ...
 
 

@@ -127,7 +127,7 @@ class JpegCells:
         return cls(header, np.ascontiguousarray(full[:, :, 0]), moved)
 
     def certain(self, box: Box) -> float:
-        """Nothing is known exactly."""
+        """Nothing is taken for exact."""
         del box
         return 0.0
 

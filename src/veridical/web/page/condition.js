@@ -32,7 +32,7 @@ const LEAST = 1e-6;
 
 /**
  * Error d, transport cost C and uncertainty of a picture.
- * @param predicted what the price network says of windows, and what part of each the file holds exactly:
+ * @param predicted what the price network says of windows, and what part of each is taken for exact:
  *   [{area, certain, numbers: [log(d + LEAST), log(C + LEAST), log variance]}].
  */
 export function priceOf(predicted) {

@@ -4,7 +4,7 @@ import { formatOf } from "./formats/index.js";
 import { readCoefficients } from "./formats/jpeg_scan.js";
 import { project } from "./jpeg_cells.js";
 import { loadNetwork } from "./network.js";
-import { certainPart, keepExact } from "./palette.js";
+import { certainPart, keepDrawn } from "./palette.js";
 import { grown, priceWindows, tiles } from "./tiles.js";
 
 /** What a person can do something about; every other error is a defect. */
@@ -95,7 +95,7 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
   const cells = file.payload.header ? readCoefficients(file.data, file.payload.header) : null;
   const inside = (x, box) => { // what the file allows
     if (cells) project(x, box, cells);
-    else if (name === "avif") keepExact(x, box, pixels, channels);
+    else if (name === "avif") keepDrawn(x, box, pixels, channels);
   };
   const certain = part => name === "avif" ? certainPart(part, pixels, channels) : 0;
   const mmse = new Uint8Array(channels * width * height), real = new Uint8Array(channels * width * height);

@@ -1,9 +1,10 @@
-// Blocks of an AVIF picture that are drawn in few colours, which the file holds exactly: the rules of
-// photo/formats/av1_palette.py.
-const SIDE = 16, MOST_COLOURS = 8, LEAST_CONTRAST = 64;
+// Blocks of an AVIF picture that are drawn in few colours: the rules of photo/formats/av1_palette.py.
+import { GRID as SIDE } from "./tiles.js";
 
-/** Whether the block at a place is exact; pixels beyond the picture repeat its last ones and change nothing. */
-function isExact({ rgba, width, height }, channels, top, left) {
+const MOST_COLOURS = 8, LEAST_CONTRAST = 64;
+
+/** Whether the block at a place is drawn in few colours that are far apart; pixels beyond the picture repeat its last ones and change nothing. */
+function isDrawn({ rgba, width, height }, channels, top, left) {
   const low = [255, 255, 255], high = [0, 0, 0], colours = new Set();
   for (let y = top; y < Math.min(top + SIDE, height); y++)
     for (let x = left; x < Math.min(left + SIDE, width); x++) {
@@ -19,19 +20,19 @@ function isExact({ rgba, width, height }, channels, top, left) {
   return low.some((v, c) => high[c] - v >= LEAST_CONTRAST);
 }
 
-/** Part of a window's blocks that are exact. */
+/** Part of a window's blocks that are taken for exact. */
 export function certainPart({ top, bottom, left, right }, pixels, channels) {
-  let exact = 0;
+  let drawn = 0;
   for (let t = top; t < bottom; t += SIDE)
-    for (let l = left; l < right; l += SIDE) exact += isExact(pixels, channels, t, l);
-  return exact * SIDE ** 2 / ((bottom - top) * (right - left));
+    for (let l = left; l < right; l += SIDE) drawn += isDrawn(pixels, channels, t, l);
+  return drawn * SIDE ** 2 / ((bottom - top) * (right - left));
 }
 
-/** Pixels of the ordinary decoder in exact blocks of a window, in place; x: planes of [0, 1], top and left multiples of 16. */
-export function keepExact(x, { top, left, height, width }, pixels, channels) {
+/** Pixels of the ordinary decoder in these blocks of a window, in place; x: planes of [0, 1], top and left multiples of 16. */
+export function keepDrawn(x, { top, left, height, width }, pixels, channels) {
   for (let t = 0; t < height; t += SIDE)
     for (let l = 0; l < width; l += SIDE) {
-      if (!isExact(pixels, channels, top + t, left + l)) continue;
+      if (!isDrawn(pixels, channels, top + t, left + l)) continue;
       for (let c = 0; c < 3; c++)
         for (let r = t; r < Math.min(t + SIDE, height); r++)
           for (let z = l; z < Math.min(l + SIDE, width); z++)
