@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from veridical.photo.formats.jpeg_cells import JpegCells
+from veridical.photo.formats.jpeg_cells import JpegCells, to_ycc
 
 
 def picture(kind, mode="RGB"):
@@ -102,6 +102,58 @@ def test_windows_agree_with_the_whole_and_odd_borders_stay():
     assert np.allclose(part, whole[:, 32:128, 64:160], atol=1e-5)
     assert np.allclose(whole[:, 144:], x[:, 144:], atol=1e-5)
     assert not np.allclose(whole[:, :144, :192], x[:, :144, :192], atol=0.01)
+
+
+def middles(**told):
+    """A network that knows of nothing but the cells."""
+    return [np.zeros_like(told["place"])]
+
+
+def halfway(**told):
+    """One that goes half the way to the middle."""
+    return [told["place"].clip(-0.5, 0.5) / 2]
+
+
+@pytest.mark.parametrize(("mode", "options"), [SETTINGS[0], SETTINGS[4]])
+def test_without_knowledge_the_mean_is_what_the_ordinary_decoder_shows(mode, options):
+    # Oracle: the ordinary decoder, whose coefficients are the middles of the cells: within 2 levels. It rounds luma
+    # and chroma and then blue, which is luma and 1.772 chroma: 0.5 (1 + 1.772 + 1) = 1.89.
+    data = saved(picture("smooth", mode), **options)
+    x = np.random.default_rng(5).random((3, 160, 208)).astype(np.float32)
+    found = JpegCells.read(data).expected(x, np.ones_like(x), middles)
+    assert np.abs(found - levels(data)).max() * 255 < 2
+
+
+def test_means_are_those_that_the_network_gives():
+    # Oracle: numpy's own arithmetic on the coefficients of 4:4:4, to 0.01 of a level: half the clipped
+    # distance from the middle; of an estimate that is dark enough for nothing to be cut at 0 or 1.
+    data = saved(picture("smooth"), quality=75, subsampling="4:4:4")
+    cells = JpegCells.read(data)
+    noise = np.random.default_rng(6).normal(0, 4 / 255, (3, 160, 208))
+    x = np.clip(levels(data) + noise, 0.05, 0.95).astype(np.float32)
+    found = cells.expected(x, np.ones_like(x), halfway)
+    for part in cells.components(0, 0, (160, 208)):
+        before, after = (part.coefficients(to_ycc(v)) for v in (x, found))
+        reach = part.steps / 2
+        wanted = part.centre + np.clip(before - part.centre, -reach, reach) / 2
+        assert np.abs(after - wanted).max() < 0.01 * part.steps.max()
+
+
+def test_windows_of_means_agree_with_the_whole():
+    # Oracle: the same of the whole picture, 1e-5, away from the borders of the window by what the network
+    # sees: two blocks of chroma, 32 pixels.
+    from veridical.photo.options import DecodeOptions
+    from veridical.photo.restoration import load_restoration
+
+    network = load_restoration("JPEG", DecodeOptions()).cells
+    cells = JpegCells.read(saved(picture("words"), quality=40))
+    random = np.random.default_rng(7)
+    x, error = (random.random((3, 160, 208)).astype(np.float32) for _ in range(2))
+    whole = cells.expected(x, 9 * error, network)
+    cut = np.s_[:, 16:160, 32:208]
+    part = cells.expected(*map(np.ascontiguousarray, (x[cut], 9 * error[cut])), network, 16, 32)
+    assert np.allclose(part[:, 32:, 32:], whole[:, 48:160, 64:208], atol=1e-5)
+    assert np.abs(whole - cells.project(x)).max() > 0.01
 
 
 def test_what_has_no_cells_is_said():

@@ -15,7 +15,8 @@ from veridical.photo.options import DecodeOptions
 from veridical.photo.price import calibration_of
 from veridical.photo.restoration import MOST_WINDOWS, WINDOW, price_windows
 from veridical.photo.tiles import Box
-from veridical.training.export import load_estimator, load_generator
+from veridical.training.cell_network import CellNetwork
+from veridical.training.export import filled, load_estimator, load_generator, read_tensors
 
 
 def opened(picture, name="JPEG", quality=15, **options):
@@ -38,6 +39,21 @@ def in_torch(file):
     return x[0].numpy(), size[0].numpy(), x_real[0].numpy()
 
 
+def cells_in_torch(file):
+    """The network of cells as ``JpegCells.expected`` calls it."""
+    path = file.decoder.model.cells_path
+    if not path.exists():
+        return None
+    header, tensors = read_tensors(path, "cells")
+    network = filled(CellNetwork(**header["network"]), tensors, path)
+
+    def run(**told):
+        with torch.inference_mode():
+            return [network(*(torch.from_numpy(told[k]) for k in network.INPUTS)).numpy()]
+
+    return run
+
+
 @pytest.mark.parametrize("name", ["AVIF", "WEBP", "JPEG"])
 def test_torch_and_onnx_agree(name):
     # Oracle: the same networks in torch, from the same file: x_mmse within 1e-4 of the range, x_real
@@ -46,9 +62,11 @@ def test_torch_and_onnx_agree(name):
     x, size, x_real = in_torch(file)
     window = file.window(Box(0, 320, 0, 400))
     found = file.decoder.estimate(window)
-    assert np.abs(found.x_mmse - window.project(x)).max() < 1e-4
+    units = np.float32(255 * file.decoder.model.scale(file.condition))
+    x_mmse = window.expected(x, size * units, cells_in_torch(file))
+    assert np.abs(found.x_mmse - x_mmse).max() < 1e-4
     real = file.decoder.generate(found, NoiseField(0))
-    assert np.abs(real - window.project(x_real)).max() < 1e-3
+    assert np.abs(real - window.project(x_real + (x_mmse - x))).max() < 1e-3
     assert np.abs(real - found.x_mmse).max() > 0.02
     assert found.state[1]["size"][0] == pytest.approx(size, rel=1e-3)
 

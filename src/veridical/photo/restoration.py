@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,7 @@ class RestorationModel:
         features: Names of what the networks are told, in order.
         scale: Residual scale.
         prices_path: Where the file of its price network would be.
+        cells_path: Where the file of its network of cells would be.
         generator_path: Where the generator's file would be.
         options: Device and threads of the sessions.
     """
@@ -52,6 +53,7 @@ class RestorationModel:
     scale: ResidualScale
     generator_path: Path
     prices_path: Path
+    cells_path: Path
     options: DecodeOptions = field(repr=False)
 
     @property
@@ -81,6 +83,15 @@ class RestorationModel:
             BadWeights: Damaged, or measured for another estimator.
         """
         return self._beside(self.prices_path, "price") if self.prices_path.exists() else None
+
+    @cached_property
+    def cells(self) -> Network | None:
+        """``place, level, error, steps, chroma -> expected``; None for formats and weights that have none.
+
+        Raises:
+            BadWeights: Damaged, or fitted to another estimator.
+        """
+        return self._beside(self.cells_path, "cells") if self.cells_path.exists() else None
 
     def _beside(self, path: Path, kind: str) -> Network:
         """A network that belongs to this estimator."""
@@ -125,6 +136,7 @@ def load_restoration(name: str, options: DecodeOptions) -> RestorationModel:
             ResidualScale(*scale),
             weights_path(f"{name.lower()}-generator", options.weights),
             weights_path(f"{name.lower()}-price", options.weights),
+            weights_path(f"{name.lower()}-cells", options.weights),
             options,
         )
         _probe(model)
@@ -155,6 +167,12 @@ class Cells(Protocol):
         """The nearest picture in the set to a window, float32 (3, height, width) in [0, 1]."""
         ...
 
+    def expected(
+        self, x: np.ndarray, error: np.ndarray, network: Network, top: int = 0, left: int = 0
+    ) -> np.ndarray:
+        """The mean of the set's pictures, given an estimate that has not seen it; ``error`` is in levels, of the shape of ``x``."""
+        ...
+
     def certain(self, box: Box) -> float:
         """Part of a window whose pixels are taken for exact, 0 to 1."""
         ...
@@ -177,8 +195,14 @@ class PixelWindow:
     grained: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
 
     def project(self, x: np.ndarray) -> np.ndarray:
-        """An estimate or a sample of this window inside the file's cells."""
+        """A sample of this window inside the file's cells."""
         return x if self.cells is None else self.cells.project(x, self.box.top, self.box.left)
+
+    def expected(self, x: np.ndarray, error: np.ndarray, network: Network | None) -> np.ndarray:
+        """An estimate of this window that has seen the file's cells; without a network inside them."""
+        if self.cells is None or network is None:
+            return self.project(x)
+        return self.cells.expected(x, error, network, self.box.top, self.box.left)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,14 +247,18 @@ class RestorationDecoder:
         del seed
         state = self.run_estimator(index.pixels[None])
         height, width = index.pixels.shape[:2]
-        return Estimate(index.project(state["x_mmse"][0, :, :height, :width]), (index, state))
+        found, error = (v[:, :height, :width] for v in (state["x_mmse"][0], error_in_levels(state)))
+        return Estimate(index.expected(found, error, self.model.cells), (index, state))
 
     def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
         """The realistic picture near ``x_mmse``; the file's film grain is all the noise there is."""
         index, state = estimate.state
         height, width = estimate.x_mmse.shape[-2:]
         (x_real,) = self.model.generator(**state)
-        out = index.project(x_real[0, :, :height, :width])
+        x_real, known = (v[0, :, :height, :width] for v in (x_real, state["x_mmse"]))
+        out = index.project(
+            x_real + (estimate.x_mmse - known)
+        )  # what it adds, to what the cells tell
         if index.grained is None:
             return out
         grain = index.grained(rng.seed).astype(np.float32) - index.pixels
@@ -252,6 +280,11 @@ class RestorationDecoder:
         seen, clean = (_cut(v, boxes).astype(np.float32) for v in (index.grained(0), index.pixels))
         grain = float(np.mean(np.square(seen - clean), dtype=np.float64)) / 255**2
         return replace(price, mmse=price.mmse + grain, transport_cost=price.transport_cost + grain)
+
+
+def error_in_levels(state: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Standard deviation to expect of the first estimate along the axes of colour, in levels: (3, height, width)."""
+    return state["size"][0] * (state["scale"][0] * np.float32(255))
 
 
 def price_windows(height: int, width: int) -> list[Box]:

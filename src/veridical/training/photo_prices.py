@@ -90,7 +90,7 @@ def write_prices(
     del card["sha256"]
     beside = path.with_name(f"{path.stem}-price{path.suffix}")
     write_weights(beside, graph, card)
-    for old in (path, model.generator_path):
+    for old in (path, model.generator_path, *([model.cells_path] if model.cells else [])):
         write_weights(old, old.read_bytes(), card)
     return beside
 
@@ -127,8 +127,9 @@ def measured(
     progress: Progress,
 ) -> list[dict]:
     """Errors, transport costs and statistics of training pieces and validation files, resumable."""
-    both = f"{model.estimator.digest} {model.generator.digest} {n_pieces}"
-    digest = hashlib.sha256(both.encode()).hexdigest()[:16]
+    networks = (model.estimator, model.generator, *([] if model.cells is None else [model.cells]))
+    said = " ".join([*(n.digest for n in networks), str(n_pieces)])
+    digest = hashlib.sha256(said.encode()).hexdigest()[:16]
     found = MeasuredRows(log, digest)
     known = {r["number"] for r in found.rows}
     tried = list(validation_pieces(form, validation))

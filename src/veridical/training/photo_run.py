@@ -31,6 +31,7 @@ from veridical.training.generator import SHARES, FilterGenerator, GeneratorPrese
 from veridical.training.loop import Execution, Schedule, Trained
 from veridical.training.networks import NetworkConfig, kmac_per_pixel
 from veridical.training.pairs import Pairs
+from veridical.training.photo_cells import write_cells
 from veridical.training.photo_prices import write_prices
 from veridical.training.pictures import conventional
 from veridical.training.pieces import PieceSampler, fit_scale
@@ -65,7 +66,8 @@ class Preset:
         patch: Side of the patches in pixels.
         batch_size: Patches in a step.
         drawings: Of each kind.
-        price_pieces: Pieces of training pictures that prices are measured on.
+        cell_pieces: Pieces of training pictures that the network of cells is fitted to.
+        price_pieces: Pieces that prices are measured on.
         mixed_precision: "no" or "bf16", which is used where the device has it.
     """
 
@@ -81,6 +83,7 @@ class Preset:
     patch: int = 128
     batch_size: int = 8
     drawings: int = 60
+    cell_pieces: int = 900
     price_pieces: int = 2000
     mixed_precision: str = "bf16"
 
@@ -104,12 +107,12 @@ PRESETS = {
     "short": Preset(
         Schedule(2000, 8e-4, hidden_rate=1.5e-3), HeadPreset(Plateau(200, 1e-3, hidden_rate=2e-3, decay=150)),
         Plateau(300, 4e-4, hidden_rate=8e-4, decay=250), GeneratorPreset(Schedule(100)),
-        price_pieces=400,
+        cell_pieces=300, price_pieces=400,
     ),
     "tiny": Preset(
         Schedule(6), HeadPreset(Plateau(4, hidden_rate=1e-3, decay=2), 8, 1),
         Plateau(4, hidden_rate=1e-3, decay=2), GeneratorPreset(Schedule(4), (8, 8, 8)),
-        (8, 8, 8), (1, 1, 1), (1, 1), patch=48, batch_size=2, drawings=1, price_pieces=4, mixed_precision="no",
+        (8, 8, 8), (1, 1, 1), (1, 1), patch=48, batch_size=2, drawings=1, cell_pieces=2, price_pieces=4, mixed_precision="no",
     ),
 }  # fmt: skip
 """``cpu``: some hours of two cores; ``short``: minutes of one core from weights of another format; ``gpu``: for a large GPU, not yet run; ``tiny``: tests."""
@@ -230,6 +233,7 @@ def run_all(
         gains = validate(estimator, form, scale, [validation])
         recipe["gain_db_on_validation"] = {k: round(float(np.mean(v)), 3) for k, v in gains.items()}
     write_weights_of(path, form, estimator, generator, scale, recipe)
+    write_cells(path, form, sources, sizes.cell_pieces, run, progress)
     write_prices(path, form, sources, validation, sizes.price_pieces, run, progress)
     say(f"weights: {path}")
     return path

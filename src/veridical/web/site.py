@@ -9,8 +9,13 @@ from veridical.photo.weights import SHIPPED, weights_path
 from veridical.writing import write_whole
 
 PAGE = Path(__file__).parent / "page"
-_NETWORKS = tuple(
-    f"{name}{part}" for name in ("avif", "webp", "jpeg") for part in ("", "-generator", "-price")
+_NETWORKS = (
+    *(
+        f"{name}{part}"
+        for name in ("avif", "webp", "jpeg")
+        for part in ("", "-generator", "-price")
+    ),
+    "jpeg-cells",
 )
 _TYPES = {
     ".mjs": "text/javascript",

@@ -49,6 +49,13 @@ class PaletteBlocks:
         y = self.pixels[top : top + height, left : left + width].transpose(2, 0, 1)
         return np.where(drawn[:height, :width], y / np.float32(255), x)
 
+    def expected(
+        self, x: np.ndarray, error: np.ndarray, network: object, top: int = 0, left: int = 0
+    ) -> np.ndarray:
+        """The same: blocks that are kept have nothing to estimate."""
+        del error, network
+        return self.project(x, top, left)
+
     def certain(self, box: Box) -> float:
         """Part of a window's blocks that are taken for exact, see ``restoration.Cells``."""
         return float(self._within(box).mean())

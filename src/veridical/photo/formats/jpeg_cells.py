@@ -5,7 +5,8 @@
 ```
 The source lies in the cells (if it was not coded before), they are convex, and each step is the orthogonal
 projection onto them, so that ``|x' - source| <= |x - source|`` in YCbCr: an estimate that leaves them is
-improved, whatever the source. Chroma at half the resolution is met by an equal change of all pixels that
+improved, whatever the source. The mean of what is left of the source's law in a cell is better still
+(:meth:`JpegCells.expected`): an estimate that is less sure than the cell is narrow belongs near its middle. Chroma at half the resolution is met by an equal change of all pixels that
 an encoder averages into one sample, which is the least change that does it.
 
 Coefficients are recovered from Pillow's decoded YCbCr: the nearest point of the file's own lattice,
@@ -16,6 +17,7 @@ them, and those at the borders that the picture does not fill.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +31,11 @@ _TO_YCC = np.array(
 )
 _TO_RGB = np.linalg.inv(_TO_YCC.astype(float)).astype(np.float32)
 _ROUNDS = 12  # of the search behind pixels that were clipped to 0 or 255
+_TURNS = 2  # of projections onto the cells and onto [0, 1]
+_ROWS, _SEEN = 16, 2  # of blocks that the network of cells takes at a time, and sees around one
+
+CellMeans = Callable[..., Sequence[np.ndarray]]
+"""``place, level, error, steps, chroma -> expected``; see ``training.cell_network``."""
 
 
 def _dct_matrix() -> np.ndarray:
@@ -132,7 +139,13 @@ class JpegCells:
         return 0.0
 
     def project(
-        self, x: np.ndarray, top: int = 0, left: int = 0, *, margin: float = 0.0, rounds: int = 2
+        self,
+        x: np.ndarray,
+        top: int = 0,
+        left: int = 0,
+        *,
+        margin: float = 0.0,
+        rounds: int = _TURNS,
     ) -> np.ndarray:
         """The nearest picture inside the cells, up to what [0, 1] allows.
 
@@ -147,69 +160,145 @@ class JpegCells:
         Returns:
             Of the shape of ``x``.
         """
-        targets = [self._target(k, top, left, x.shape[1:], margin) for k in range(3)]
+        parts = self.components(top, left, x.shape[1:])
+        ranges = []
+        for part in parts:
+            reach = np.maximum(part.steps / 2 - margin, part.steps * 0.05)
+            hidden = np.isnan(part.centre)
+            ranges.append(
+                (
+                    np.where(hidden, -np.inf, part.centre - reach),
+                    np.where(hidden, np.inf, part.centre + reach),
+                )
+            )
+        return self._moved(x, parts, ranges, rounds)
+
+    def expected(
+        self, x: np.ndarray, error: np.ndarray, network: CellMeans, top: int = 0, left: int = 0
+    ) -> np.ndarray:
+        """The mean of the source over its cells, given an estimate that knows nothing of them.
+
+        Args:
+            x: A window of the estimate, as for :meth:`project`.
+            error: Standard deviation to expect of it along the axes of colour, of its shape, in levels.
+            network: See ``training.cell_network``.
+            top: See there.
+            left: See there.
+        """
+        parts = self.components(top, left, x.shape[1:])
+        x = np.clip(x, 0, 1)
+        ycc, ranges = to_ycc(x), []
+        for part in parts:
+            coefficients = part.coefficients(ycc)
+            told = part.inputs(coefficients, error)
+            place = np.concatenate(
+                [_rows_of(network, told, first) for first in range(0, part.shape[0], _ROWS)], axis=1
+            )
+            inside = part.centre + part.steps * place.transpose(1, 2, 0).reshape(-1, 64)
+            means = np.where(np.isnan(inside), coefficients, inside)
+            ranges.append((means, means))
+        return self._moved(x, parts, ranges, _TURNS)
+
+    def components(self, top: int, left: int, size: tuple[int, ...]) -> list[Component]:
+        """What is known of a window's components; see :meth:`project`."""
+        found = []
+        planes = [self.luma, *(() if self.chroma is None else self.chroma)]
+        for k, plane in enumerate(planes):
+            step = self.header.chroma_step[0] if k else 1
+            # Samples that whole pixels cover: the last of an odd side is averaged with what lies outside.
+            cut = plane[top // step :, left // step :][: size[0] // step, : size[1] // step]
+            if min(cut.shape) < 8:
+                continue
+            table = self.header.tables[min(k, len(self.header.tables) - 1)]
+            steps = np.asarray(table, dtype=np.float32).reshape(64)
+            shape = cut.shape[0] // 8, cut.shape[1] // 8
+            found.append(Component(k, step, steps, _lattice(_blocks(cut), steps), shape))
+        return found
+
+    def _moved(
+        self, x: np.ndarray, parts: Sequence[Component], ranges: Sequence[tuple[np.ndarray, np.ndarray]], rounds: int
+    ) -> np.ndarray:  # fmt: skip
+        """A picture whose coefficients lie in ranges, by projections onto them and onto [0, 1] in turn."""
         rgb = x
         for _ in range(rounds):
-            ycc = np.einsum("ij,jhw->ihw", _TO_YCC, rgb) * np.float32(255)
-            ycc[0] -= 128
-            for k, target in enumerate(targets):
-                if target is not None:
-                    _move_inside(ycc[k], *target)
+            ycc = to_ycc(rgb)
+            for part, (low, high) in zip(parts, ranges, strict=True):
+                part.move_inside(ycc, low, high)
+            if self.header.grey:
+                ycc[1:] = 0
             ycc[0] += 128
             rgb = np.clip(np.einsum("ij,jhw->ihw", _TO_RGB, ycc) / np.float32(255), 0, 1)
         return rgb
 
-    def _target(
-        self, component: int, top: int, left: int, size: tuple[int, ...], margin: float
-    ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray] | None:
-        """Pixels a sample covers, lower and upper ends (n, 64), and how many rows and columns of blocks."""
-        if component and self.header.grey:
-            zero = np.zeros(1, np.float32)
-            return 0, zero, zero, zero
-        plane = (
-            self.luma
-            if not component
-            else None
-            if self.chroma is None
-            else self.chroma[component - 1]
-        )
-        if plane is None:
-            return None
-        step = 1 if not component else self.header.chroma_step[0]
-        table = self.header.tables[min(component, len(self.header.tables) - 1)]
-        steps = np.asarray(table, dtype=np.float32).reshape(64)
-        # Samples that whole pixels cover: the last of an odd side is averaged with what lies outside.
-        sides = [n // step for n in size]
-        cut = plane[top // step :, left // step :][: sides[0], : sides[1]]
-        shape = np.array([cut.shape[0] // 8, cut.shape[1] // 8])
-        if not shape.all():
-            return None
-        centre = _lattice(_blocks(cut), steps)
-        reach = np.maximum(steps / 2 - margin, steps * 0.05)
-        unknown = np.isnan(centre)
-        lower, upper = (
-            np.where(unknown, -np.inf, centre - reach),
-            np.where(unknown, np.inf, centre + reach),
-        )
-        return step, lower, upper, shape
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """A component of a window in whole blocks of its own resolution.
+
+    Attributes:
+        number: 0 for luma, 1 and 2 for chroma.
+        step: Pixels a sample covers along each axis.
+        steps: Of its quantizer, shape (64,).
+        centre: The file's coefficients, shape (n, 64); NaN where they are not known.
+        shape: Rows and columns of blocks.
+    """
+
+    number: int
+    step: int
+    steps: np.ndarray = field(repr=False)
+    centre: np.ndarray = field(repr=False)
+    shape: tuple[int, int]
+
+    def samples(self, planes: np.ndarray) -> np.ndarray:
+        """Its plane of three, averaged over the pixels that a sample covers, in blocks: (n, 64)."""
+        rows, columns = (8 * n for n in self.shape)
+        plane, step = planes[self.number], self.step
+        part = plane[: step * rows, : step * columns]
+        return _blocks(part.reshape(rows, step, columns, step).mean((1, 3)) if step > 1 else part)
+
+    def coefficients(self, ycc: np.ndarray) -> np.ndarray:
+        """Of a picture of luma less 128 and chroma, (n, 64)."""
+        return self.samples(ycc) @ _DCT.T
+
+    def move_inside(self, ycc: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+        """Change a picture in place so that coefficients lie between two bounds."""
+        coefficients = self.coefficients(ycc)
+        change = _planes((np.clip(coefficients, low, high) - coefficients) @ _DCT, *self.shape)
+        if self.step > 1:
+            change = change.repeat(self.step, 0).repeat(self.step, 1)
+        ycc[self.number, : change.shape[0], : change.shape[1]] += change
+
+    def inputs(self, coefficients: np.ndarray, error: np.ndarray) -> dict[str, np.ndarray]:
+        """What the network of cells is told of a picture's coefficients, float32 by frequency and block.
+
+        Args:
+            coefficients: Of the estimate, shape (n, 64).
+            error: See :meth:`JpegCells.expected`.
+        """
+        known = ~np.isnan(self.centre)
+        level = np.where(known, np.rint(self.centre / self.steps), 0)
+        place = np.where(known, (coefficients - self.centre) / self.steps, 0)
+        by_frequency = (v.T.reshape(64, *self.shape) for v in (place, level))
+        told = dict(zip(("place", "level"), by_frequency, strict=True))
+        told["error"] = self.samples(error).mean(1).reshape(1, *self.shape)
+        told["steps"] = self.steps[:, None, None]
+        told["chroma"] = np.full((1, 1, 1), float(self.number > 0))
+        return {name: np.ascontiguousarray(v[None], np.float32) for name, v in told.items()}
 
 
-def _move_inside(
-    plane: np.ndarray, step: int, lower: np.ndarray, upper: np.ndarray, shape: np.ndarray
-) -> None:
-    """Change a plane in place so that its blocks' coefficients lie between two bounds."""
-    if not step:
-        plane[:] = 0
-        return
-    rows, columns = (8 * int(n) for n in shape)
-    part = plane[: step * rows, : step * columns]
-    samples = part if step == 1 else part.reshape(rows, step, columns, step).mean((1, 3))
-    coefficients = _blocks(samples) @ _DCT.T
-    change = (np.clip(coefficients, lower, upper) - coefficients) @ _DCT
-    grown = _planes(change, rows // 8, columns // 8)
-    if step > 1:
-        grown = grown.repeat(step, 0).repeat(step, 1)
-    part += grown
+def _rows_of(network: CellMeans, told: dict[str, np.ndarray], first: int) -> np.ndarray:
+    """What the network says of some rows of blocks, so that memory stays small: (64, rows, columns)."""
+    start = max(0, first - _SEEN)
+    cut = np.s_[:, :, start : first + _ROWS + _SEEN]
+    (found,) = network(**{k: v[cut] if v.shape[2] > 1 else v for k, v in told.items()})
+    return found[0, :, first - start :][:, :_ROWS]
+
+
+def to_ycc(rgb: np.ndarray) -> np.ndarray:
+    """Luma less 128 and chroma in levels."""
+    ycc = np.einsum("ij,jhw->ihw", _TO_YCC, rgb) * np.float32(255)
+    ycc[0] -= 128
+    return ycc
 
 
 def _decoded(data: bytes, mode: str, *, half: bool = False) -> np.ndarray:

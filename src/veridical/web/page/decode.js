@@ -2,7 +2,7 @@
 import { conditionOf, features, priceOf, residualScale } from "./condition.js";
 import { formatOf } from "./formats/index.js";
 import { readCoefficients } from "./formats/jpeg_scan.js";
-import { project } from "./jpeg_cells.js";
+import { expected, project } from "./jpeg_cells.js";
 import { loadNetwork } from "./network.js";
 import { certainPart, keepDrawn } from "./palette.js";
 import { grown, priceWindows, tiles } from "./tiles.js";
@@ -87,8 +87,9 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
   const estimator = await loadNetwork(name, loading("Loading the estimator"));
   const generator = await loadNetwork(`${name}-generator`, loading("Loading the generator"));
   const prices = await loadNetwork(`${name}-price`, loading("Loading the prices")).catch(() => null); // own weights may have none
+  const means = name === "jpeg" ? await loadNetwork("jpeg-cells", loading("Loading the cells")).catch(() => null) : null;
   const { header } = estimator;
-  if (estimator.digest && [generator, prices].some(network => network && network.header.estimator !== estimator.digest))
+  if (estimator.digest && [generator, prices, means].some(network => network && network.header.estimator !== estimator.digest))
     throw new Refused("The weights of a format's networks do not belong together; install the package again.");
   const condition = conditionOf(file.payload, width, height), told = features(condition, header.features);
   const unit = residualScale(header.scale, condition);
@@ -117,9 +118,14 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
       const { price } = await prices.run({ ...state, ...cutTo(state, box, part) });
       predicted.push({ area, certain: certain(part), numbers: price.data });
     }
-    keep(mmse, state.x_mmse.data, y.dims, box, core, width, channels, inside);
+    const first = cropped(state.x_mmse.data, y.dims, box), x = first.slice();
+    if (cells && means) await expected(x, box, cells, cropped(state.size.data, y.dims, box).map(v => v * unit * 255), means);
+    else inside(x, box);
+    keep(mmse, x, box, core, width, channels);
     step();
-    keep(real, (await generator.run(state)).x_real.data, y.dims, box, core, width, channels, inside);
+    const sample = cropped((await generator.run(state)).x_real.data, y.dims, box).map((v, i) => v + (x[i] - first[i]));
+    inside(sample, box);
+    keep(real, sample, box, core, width, channels);
   }
   return { mmse, real, price: predicted.length ? priceOf(predicted) : null };
 }
@@ -163,13 +169,18 @@ function planes({ rgba, width }, { grey }, { top, left, height, width: wide }) {
   return { data, dims: [1, 3, rows, columns] };
 }
 
-/** Write the core of a window to a picture, inside what the file allows, rounded to 8 bits. */
-function keep(out, data, [, , rows, columns], box, core, width, channels, inside) {
+/** A window without what its sides were grown by. */
+function cropped(data, [, , rows, columns], box) {
   const n = box.height * box.width, x = new Float32Array(3 * n);
   for (let c = 0; c < 3; c++)
     for (let r = 0; r < box.height; r++)
       x.set(data.subarray((c * rows + r) * columns, (c * rows + r) * columns + box.width), c * n + r * box.width);
-  inside(x, box);
+  return x;
+}
+
+/** Write the core of a window to a picture, rounded to 8 bits. */
+function keep(out, x, box, core, width, channels) {
+  const n = box.height * box.width;
   const level = (c, at) => Math.min(255, Math.max(0, evenRound(Math.fround(x[c * n + at] * 255))));
   for (let r = core.top; r < core.bottom; r++)
     for (let z = core.left; z < core.right; z++) {

@@ -1,0 +1,112 @@
+"""The network of cells of a format's weights, from coefficients that are measured on training pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from veridical.photo.formats.conventional import ConventionalFormat
+from veridical.photo.formats.jpeg_cells import JpegCells, to_ycc
+from veridical.photo.options import DecodeOptions
+from veridical.photo.restoration import (
+    RestorationDecoder,
+    RestorationModel,
+    error_in_levels,
+    load_restoration,
+)
+from veridical.photo.weights import read_card, write_weights
+from veridical.training.cell_network import cell_example, fit_cell_network, samples_of
+from veridical.training.export import belonging, to_onnx
+from veridical.training.pairs import Pairs, Piece
+from veridical.training.pieces import PieceSampler
+from veridical.training.sources import Sources
+from veridical.training.stages import Progress, silent
+from veridical.writing import write_whole
+
+_SIDE = 240
+_SEED = 11
+_SHARES = {"photograph": 0.5, "drawing": 0.25, "recompressed": 0.25}
+_TOGETHER = 100
+"""Pieces of a file from which a killed measurement goes on."""
+
+_LEAST = (0.3 / 255) ** 2
+"""Added to the squared error of a picture that its coefficients are weighted by."""
+
+
+def write_cells(
+    path: Path,
+    form: ConventionalFormat | Pairs,
+    sources: Sources | Pairs,
+    n_pieces: int,
+    run: Path,
+    progress: Progress = silent,
+) -> Path | None:
+    """Measure an estimator as it lies there, and write the network of its cells beside it.
+
+    Args:
+        path: ``FORMAT.onnx`` with its card.
+        form: The format.
+        sources: Training pictures.
+        n_pieces: Of them to measure.
+        run: Folder for what was measured, from which a killed measurement goes on.
+        progress: Called with (stage, done, total).
+
+    Returns:
+        The file; None for a format whose files tell no cells of coefficients.
+    """
+    if not isinstance(form, ConventionalFormat) or not isinstance(sources, Sources):
+        return None
+    model = load_restoration(form.name, DecodeOptions(weights=path))
+    sampler = PieceSampler(
+        sources, form, form.features, None, patch=_SIDE, batch_size=1, seed=_SEED, shares=_SHARES,
+    )  # fmt: skip
+    rows: list[dict[str, np.ndarray]] = []
+    for first in range(0, n_pieces, _TOGETHER):
+        numbers = range(first, min(n_pieces, first + _TOGETHER))
+        kept = run / f"cells-{model.estimator.digest[:12]}-{numbers[0]}-{numbers[-1]}.npz"
+        if not kept.exists():
+            found = []
+            for number in numbers:
+                rng = np.random.default_rng([_SEED, number])
+                found += _measured(model, form, sampler.piece(rng), rng)
+                if not found:
+                    return None
+                progress("measuring cells", number + 1, n_pieces)
+            joined: dict[str, Any] = {k: np.concatenate([r[k] for r in found]) for k in found[0]}
+            write_whole(kept, lambda file, joined=joined: np.savez(file, **joined))
+        with np.load(kept) as stored:
+            rows.append(dict(stored))
+    network = fit_cell_network(rows, progress=lambda *done: progress("fitting cells", *done))
+    header = belonging(path, "cells", form) | {"network": network.sizes}
+    beside = path.with_name(f"{path.stem}-cells{path.suffix}")
+    card = read_card(path, model.estimator.digest)
+    del card["sha256"]
+    write_weights(beside, to_onnx(network, cell_example(), network.OUTPUTS, header), card)
+    return beside
+
+
+def _measured(
+    model: RestorationModel, form: ConventionalFormat, piece: Piece, rng: np.random.Generator
+) -> list[dict[str, np.ndarray]]:
+    """Samples of the components of the upper left of a piece."""
+    cells = form.read_cells(piece.file, piece.decoded)
+    if not isinstance(cells, JpegCells):
+        return []
+    pixels, source = (v[:_SIDE, :_SIDE] for v in (piece.decoded, piece.source))
+    state = RestorationDecoder(model, piece.condition).run_estimator(pixels[None])
+    x = source.transpose(2, 0, 1).astype(np.float32) / 255
+    error, wrong = (
+        error_in_levels(state),
+        float(np.mean(np.square(state["x_mmse"][0] - x))) + _LEAST,
+    )
+    estimate, true = to_ycc(np.clip(state["x_mmse"][0], 0, 1)), to_ycc(x)
+    found = []
+    for part in cells.components(0, 0, x.shape[1:]):
+        inputs = part.inputs(part.coefficients(estimate), error)
+        place = part.inputs(part.coefficients(true), error)["place"]
+        known = np.reshape(~np.isnan(part.centre).any(axis=1), part.shape)
+        sample = samples_of(inputs, place, known, rng)
+        found.append(sample | {"weight": sample["weight"] * part.step**2 / wrong})
+    return found
