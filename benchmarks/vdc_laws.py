@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
+from safetensors.torch import load_model
 
 from veridical.photo.vdc.coding import EntropyModel, TileKey, encode_tile
 from veridical.photo.vdc.prior import LARGEST_HYPER, STRIDE
 from veridical.photo.vdc.quantizers import Scalar
-from veridical.training.photo_codec import CODEC_PRESETS, load_networks
+from veridical.training.photo_codec import CODEC_PRESETS, new_networks
 from veridical.training.pictures import centre_crops
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.export import entropy_model
@@ -72,7 +73,9 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=512, help="of the middles, a multiple of 64")
     parser.add_argument("--qualities", type=float, nargs="+", default=[0, 12.5, 25, 50, 75, 100])
     chosen = parser.parse_args()
-    networks = load_networks(CODEC_PRESETS[chosen.preset], chosen.run)
+    networks = new_networks(CODEC_PRESETS[chosen.preset])
+    load_model(networks, str(chosen.run / "codec.safetensors"))
+    networks.eval().requires_grad_(False)
     entropy = entropy_model(networks)
     pictures = centre_crops(chosen.originals, chosen.side)
     found = np.array([

@@ -41,8 +41,8 @@ WORKING = ["run/*.json.new", "run/prices.jsonl", "run/sources/*.u8"]
 SLOW = {
     "train photo": {
         "words": ["train", "photo", *TRAIN],
-        "same": ["run/jpeg.onnx", "run/jpeg-price.onnx"],
-        "own_business": WORKING,
+        "same": ["run/jpeg.onnx", "run/jpeg-cells.onnx", "run/jpeg-price.onnx"],
+        "own_business": [*WORKING, "run/cells-*.npz"],
     },
     "train photo-codec": {
         "words": ["train", "photo-codec", *TRAIN],

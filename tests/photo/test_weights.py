@@ -20,7 +20,7 @@ from veridical.photo.weights import SHIPPED, load_network, provider, read_card, 
 
 @pytest.fixture
 def copy(tmp_path):
-    for name in ("jpeg", "jpeg-generator", "jpeg-price"):
+    for name in ("jpeg", "jpeg-generator", "jpeg-price", "jpeg-cells"):
         for suffix in (".onnx", ".json"):
             shutil.copy(SHIPPED / f"{name}{suffix}", tmp_path)
     return tmp_path / "jpeg.onnx"
@@ -92,6 +92,22 @@ def test_prices_belong_to_an_estimator_and_may_be_missing(copy, coded, with_head
         _ = open_file(coded["JPEG"], weights=copy).info
     path.unlink()
     assert open_file(coded["JPEG"], weights=copy).info.price is None
+
+
+def test_the_network_of_cells_belongs_to_an_estimator_and_may_be_missing(copy, coded, with_header):
+    # Oracle: contract: without its file an estimate is projected onto the cells; one that was fitted to another
+    # estimator is refused.
+    from veridical import decode
+
+    shipped = np.asarray(decode(coded["JPEG"], weights=copy, realism=0)).astype(int)
+    path = copy.with_name("jpeg-cells.onnx")
+    other = load_network(path, kind="cells").header | {"estimator": "0"}
+    write_weights(path, with_header(path.read_bytes(), other), {})
+    with pytest.raises(BadWeights, match="another estimator"):
+        decode(coded["JPEG"], weights=copy, realism=0)
+    path.unlink()
+    without = np.asarray(decode(coded["JPEG"], weights=copy, realism=0)).astype(int)
+    assert 0 < np.abs(without - shipped).max() < 40
 
 
 def test_weights_of_another_format(copy):

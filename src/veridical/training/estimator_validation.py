@@ -69,10 +69,10 @@ def opened(data: bytes) -> Image.Image:
 
 
 def validation_files(
-    validation: Sequence[Path], name: str
+    validation: Sequence[Path], name: str, every: int = 3
 ) -> Iterator[tuple[str, Image.Image, bytes]]:
-    """(group, source, file) of photographs, drawings and photographs that were coded before."""
-    for _, data in list(pictures(validation))[::3]:
+    """(group, source, file) of one photograph of so many, of drawings and of photographs that were coded before."""
+    for _, data in list(pictures(validation))[::every]:
         picture = opened(data).crop((128, 128, 384, 384))
         for q in _QUALITIES:
             yield f"quality {q}", picture, saved(picture, name, quality=q)
