@@ -32,7 +32,7 @@ _TO_YCC = np.array(
 _TO_RGB = np.linalg.inv(_TO_YCC.astype(float)).astype(np.float32)
 _ROUNDS = 12  # of the search behind pixels that were clipped to 0 or 255
 _TURNS = 2  # of projections onto the cells and onto [0, 1]
-_ROWS, _SEEN = 16, 2  # of blocks that the network of cells takes at a time, and sees around one
+_ROWS, _SEEN = 8, 2  # of blocks that the network of cells takes at a time, and sees around one
 
 CellMeans = Callable[..., Sequence[np.ndarray]]
 """``place, level, error, steps, chroma -> expected``; see ``training.cell_network``."""

@@ -85,7 +85,7 @@ export async function expected(x, box, file, error, network) {
     (levels[at(i) + k] + targets[number][k * rows * columns + i]) * steps[k]);
 }
 
-const ROWS = 16, SEEN = 2;
+const ROWS = 8, SEEN = 2;
 
 /** What is known of the components of a window in whole blocks; at(i) is where block i of the window stands in the file. */
 function partsOf({ height, width, top, left }, file) {
