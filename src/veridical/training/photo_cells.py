@@ -78,7 +78,11 @@ def write_cells(
             write_whole(kept, lambda file, joined=joined: np.savez(file, **joined))
         with np.load(kept) as stored:
             rows.append(dict(stored))
-    network = fit_cell_network(rows, progress=lambda *done: progress("fitting cells", *done))
+    network = fit_cell_network(
+        rows,
+        steps=min(3000, 10 * n_pieces),
+        progress=lambda *done: progress("fitting cells", *done),
+    )
     header = belonging(path, "cells", form) | {"network": network.sizes}
     beside = path.with_name(f"{path.stem}-cells{path.suffix}")
     card = read_card(path, model.estimator.digest)
