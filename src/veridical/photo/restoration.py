@@ -256,9 +256,8 @@ class RestorationDecoder:
         height, width = estimate.x_mmse.shape[-2:]
         (x_real,) = self.model.generator(**state)
         x_real, known = (v[0, :, :height, :width] for v in (x_real, state["x_mmse"]))
-        out = index.project(
-            x_real + (estimate.x_mmse - known)
-        )  # what it adds, to what the cells tell
+        # What it adds to the first estimate is added to what the cells made of that.
+        out = index.project(x_real + (estimate.x_mmse - known))
         if index.grained is None:
             return out
         grain = index.grained(rng.seed).astype(np.float32) - index.pixels

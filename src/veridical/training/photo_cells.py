@@ -101,11 +101,9 @@ def _measured(
     pixels, source = (v[:_SIDE, :_SIDE] for v in (piece.decoded, piece.source))
     state = RestorationDecoder(model, piece.condition).run_estimator(pixels[None])
     x = source.transpose(2, 0, 1).astype(np.float32) / 255
-    error, wrong = (
-        error_in_levels(state),
-        float(np.mean(np.square(state["x_mmse"][0] - x))) + _LEAST,
-    )
-    estimate, true = to_ycc(np.clip(state["x_mmse"][0], 0, 1)), to_ycc(x)
+    x_mmse, error = state["x_mmse"][0], error_in_levels(state)
+    wrong = float(np.mean(np.square(x_mmse - x))) + _LEAST
+    estimate, true = to_ycc(np.clip(x_mmse, 0, 1)), to_ycc(x)
     found = []
     for part in cells.components(0, 0, x.shape[1:]):
         inputs = part.inputs(part.coefficients(estimate), error)
