@@ -85,8 +85,10 @@ def decode_at(
         core = tile.core
         for a, picture in zip(wanted, out, strict=True):
             x = x_mmse if x_real is None else interpolate(x_mmse, x_real, a)
-            levels = np.clip(np.rint(x * np.float32(255)), 0, 255).astype(np.uint8)
-            picture[core.top : core.bottom, core.left : core.right] = levels.transpose(1, 2, 0)
+            x = x * np.float32(255)
+            np.clip(np.rint(x, out=x), 0, 255, out=x)
+            picture[core.top : core.bottom, core.left : core.right] = x.transpose(1, 2, 0)
+        del x_mmse, x_real, x  # before the networks need the memory for the next window
     seconds = time.perf_counter() - start
     _LOGGER.info(
         "decoded %d x %d pixels at realism %s in %.2f s",
@@ -108,11 +110,15 @@ def decode_windows(
         raise InvalidSetting("a lossless file has nothing to estimate")
     noise = NoiseField(options.seed)
     places = tiles(image.height, image.width, options.tile)
-    for done, tile in enumerate(places, 1):
+
+    def ends(tile: Tile) -> tuple[Tile, np.ndarray, np.ndarray | None]:
         estimate = decoder.estimate(image.window(tile.window), 0)
         x_real = decoder.generate(estimate, noise) if generate else None
         kept = (slice(None), *tile.kept)
-        yield tile, estimate.x_mmse[kept], None if x_real is None else x_real[kept]
+        return tile, estimate.x_mmse[kept], None if x_real is None else x_real[kept]
+
+    for done, tile in enumerate(places, 1):
+        yield ends(tile)  # nothing of a window is held here while the next one is computed
         progress(done, len(places))
 
 
