@@ -84,17 +84,22 @@ def decode_at(
     for tile, x_mmse, x_real in decode_windows(image, any(wanted), o, progress):
         core = tile.core
         for a, picture in zip(wanted, out, strict=True):
-            x = x_mmse if x_real is None else interpolate(x_mmse, x_real, a)
-            x = x * np.float32(255)
-            np.clip(np.rint(x, out=x), 0, 255, out=x)
-            picture[core.top : core.bottom, core.left : core.right] = x.transpose(1, 2, 0)
-        del x_mmse, x_real, x  # before the networks need the memory for the next window
+            picture[core.top : core.bottom, core.left : core.right] = _in_levels(
+                x_mmse if x_real is None else interpolate(x_mmse, x_real, a)
+            )
+        del x_mmse, x_real  # the networks need the memory for the next window
     seconds = time.perf_counter() - start
     _LOGGER.info(
         "decoded %d x %d pixels at realism %s in %.2f s",
         image.width, image.height, ", ".join(f"{a:g}" for a in wanted), seconds,
     )  # fmt: skip
     return [image.finish(picture) for picture in out]
+
+
+def _in_levels(x: np.ndarray) -> np.ndarray:
+    """Samples in [0, 1], (3, height, width), as whole levels, (height, width, 3)."""
+    levels = x * np.float32(255)
+    return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).transpose(1, 2, 0)
 
 
 def decode_windows(
