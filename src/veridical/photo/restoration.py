@@ -171,11 +171,13 @@ class Cells(Protocol):
         self, x: np.ndarray, error: np.ndarray, network: Network, top: int = 0, left: int = 0
     ) -> np.ndarray:
         """The mean of the set's pictures, given an estimate that has not seen it; ``error`` is in levels, of the shape of ``x``."""
-        ...
+        del error, network  # of a set without a law only the nearest is known
+        return self.project(x, top, left)
 
     def certain(self, box: Box) -> float:
         """Part of a window whose pixels are taken for exact, 0 to 1."""
-        ...
+        del box
+        return 0.0
 
 
 @dataclass(frozen=True, eq=False)
