@@ -28,11 +28,9 @@ from veridical.training.stages import MeasuredRows, Progress, silent
 from veridical.training.vdc.export import save_prices
 
 
-def rate_and_error(
-    model: VdcModel, picture: np.ndarray, qualities: list[int], quantizer: str = "scalar"
-) -> np.ndarray:
+def rate_and_error(model: VdcModel, picture: np.ndarray, qualities: list[int]) -> np.ndarray:
     """Bits per pixel of real files, of their tiles alone, and squared error on the [0, 1] scale; (qualities, 3)."""
-    encoder = VdcEncoder(model, EncodeOptions(quantizer=quantizer, seed=1))
+    encoder = VdcEncoder(model, EncodeOptions(seed=1))
     analysed = encoder.analyse(Image.fromarray(picture))
     out = []
     for quality in qualities:
