@@ -81,7 +81,7 @@ def write_cells(
     card = read_card(path, model.estimator.digest)
     del card["sha256"]
     graph = to_onnx(network, cell_example(), network.OUTPUTS, header)
-    write_weights(model.cells_path, graph, card)
+    write_weights(model.path_of("cells"), graph, card)
 
 
 def _measured(

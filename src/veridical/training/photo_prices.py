@@ -85,9 +85,10 @@ def write_prices(
         "figures": figures_of([r for r in rows if r["number"] >= n_pieces], network),
     }
     del card["sha256"]
-    write_weights(model.prices_path, graph, card)
-    for old in (path, model.generator_path, *([model.cells_path] if model.cells else [])):
-        write_weights(old, old.read_bytes(), card)
+    write_weights(model.path_of("price"), graph, card)
+    for old in (path, model.path_of("generator"), model.path_of("cells")):
+        if old.exists():
+            write_weights(old, old.read_bytes(), card)
 
 
 def fitted(rows: Sequence[dict], progress: Callable[[int, int], None]) -> PriceNetwork:
