@@ -78,12 +78,13 @@ def test_the_source_lies_in_its_cells_and_every_estimate_gets_nearer(kind, mode,
 
 @pytest.mark.parametrize(("mode", "options"), [SETTINGS[0], SETTINGS[1], SETTINGS[4]])
 def test_a_projected_estimate_is_coded_as_the_same_coefficients(mode, options):
-    # Oracle: Pillow's encoder with the same tables, and scipy's DCT. Rounding to 8 bits moves a
-    # coefficient by about 0.4 levels, so one level of margin keeps all but few: 99.5 % and more.
+    # Oracle: Pillow's encoder with the same tables, and scipy's DCT. Rounding to 8 bits moves a coefficient by
+    # about 0.4 levels, so what is halfway to the middle of a cell stays in it with few exceptions: 99.5 % and more.
     data = saved(picture("smooth", mode), **options)
     noise = np.random.default_rng(3).normal(0, 8 / 255, (3, 160, 208))
     estimate = np.clip(levels(data) + noise, 0, 1).astype(np.float32)
-    out = np.rint(255 * JpegCells.read(data).project(estimate, margin=1.0)).astype(np.uint8)
+    halfway = (JpegCells.read(data).project(estimate) + levels(data)) / 2
+    out = np.rint(255 * halfway).astype(np.uint8)
     again = saved(Image.fromarray(out.transpose(1, 2, 0)).convert(mode), **options)
     inner = "YCbCr" if mode == "RGB" else "L"
     old, new = (np.rint(coefficients(d, inner)) for d in (data, again))

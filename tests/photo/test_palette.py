@@ -60,7 +60,7 @@ def test_blocks_are_those_of_few_distant_colours():
     # is higher than the strip that is read at a time and fills no whole number of blocks.
     faint = (pattern(1000, 75) // 8 + 100).astype(np.uint8)
     pixels = np.concatenate([pattern(1000, 90), faint, gradient(1000, 70)], axis=1)[:997, :230]
-    found = PaletteBlocks.read(b"", pixels).drawn
+    found = PaletteBlocks.read(pixels).drawn
     expected = [[counted(pixels, t, x) for x in range(0, 230, 16)] for t in range(0, 997, 16)]
     assert np.array_equal(found, expected)
     assert 0.3 < found.mean() < 0.5
@@ -69,7 +69,7 @@ def test_blocks_are_those_of_few_distant_colours():
 def test_windows_are_parts_of_the_whole():
     # Oracle: the projection of the whole picture, exactly; blocks of many colours keep the estimate.
     pixels = np.concatenate([pattern(), gradient()], axis=1)[:90]
-    blocks = PaletteBlocks.read(b"", pixels)
+    blocks = PaletteBlocks.read(pixels)
     x = np.random.default_rng(3).random((3, *pixels.shape[:2]), np.float32)
     whole = blocks.project(x)
     assert np.array_equal(blocks.project(x[:, 32:80, 64:150], 32, 64), whole[:, 32:80, 64:150])
@@ -84,7 +84,7 @@ def test_photographs_have_none():
     for quality in (20, 60):
         data = saved(skimage.coffee()[:256, :320], quality=quality)
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-        assert PaletteBlocks.read(data, pixels) is None
+        assert PaletteBlocks.read(pixels) is None
 
 
 def test_the_price_leaves_out_what_is_taken_for_exact():
@@ -92,7 +92,7 @@ def test_the_price_leaves_out_what_is_taken_for_exact():
     data = saved(np.concatenate([board(160, 112), gradient(160, 112)], axis=1), quality=60)
     image = veridical.open(data)
     (predicted,) = image.decoder.model.prices(**image.decoder.run_estimator(image.pixels[None]))
-    drawn = PaletteBlocks.read(data, image.pixels).drawn
+    drawn = PaletteBlocks.read(image.pixels).drawn
     assert 0.3 < drawn.mean() < 0.6
     expected = (1 - drawn.mean()) * np.exp(predicted[0, :2].astype(float)) - LEAST
     found = image.price()

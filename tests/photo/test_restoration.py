@@ -29,7 +29,7 @@ def in_torch(file):
     """Oracle: one pass over the whole picture, sides multiples of 16, by torch."""
     model = file.decoder.model
     _, estimator = load_estimator(model.estimator.path)
-    _, generator = load_generator(model.generator_path)
+    _, generator = load_generator(model.path_of("generator"))
     y = torch.from_numpy(np.array(file.pixels)).permute(2, 0, 1)[None].float() / 255
     scale = torch.full((1, 1, 1, 1), model.scale(file.condition))
     features = torch.from_numpy(file.condition.features(model.features))[None]
@@ -41,7 +41,7 @@ def in_torch(file):
 
 def cells_in_torch(file):
     """The network of cells as ``JpegCells.expected`` calls it."""
-    path = file.decoder.model.cells_path
+    path = file.decoder.model.path_of("cells")
     if not path.exists():
         return None
     header, tensors = read_tensors(path, "cells")

@@ -75,7 +75,7 @@ def test_a_generator_of_another_estimator(copy, with_header):
 def test_weights_without_a_generator(copy):
     copy.with_name("jpeg-generator.onnx").unlink()
     model = load_restoration("JPEG", DecodeOptions(weights=copy))
-    assert not model.has_generator
+    assert not model.path_of("generator").exists()
     with pytest.raises(InvalidSetting, match="realism 0"):
         _ = model.generator
 

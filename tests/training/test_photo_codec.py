@@ -53,7 +53,7 @@ def test_figures_are_measured_on_files(vdc_run, vdc_pictures):
     figure = json.loads(path.with_suffix(".json").read_text())["figures"][1]
     pictures = centre_crops(vdc_pictures, TINY.validation_side)
     assert [p.shape for p in pictures] == [(96, 96, 3)] * 4
-    rate, _, error = np.mean(
+    rate, error = np.mean(
         [rate_and_error(load_model(path), p, [5000])[0] for p in pictures], axis=0
     )
     assert figure["bits_per_pixel"] == pytest.approx(rate, abs=1e-4)

@@ -136,6 +136,7 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypa
     assert sum("stage" in s for s in said) == 5
     assert path.with_name(f"{path.stem}-price.json").exists()
     assert path.with_name(f"{path.stem}-cells.json").exists() == (name == "JPEG")
+    assert not list(path.parent.glob("cells-*.npz"))
     said.clear()
     run_all(*arguments, tmp_path / "a", format=name, preset="tiny", say=said.append)
     assert not any("stage" in s for s in said)

@@ -30,11 +30,11 @@ _TOTAL = float(1 << 20)
 _LEAST = 1e-9
 
 
-def as_rows(values: NDArray, fill: float = 0) -> NDArray:
+def as_rows(values: NDArray) -> NDArray:
     """A stream ``(n,)`` as rows on the last axis: shape ``(min(n, 4096), rows)``, filled up at the end."""
     width = max(min(values.size, ROW), 1)
     rows = -(-values.size // width)
-    padded = np.pad(values, (0, rows * width - values.size), constant_values=fill)
+    padded = np.pad(values, (0, rows * width - values.size))
     return padded.reshape(rows, width).T
 
 

@@ -28,19 +28,18 @@ class GroupWords:
     chain: NestedChain
     costs: NDArray[np.int32] = field(repr=False)
 
-    def words(self, index: ArrayLike, seed: int, *, first: int = 0) -> Whole:
-        """Words of blocks ``first ..``, shape ``(blocks, n)``.
+    def words(self, index: ArrayLike, seed: int) -> Whole:
+        """Words of blocks, shape ``(blocks, n)``.
 
         Args:
             index: shape ``(blocks, n k_m / N)``, symbols ``0 .. p-1``.
             seed: common randomness, 0 to 2^64 - 1.
-            first: place of the first block under this seed.
 
         Raises:
             InvalidSetting: another shape, or a symbol outside the alphabet.
         """
         named = self.chain.message_words(index)
-        offsets = (named + self.chain.seed_words(seed, len(named), first=first)) % self.chain.p
+        offsets = (named + self.chain.seed_words(seed, len(named))) % self.chain.p
         if self.chain.shaping == 0:
             return offsets
         return cheapest_words(self.chain.codes[0], self.costs, offsets)[1]

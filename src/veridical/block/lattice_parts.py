@@ -12,7 +12,7 @@ from veridical.bitstream.lattice import LatticeCoder
 from veridical.errors import InvalidSetting
 from veridical.estimate.lattice import LatticeEstimator, OddMap, exact_means, fitted_means
 from veridical.generate.lattice import CellSampler, IntervalPlan, LatticeGenerator
-from veridical.quantize.lattice import Cosets, Lattice, NestedChain
+from veridical.quantize.lattice import Cosets, Family, Lattice, NestedChain
 
 _EVENED = 4
 """Up to this dimension cells of L3 may be far from round, and a covariance is well known from samples."""
@@ -142,9 +142,8 @@ def _map(knots: Array, values: Array, *, by_coordinate: bool) -> OddMap:
     for k, (a, b) in enumerate(zip(knots, values, strict=True)):
         keep[k] = a > last[0] * (1 + 1e-3) and b > last[1]
         last = (a, b) if keep[k] else last
-    end = int(
-        np.flatnonzero(keep)[-1]
-    )  # the last piece goes on beyond it: it spans a tenth of the way
+    end = int(np.flatnonzero(keep)[-1])
+    # The last piece goes on beyond it: it spans a tenth of the way.
     keep[:end] &= knots[:end] < 0.9 * knots[end]
     return OddMap(
         np.concatenate([[0.0], knots[keep]]), np.concatenate([[0.0], values[keep]]), by_coordinate
@@ -165,9 +164,7 @@ def scale_at_rate(
         return bits / some.size - rate_bits
 
     family = start.middle.family
-    fair = (
-        math.log2(s * math.sqrt(2 * math.pi * math.e)) - math.log2(family.volume) / family.dimension
-    )
+    fair = _fair_scale(family, s)
     low, high = fair - rate_bits - 0.3, fair - rate_bits + 0.4
     least = math.inf
     while (above := excess(high)) > 0:
@@ -184,6 +181,13 @@ def scale_at_rate(
         low -= 0.3
     found = root_scalar(excess, bracket=(low, high), method="brentq", xtol=2e-4)
     return replace(start, middle=Lattice(family, 2.0 ** float(found.root)))
+
+
+def _fair_scale(family: Family, s: float) -> float:
+    """Logarithm of the scale whose cells have as much volume as a normal law of deviation ``s`` fills."""
+    return (
+        math.log2(s * math.sqrt(2 * math.pi * math.e)) - math.log2(family.volume) / family.dimension
+    )
 
 
 def typical(x: Array, s: float) -> Array:
@@ -209,11 +213,7 @@ def best_scale(
         means = fitted_means(some, p, by_coordinate=_cubic(chain))
         return float(np.mean(np.square(some - means(p))))
 
-    family = start.middle.family
-    fair = (
-        math.log2(s * math.sqrt(2 * math.pi * math.e)) - math.log2(family.volume) / family.dimension
-    )
-    middle = fair - rate_bits
+    middle = _fair_scale(start.middle.family, s) - rate_bits
     found = minimize_scalar(
         error, bounds=(middle - 0.5, middle + 1.2), method="bounded", options={"xatol": 0.01}
     )

@@ -65,6 +65,8 @@ def law_mismatch(
         InvalidSetting: unlimited common randomness or a ``CellChannel`` (the law is the source's),
             or too few blocks.
     """
+    from scipy.special import logsumexp
+
     channel = code.generator
     if math.isinf(code.codebook.seed_bits) or isinstance(channel, CellChannel):
         raise InvalidSetting(
@@ -90,7 +92,7 @@ def law_mismatch(
         step = max(1, _SCORES // len(words))
         logs = np.concatenate(
             [
-                _log_sum(channel.log_ratio(y[k : k + step], words) + log_mass)
+                logsumexp(channel.log_ratio(y[k : k + step], words) + log_mass, axis=1)
                 for k in range(0, len(y), step)
             ]
         )
@@ -101,8 +103,3 @@ def law_mismatch(
     lower, lower_error = divergence(outputs(drawn, fresh)[0])
     bound = 2.0 * channel.variance * max(upper, 0.0) / book.dimension
     return LawMismatch(lower, lower_error, upper, upper_error, bound, len(numbers))
-
-
-def _log_sum(logs: Array) -> Array:
-    top = np.max(logs, axis=1, keepdims=True)
-    return top[:, 0] + np.log(np.sum(np.exp(logs - top), axis=1))

@@ -6,6 +6,7 @@ from typing import Any
 
 from PIL import Image
 
+from veridical.arrays import whole_number
 from veridical.errors import (
     DamagedFile,
     InvalidSetting,
@@ -15,13 +16,7 @@ from veridical.errors import (
 )
 from veridical.notices import Notice, check_callable, log_notice
 from veridical.photo.formats import Format, format_named
-from veridical.photo.options import (
-    DEFAULT_MAX_PIXELS,
-    DecodeOptions,
-    EncodeOptions,
-    Target,
-    check_count,
-)
+from veridical.photo.options import DEFAULT_MAX_PIXELS, DecodeOptions, EncodeOptions, Target
 from veridical.photo.reader import Picture, open_source
 
 
@@ -73,7 +68,7 @@ def encode(
         )
     chosen, settings = format_named(format), EncodeOptions(**options)
     chosen.check(target, settings)
-    max_pixels = check_count("max_pixels", max_pixels, 1)
+    max_pixels = whole_number(max_pixels, "max_pixels", 1)
     picture = open_source(image, max_pixels=max_pixels, notice=notice)
     data = chosen.encode(picture, target, settings, notice)
     _check_opens(data, chosen, picture, settings)

@@ -47,7 +47,6 @@ class JpegHeader:
         luma_chroma: Whether the components are luma (and chroma), by the rules of libjpeg, and not RGB or CMYK.
         scan_bytes: Bytes of entropy-coded data.
         trailing: Bytes behind the end of the picture.
-        complete: Whether the end-of-image marker was found.
     """
 
     width: int = 0
@@ -58,7 +57,6 @@ class JpegHeader:
     luma_chroma: bool = True
     scan_bytes: int = 0
     trailing: int = 0
-    complete: bool = False
 
     @property
     def grey(self) -> bool:
@@ -111,7 +109,6 @@ def parse_jpeg_header(data: bytes) -> JpegHeader:
         tables=tuple(state.tables.get(q) for _, _, q in state.components),
         scan_bytes=scan_bytes,
         trailing=len(data) - pos if complete else 0,
-        complete=complete,
         luma_chroma=_luma_chroma(state),
         **state.frame,  # type: ignore[arg-type]
     )

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from veridical.arrays import whole_number
 from veridical.bitstream.chunks import read_chunk
 from veridical.bitstream.container import SIGNATURE, Header
 from veridical.errors import (
     DamagedFile,
-    InvalidSetting,
     MissingDependency,
     NotAnImage,
     PictureTooLarge,
@@ -56,8 +56,7 @@ _PILLOW_LIMIT = threading.Lock()
 @contextmanager
 def _pillow(max_pixels: int) -> Iterator[None]:
     """Pillow with our own limit on pixels, its warnings silenced, for the length of the block."""
-    if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
-        raise InvalidSetting(f"max_pixels must be a positive integer, got {max_pixels!r}")
+    max_pixels = whole_number(max_pixels, "max_pixels", 1)
     with _PILLOW_LIMIT, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = Image.MAX_IMAGE_PIXELS
@@ -117,12 +116,13 @@ def claimed_pixels(path: Path, max_pixels: int) -> int:
             start = file.read(256)
             if start[:4] == SIGNATURE[:4]:
                 header = Header.unpack(bytes(read_chunk(memoryview(start), 10).data))
-                return _within(header.width * header.height, max_pixels)
-            kind = foreign_format(start)
-            if kind == "JPEG XL":
-                return _within(_jxl_pixels(start + file.read(), ""), max_pixels)
-            with Image.open(file, formats=[_plugin(kind, "")] if kind else OPENED) as im:
-                return _within(im.width * im.height, max_pixels)
+                pixels = header.width * header.height
+            elif (kind := foreign_format(start)) == "JPEG XL":
+                pixels = _jxl_pixels(start + file.read(), "")
+            else:
+                with Image.open(file, formats=[_plugin(kind, "")] if kind else OPENED) as im:
+                    pixels = im.width * im.height
+        return pixels if pixels <= max_pixels else 0
     except Exception:  # noqa: BLE001 (what cannot be read is told by whoever decodes it)
         return 0
 
@@ -139,10 +139,6 @@ def _jxl_pixels(data: bytes, name: str) -> int:
             f"{name} is a JPEG XL animation, which is not opened; save one of its frames as a picture"
         )
     return header.width * header.height * max(4, 3 + header.extra) // 4
-
-
-def _within(pixels: int, most: int) -> int:
-    return pixels if pixels <= most else 0
 
 
 def load_picture(
@@ -199,9 +195,8 @@ def load_picture(
                 "of file, or damaged?"
             ) from cause
         except Exception as cause:  # Pillow's readers raise almost anything on hostile files
-            why = (
-                "" if is_jxl(data) else f" ({cause})"
-            )  # one sentence of its plugin for every cause
+            # JPEG XL's plugin has one sentence for every cause.
+            why = "" if is_jxl(data) else f" ({cause})"
             raise DamagedFile(f"{name} cannot be decoded{why}; {remedy}") from cause
     if width < 1 or height < 1:
         raise DamagedFile(f"{name} says it has {width} x {height} pixels; the header is damaged")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral, Number, Real
 from pathlib import Path
 from typing import Any
 
-from veridical.arrays import as_path, check_flag
+from veridical.arrays import as_path, check_flag, is_number, whole_number
 from veridical.errors import InvalidSetting
 from veridical.interpolate import check_perception, check_realism
 
@@ -29,28 +28,9 @@ def check_seed(seed: Any) -> int:
     """A seed of private randomness.
 
     Raises:
-        InvalidSetting: Not an integer from 0 to 2^64 - 1.
+        InvalidSetting: Not a whole number from 0 to 2^64 - 1.
     """
-    if not _is_number(seed, Integral) or not 0 <= seed < 2**64:
-        raise InvalidSetting(f"seed must be an integer from 0 to 2^64 - 1, got {seed!r}")
-    return int(seed)
-
-
-def check_count(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """A whole number, such as of threads.
-
-    Raises:
-        InvalidSetting: None, or outside its domain.
-    """
-    if not _is_number(value, Integral) or value < low or (high is not None and value > high):
-        ends = f"of {low} or more" if high is None else f"from {low} to {high}"
-        raise InvalidSetting(f"{name} must be an integer {ends}, got {value!r}")
-    return int(value)
-
-
-def _is_number(value: Any, kind: type[Number]) -> bool:
-    """Whether it is a number of Python or numpy; what is true or false is none."""
-    return isinstance(value, kind) and not isinstance(value, bool)
+    return whole_number(seed, "seed", 0, 2**64 - 1)
 
 
 def _check_path(name: str, value: Any) -> Path | None:
@@ -98,10 +78,10 @@ class DecodeOptions:
         if self.realism is not None and self.perception is not None:
             raise InvalidSetting("give either realism or perception, not both")
         put("seed", check_seed(self.seed))
-        put("max_pixels", check_count("max_pixels", self.max_pixels, 1))
+        put("max_pixels", whole_number(self.max_pixels, "max_pixels", 1))
         if self.threads is not None:
-            put("threads", check_count("threads", self.threads, 1, 1024))
-        put("tile", check_count("tile", self.tile, 1))
+            put("threads", whole_number(self.threads, "threads", 1, 1024))
+        put("tile", whole_number(self.tile, "tile", 1))
         if self.tile % GRID or self.tile <= 2 * MARGIN:
             raise InvalidSetting(
                 f"tile must be a multiple of {GRID} above {2 * MARGIN}, got {self.tile}"
@@ -156,7 +136,7 @@ class Target:
             value = getattr(self, name)
             if value is None:
                 continue
-            if not (_is_number(value, Real) and least <= value <= most):
+            if not (is_number(value) and least <= value <= most):
                 raise InvalidSetting(
                     f"{name} must be a number from {least} to {most}, got {value!r}"
                 )
@@ -164,7 +144,7 @@ class Target:
         if self.bpp == 0:
             raise InvalidSetting("bpp must be a positive number of bits per pixel, got 0")
         if self.max_bytes is not None:
-            object.__setattr__(self, "max_bytes", check_count("max_bytes", self.max_bytes, 1))
+            object.__setattr__(self, "max_bytes", whole_number(self.max_bytes, "max_bytes", 1))
 
     def size_limit(self, width: int, height: int) -> int | None:
         """Largest number of bytes for a picture; None if a quality decides."""

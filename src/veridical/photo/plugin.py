@@ -18,7 +18,6 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from veridical.bitstream.container import SIGNATURE
 from veridical.errors import InvalidSetting
 from veridical.photo.decode import decode
 from veridical.photo.encode import encode
@@ -83,10 +82,6 @@ class VdcImageFile(ImageFile.ImageFile):
         return super().load()
 
 
-def _accept(prefix: bytes) -> bool:
-    return prefix.startswith(SIGNATURE[:4])
-
-
 def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     del filename
     options = im.encoderinfo
@@ -104,7 +99,7 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     fp.write(data)
 
 
-Image.register_open(VDC.name, VdcImageFile, _accept)
+Image.register_open(VDC.name, VdcImageFile, VDC.sniff)
 Image.register_save(VDC.name, _save)
 Image.register_extension(VDC.name, ".vdc")
 Image.register_mime(VDC.name, "image/x-vdc")

@@ -42,24 +42,18 @@ class RestorationModel:
         estimator: ``y, features, scale -> x_mmse, size``.
         features: Names of what the networks are told, in order.
         scale: Residual scale.
-        prices_path: Where the file of its price network would be.
-        cells_path: Where the file of its network of cells would be.
-        generator_path: Where the generator's file would be.
         options: Device and threads of the sessions.
     """
 
     estimator: Network
     features: tuple[str, ...]
     scale: ResidualScale
-    generator_path: Path
-    prices_path: Path
-    cells_path: Path
     options: DecodeOptions = field(repr=False)
 
-    @property
-    def has_generator(self) -> bool:
-        """Whether realisms above 0 can be decoded."""
-        return self.generator_path.exists()
+    def path_of(self, part: str) -> Path:
+        """Where the file of "generator", "price" or "cells" would be."""
+        path = self.estimator.path
+        return path.with_name(f"{path.stem}-{part}{path.suffix}")
 
     @cached_property
     def generator(self) -> Network:
@@ -68,12 +62,13 @@ class RestorationModel:
         Raises:
             BadWeights: Missing, damaged, or made for another estimator.
         """
-        if not self.has_generator:
+        network = self._beside("generator")
+        if network is None:
             raise InvalidSetting(
                 f"{self.estimator.path} has no generator beside it, so that realism 0 is all it can do; use "
                 "--realism 0 or other weights"
             )
-        return self._beside(self.generator_path, "generator")
+        return network
 
     @cached_property
     def prices(self) -> Network | None:
@@ -82,7 +77,7 @@ class RestorationModel:
         Raises:
             BadWeights: Damaged, or measured for another estimator.
         """
-        return self._beside(self.prices_path, "price") if self.prices_path.exists() else None
+        return self._beside("price")
 
     @cached_property
     def cells(self) -> Network | None:
@@ -91,11 +86,13 @@ class RestorationModel:
         Raises:
             BadWeights: Damaged, or fitted to another estimator.
         """
-        return self._beside(self.cells_path, "cells") if self.cells_path.exists() else None
+        return self._beside("cells")
 
-    def _beside(self, path: Path, kind: str) -> Network:
-        """A network that belongs to this estimator."""
-        o = self.options
+    def _beside(self, kind: str) -> Network | None:
+        """A network that belongs to this estimator, if there is one."""
+        o, path = self.options, self.path_of(kind)
+        if not path.exists():
+            return None
         network = load_network(path, kind=kind, device=o.device, threads=o.threads)
         if network.header["estimator"] != self.estimator.digest:
             raise BadWeights(
@@ -134,9 +131,6 @@ def load_restoration(name: str, options: DecodeOptions) -> RestorationModel:
             estimator,
             tuple(str(n) for n in header["features"]),
             ResidualScale(*scale),
-            weights_path(f"{name.lower()}-generator", options.weights),
-            weights_path(f"{name.lower()}-price", options.weights),
-            weights_path(f"{name.lower()}-cells", options.weights),
             options,
         )
         _probe(model)
@@ -171,11 +165,13 @@ class Cells(Protocol):
         self, x: np.ndarray, error: np.ndarray, network: Network, top: int = 0, left: int = 0
     ) -> np.ndarray:
         """The mean of the set's pictures, given an estimate that has not seen it; ``error`` is in levels, of the shape of ``x``."""
-        ...
+        del error, network  # of a set without a law only the nearest is known
+        return self.project(x, top, left)
 
     def certain(self, box: Box) -> float:
         """Part of a window whose pixels are taken for exact, 0 to 1."""
-        ...
+        del box
+        return 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,9 +231,8 @@ class RestorationDecoder:
         """
         n, height, width = pixels.shape[:3]
         pad = ((0, 0), (0, -height % GRID), (0, -width % GRID), (0, 0))
-        y = np.pad(pixels, pad, mode="edge").transpose(0, 3, 1, 2).astype(np.float32) / np.float32(
-            255
-        )
+        y = np.pad(pixels, pad, mode="edge").transpose(0, 3, 1, 2).astype(np.float32, "C")
+        y /= np.float32(255)
         told = {k: np.repeat(v, n, axis=0) for k, v in self._told.items()}
         x_mmse, size = self.model.estimator(y=y, **told)
         return {"y": y, "x_mmse": x_mmse, "size": size, **told}

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from veridical.training.networks import zeroed
+from veridical.training.residual import local_mean
 
 N_TOLD = 15
 _BATCH, _RATE = 16_384, 4e-3
@@ -29,11 +29,6 @@ _HEAVIEST = 50.0
 
 _KEPT = 1000
 """Coefficients of a component of a piece that are fitted to."""
-
-
-def _nearby(x: Tensor, side: int) -> Tensor:
-    r = side // 2
-    return functional.avg_pool2d(functional.pad(x, (r, r, r, r), mode="replicate"), side, 1)
 
 
 class CellNetwork(nn.Module):
@@ -81,9 +76,9 @@ class CellNetwork(nn.Module):
             self.frequency.to(far),
             (self.frequency == 0).to(far),
             torch.log(outside + 0.02),
-            torch.log(_nearby(outside, 3) + 0.02),
-            torch.log(_nearby(outside, 5) + 0.02),
-            torch.log(_nearby(excess, 5) + 0.01),
+            torch.log(local_mean(outside, 3) + 0.02),
+            torch.log(local_mean(outside, 5) + 0.02),
+            torch.log(local_mean(excess, 5) + 0.01),
             torch.log1p(some.sum(1, keepdim=True)),
             spread.amax(1, keepdim=True) / 4,
             spread.amin(1, keepdim=True) / 4,
@@ -140,9 +135,7 @@ def samples_of(
 
 def fit_cell_network(
     rows: Sequence[dict[str, np.ndarray]],
-    *,
-    steps: int = 3000,
-    seed: int = 0,
+    steps: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CellNetwork:
     """Fit to samples of :func:`samples_of` whose ``weight`` was divided by the error of their picture.
@@ -150,7 +143,6 @@ def fit_cell_network(
     Args:
         rows: Of components of pieces.
         steps: Of the fit.
-        seed: Of everything random.
         progress: Called with (done, total).
     """
     told, place, source, weight = (
@@ -160,9 +152,9 @@ def fit_cell_network(
     weight = (weight / weight.mean()).clamp(max=_HEAVIEST)
     # Of a file that was coded before the source may lie many cells away; the fit is of shares of half a cell.
     place, source = place.clamp(-0.5, 0.5), source.clamp(-1, 1)
-    random = torch.Generator().manual_seed(seed)
+    random = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         network = CellNetwork()
     adam = torch.optim.Adam(network.parameters(), _RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)

@@ -119,10 +119,6 @@ class FilterGenerator(nn.Module):
             moved = most * torch.tanh(moved / most)
         return x_mmse + from_colours(moved)
 
-    def hidden_weights(self) -> list[nn.Parameter]:
-        """Weights of the U-Net's convolutions between the first and the last."""
-        return self.network.hidden_weights()
-
 
 @dataclass(frozen=True)
 class GeneratorPreset:

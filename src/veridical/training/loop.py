@@ -140,8 +140,10 @@ class _Run:
         model.to(accelerator.device)  # the optimizers hold its memory
         self.averaged = copy.deepcopy(model).requires_grad_(False)
         hidden = hidden if schedule.hidden_rate else ()
+        taken = {id(p) for p in hidden}
+        others = [p for p in model.parameters() if id(p) not in taken]
         made: dict[str, torch.optim.Optimizer] = {
-            "optimizer": torch.optim.Adam(self._others(model, hidden), betas=(0.9, 0.99))
+            "optimizer": torch.optim.Adam(others, betas=(0.9, 0.99))
         }
         if hidden:
             made["muon"] = ConvolutionMuon(hidden, lr=schedule.hidden_rate)
@@ -156,11 +158,6 @@ class _Run:
         if saved is not None:
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(saved[name])
-
-    @staticmethod
-    def _others(model: nn.Module, hidden: Sequence[nn.Parameter]) -> list[nn.Parameter]:
-        taken = {id(p) for p in hidden}
-        return [p for p in model.parameters() if id(p) not in taken]
 
     def _restore(self, model: nn.Module, saved: dict[str, Any], made: Collection[str]) -> None:
         if ("muon" in made) != ("muon" in saved):

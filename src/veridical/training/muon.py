@@ -69,7 +69,8 @@ class ConvolutionMuon(torch.optim.Muon):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update from the gradients of the weights."""
-        for matrix, weights in zip(self._matrices(), self._weights, strict=True):
+        matrices = [p for group in self.param_groups for p in group["params"]]
+        for matrix, weights in zip(matrices, self._weights, strict=True):
             matrix.grad = None
             if weights.grad is not None:
                 # The order of the memory is that of the weights, whatever the gradient's own is.
@@ -92,6 +93,3 @@ class ConvolutionMuon(torch.optim.Muon):
                 matrix.add_(
                     orthogonalized(update, group["ns_coefficients"], group["ns_steps"]), alpha=-rate
                 )
-
-    def _matrices(self) -> list[Tensor]:
-        return [p for group in self.param_groups for p in group["params"]]

@@ -22,7 +22,7 @@ from veridical.errors import InvalidSetting, TrainingData
 from veridical.photo.condition import BASIC_FEATURES, Condition
 from veridical.photo.formats import FORMATS
 from veridical.photo.reader import open_source
-from veridical.training.pictures import SUFFIXES
+from veridical.training.pictures import in_folder, squares
 from veridical.writing import replacing
 
 _SIDE = 512
@@ -131,7 +131,9 @@ def prepare_pairs(
                 rate = 8 * _coded(coded, place).stat().st_size
                 rate /= x.shape[0] * x.shape[1]
             sha.update(f"{place.as_posix()} {rate}".encode() + x.tobytes() + y.tobytes())
-            for x_tile, y_tile in list(zip(_tiles(x), _tiles(y), strict=True))[:_MOST]:
+            most = _MOST if min(x.shape[:2]) >= _SMALLEST else 0
+            pieces = (squares(v, _SIDE, "symmetric")[:most] for v in (x, y))
+            for x_tile, y_tile in zip(*pieces, strict=True):
                 a.write(x_tile.tobytes())
                 b.write(y_tile.tobytes())
                 rates.append(rate)
@@ -153,8 +155,7 @@ def prepare_pairs(
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise TrainingData(f"{folder} is no folder of pictures")
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    return sorted(found, key=lambda p: p.parts)
+    return in_folder(folder)
 
 
 def _coded(folder: Path, decoded: Path) -> Path:
@@ -163,15 +164,6 @@ def _coded(folder: Path, decoded: Path) -> Path:
     if not found:
         raise TrainingData(f"{folder / decoded.parent} has no coded file of {decoded.stem}")
     return found[0]
-
-
-def _tiles(x: np.ndarray) -> Iterator[np.ndarray]:
-    if min(x.shape[:2]) < _SMALLEST:
-        return
-    x = np.pad(x, [*((0, max(0, _SIDE - n)) for n in x.shape[:2]), (0, 0)], mode="symmetric")
-    for top in range(0, x.shape[0] - _SIDE + 1, _SIDE):
-        for left in range(0, x.shape[1] - _SIDE + 1, _SIDE):
-            yield x[top : top + _SIDE, left : left + _SIDE]
 
 
 def decode_all(

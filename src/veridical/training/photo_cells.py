@@ -42,8 +42,8 @@ def write_cells(
     n_pieces: int,
     run: Path,
     progress: Progress = silent,
-) -> Path | None:
-    """Measure an estimator as it lies there, and write the network of its cells beside it.
+) -> None:
+    """Measure an estimator as it lies there, and write the network of its cells beside it, if its files tell cells of coefficients.
 
     Args:
         path: ``FORMAT.onnx`` with its card.
@@ -52,12 +52,9 @@ def write_cells(
         n_pieces: Of them to measure.
         run: Folder for what was measured, from which a killed measurement goes on.
         progress: Called with (stage, done, total).
-
-    Returns:
-        The file; None for a format whose files tell no cells of coefficients.
     """
     if not isinstance(form, ConventionalFormat) or not isinstance(sources, Sources):
-        return None
+        return
     model = load_restoration(form.name, DecodeOptions(weights=path))
     sampler = PieceSampler(
         sources, form, form.features, None, patch=_SIDE, batch_size=1, seed=_SEED, shares=_SHARES,
@@ -72,23 +69,19 @@ def write_cells(
                 rng = np.random.default_rng([_SEED, number])
                 found += _measured(model, form, sampler.piece(rng), rng)
                 if not found:
-                    return None
+                    return
                 progress("measuring cells", number + 1, n_pieces)
             joined: dict[str, Any] = {k: np.concatenate([r[k] for r in found]) for k in found[0]}
             write_whole(kept, lambda file, joined=joined: np.savez(file, **joined))
         with np.load(kept) as stored:
             rows.append(dict(stored))
-    network = fit_cell_network(
-        rows,
-        steps=min(3000, 10 * n_pieces),
-        progress=lambda *done: progress("fitting cells", *done),
-    )
+    steps = min(3000, 10 * n_pieces)
+    network = fit_cell_network(rows, steps, lambda *done: progress("fitting cells", *done))
     header = belonging(path, "cells", form) | {"network": network.sizes}
-    beside = path.with_name(f"{path.stem}-cells{path.suffix}")
     card = read_card(path, model.estimator.digest)
     del card["sha256"]
-    write_weights(beside, to_onnx(network, cell_example(), network.OUTPUTS, header), card)
-    return beside
+    graph = to_onnx(network, cell_example(), network.OUTPUTS, header)
+    write_weights(model.path_of("cells"), graph, card)
 
 
 def _measured(

@@ -28,19 +28,16 @@ from veridical.training.stages import MeasuredRows, Progress, silent
 from veridical.training.vdc.export import save_prices
 
 
-def rate_and_error(
-    model: VdcModel, picture: np.ndarray, qualities: list[int], quantizer: str = "scalar"
-) -> np.ndarray:
-    """Bits per pixel of real files, of their tiles alone, and squared error on the [0, 1] scale; (qualities, 3)."""
-    encoder = VdcEncoder(model, EncodeOptions(quantizer=quantizer, seed=1))
+def rate_and_error(model: VdcModel, picture: np.ndarray, qualities: list[int]) -> np.ndarray:
+    """Bits per pixel of real files, and squared error on the [0, 1] scale; (qualities, 2)."""
+    encoder = VdcEncoder(model, EncodeOptions(seed=1))
     analysed = encoder.analyse(Image.fromarray(picture))
     out = []
     for quality in qualities:
         data = encoder.at_quality(analysed, quality)
         decoded = np.asarray(decode(data, realism=0.0, weights=model.path))
         error = np.mean((decoded.astype(np.float64) - picture) ** 2) / 255**2
-        tiles = read(data, max_pixels=picture.size).bits_per_pixel
-        out.append((8 * len(data) / (picture.shape[0] * picture.shape[1]), tiles, error))
+        out.append((8 * len(data) / (picture.shape[0] * picture.shape[1]), error))
     return np.array(out)
 
 
@@ -59,7 +56,7 @@ def measure_codec(
     progress: Progress = silent,
     say: Callable[[str], None] = lambda message: None,
 ) -> None:
-    """Put rates and errors, measured on files, on the card of a codec and into its prices.
+    """Put rates and errors, measured on files, on the card of a codec.
 
     Args:
         path: ``NAME.npz``.
@@ -79,7 +76,7 @@ def measure_codec(
     for done, picture in enumerate(pictures, 1):
         found.append(rate_and_error(model, picture, qualities))
         progress("measuring", done, len(pictures))
-    rate, _, error = np.mean(found, axis=0).T
+    rate, error = np.mean(found, axis=0).T
     figures = [
         {
             "quality": quality / 100,
@@ -92,10 +89,8 @@ def measure_codec(
         say(
             f"quality {figure['quality']:g}: {figure['bits_per_pixel']} bits per pixel, {figure['psnr_db']} dB"
         )
-    _, tiles, errors = np.moveaxis(np.array(found), 2, 0)
-    prices = QualityPrices.fitted(np.array(qualities), tiles, errors, None)
     validated = {"pictures": len(pictures), "side": side, "folder": validation.name}
-    save_prices(path, {0: prices}, recipe | {"validation": validated, "figures": figures})
+    write_weights(path, path.read_bytes(), recipe | {"validation": validated, "figures": figures})
 
 
 def measure_generator(

@@ -31,6 +31,7 @@ from veridical.training.stages import (
     accelerator_for,
     chosen,
     origin,
+    pictures_named,
     run_stages,
     silent,
     stage_figures,
@@ -93,7 +94,8 @@ def run_codec(
     def go(*stages: Stage) -> bool:
         return run_stages(stages, run, accelerator, deadline=deadline, progress=progress, say=say)
 
-    recipe = _recipe(data, camera, validation, preset, start, sources) | taken
+    command = ("photo-codec", *pictures_named(data, camera, validation))
+    recipe = origin(command, preset, sources, start) | taken
     path = run / "vdc.npz"
     if start is None and not _train_codec(path, sizes, sources, accelerator, recipe, go):
         return None
@@ -193,19 +195,3 @@ def _measured(path: Path) -> bool:
     """Whether a weights file was written with the figures on its card."""
     card = path.with_suffix(".json")
     return card.exists() and "figures" in json.loads(card.read_text(encoding="utf-8"))
-
-
-def _recipe(
-    data: Sequence[Path],
-    camera: Sequence[Path],
-    validation: Path,
-    preset: str | CodecPreset,
-    start: Path | None,
-    sources: Sources,
-) -> dict[str, Any]:
-    words = ["veridical train photo-codec", *(p.name for p in data)]
-    words += [f"--camera {p.name}" for p in camera]
-    words += ["--validation", validation.name]
-    words += ["--preset", preset if isinstance(preset, str) else "own"]
-    words += [] if start is None else ["--start", start.name]
-    return origin(" ".join(words), sources, start)

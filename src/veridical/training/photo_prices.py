@@ -54,7 +54,7 @@ def write_prices(
     n_pieces: int,
     run: Path,
     progress: Progress = silent,
-) -> Path:
+) -> None:
     """Measure a format's weights as they lie there, write the network of their prices beside them, and its figures into every card.
 
     Args:
@@ -65,9 +65,6 @@ def write_prices(
         n_pieces: Of training pictures to measure.
         run: Folder for a log from which a killed measurement goes on.
         progress: Called with (stage, done, total).
-
-    Returns:
-        The file.
 
     Raises:
         TrainingData: There are no validation pictures.
@@ -88,11 +85,10 @@ def write_prices(
         "figures": figures_of([r for r in rows if r["number"] >= n_pieces], network),
     }
     del card["sha256"]
-    beside = path.with_name(f"{path.stem}-price{path.suffix}")
-    write_weights(beside, graph, card)
-    for old in (path, model.generator_path, *([model.cells_path] if model.cells else [])):
-        write_weights(old, old.read_bytes(), card)
-    return beside
+    write_weights(model.path_of("price"), graph, card)
+    for old in (path, model.path_of("generator"), model.path_of("cells")):
+        if old.exists():
+            write_weights(old, old.read_bytes(), card)
 
 
 def fitted(rows: Sequence[dict], progress: Callable[[int, int], None]) -> PriceNetwork:

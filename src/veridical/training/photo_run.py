@@ -49,6 +49,7 @@ from veridical.training.stages import (
     accelerator_for,
     chosen,
     origin,
+    pictures_named,
     processes,
     run_stages,
     silent,
@@ -240,10 +241,11 @@ def run_all(
     if not group.is_main_process:
         return path
     estimator, generator = estimator.cpu().eval(), generator.cpu().eval()
-    command = _command(data, camera, validation, form, preset, start, only, seed)
+    command = _command(form, pictures_named(data, camera, validation))
+    more = [f"--seed {seed}"] * (seed > 0) + [f"--only {stage}" for stage in only]
     networks = {"estimator": estimator, "generator": generator}
     costs = {k: _costs(n, len(form.features)) for k, n in networks.items()}
-    recipe = origin(command, sources, start) | {
+    recipe = origin(command, preset, sources, start, more) | {
         "format": form.name,
         "stages": stage_figures(stages, run),
         "preset": asdict(sizes),
@@ -257,6 +259,8 @@ def run_all(
     write_weights_of(path, form, estimator, generator, scale, recipe)
     write_cells(path, form, sources, sizes.cell_pieces, run, progress)
     write_prices(path, form, sources, validation, sizes.price_pieces, run, progress)
+    for measured in run.glob("cells-*.npz"):  # 160 MB of which nothing is asked any more
+        measured.unlink()
     say(f"weights: {path}")
     return path
 
@@ -300,26 +304,10 @@ def _checked(preset: str | Preset, start: Path | None, only: Sequence[str], seed
     return chosen(preset, PRESETS)
 
 
-def _command(
-    data: Sequence[Path],
-    camera: Sequence[Path],
-    validation: Path,
-    form: ConventionalFormat | Pairs,
-    preset: str | Preset,
-    start: Path | None,
-    only: Sequence[str],
-    seed: int,
-) -> str:
+def _command(form: ConventionalFormat | Pairs, named: Sequence[str]) -> tuple[str, ...]:
     if isinstance(form, Pairs):
-        words = ["veridical train restorer --name", form.name.lower()]
-    else:
-        words = ["veridical train photo", *(p.name for p in data)]
-        words += [f"--camera {p.name}" for p in camera]
-        words += ["--validation", validation.name, "--format", form.name.lower()]
-    words += ["--preset", preset if isinstance(preset, str) else "own"]
-    words += [] if start is None else ["--start", start.name]
-    words += [f"--seed {seed}"] if seed else []
-    return " ".join(words + [f"--only {stage}" for stage in only])
+        return ("restorer", "--name", form.name.lower())
+    return ("photo", *named, "--format", form.name.lower())
 
 
 def _costs(network: BlockEstimator | FilterGenerator, n_features: int) -> tuple[int, float]:

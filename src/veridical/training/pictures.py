@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -25,13 +26,25 @@ def dihedral(x: np.ndarray, k: int) -> np.ndarray:
     return x[:, ::-1] if k & 4 else x
 
 
+def in_folder(folder: Path) -> list[Path]:
+    """Pictures in a folder, in a fixed order."""
+    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES]
+    # By the names' letters: paths themselves compare without case on Windows.
+    return sorted(found, key=lambda p: p.parts)
+
+
+def squares(x: np.ndarray, side: int, filled: Literal["reflect", "symmetric"]) -> list[np.ndarray]:
+    """Pieces of (side, side, 3) of a picture that is filled up to one at least, from its upper left on."""
+    x = np.pad(x, [*((0, max(0, side - n)) for n in x.shape[:2]), (0, 0)], mode=filled)
+    tops, lefts = (range(0, n - side + 1, side) for n in x.shape[:2])
+    return [x[t : t + side, le : le + side] for t in tops for le in lefts]
+
+
 def pictures(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the pictures in folders and tar files, in a fixed order."""
     for source in sources:
         if source.is_dir():
-            found = [p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES]
-            # By the names' letters: paths themselves compare without case on Windows.
-            for path in sorted(found, key=lambda p: p.parts):
+            for path in in_folder(source):
                 yield path.name, path.read_bytes()
         elif tarfile.is_tarfile(source):
             with tarfile.open(source) as tar:

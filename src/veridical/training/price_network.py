@@ -24,6 +24,7 @@ from veridical.photo.condition import BASIC_FEATURES
 from veridical.photo.price import LEAST
 from veridical.training.estimator import _TO_YCC
 from veridical.training.networks import zeroed
+from veridical.training.residual import local_mean
 
 _CLIP = 6.0
 """Statistics farther from their mean are taken for that many standard deviations."""
@@ -35,11 +36,6 @@ _LOG_VARIANCES = (-5.0, 4.0)
 def _shares(x: Tensor, levels: Sequence[float], width: float) -> Tensor:
     """Soft cumulative histogram of (n, c, h, w): the share above each level; (n, levels)."""
     return torch.stack([torch.sigmoid((x - t) / width).mean((1, 2, 3)) for t in levels], 1)
-
-
-def _smooth(x: Tensor, side: int) -> Tensor:
-    r = side // 2
-    return nn.functional.avg_pool2d(nn.functional.pad(x, (r, r, r, r), mode="replicate"), side, 1)
 
 
 def _level(x: Tensor, side: int, floor: float) -> Tensor:
@@ -79,12 +75,12 @@ class PictureStatistics(nn.Module):
         ycc = nn.functional.conv2d(y, self.to_ycc)
         luma, chroma = ycc[:, :1], ycc[:, 1:]
         out = [*_steps(luma), *_steps(luma.transpose(2, 3))]
-        blurred = _smooth(luma, 3)
+        blurred = local_mean(luma, 3)
         fine, middle = (
             _level(luma - blurred, 8, 0.02),
-            _level(blurred - _smooth(blurred, 5), 8, 0.02),
+            _level(blurred - local_mean(blurred, 5), 8, 0.02),
         )
-        colour = _level(chroma - _smooth(chroma, 3), 8, 0.02)
+        colour = _level(chroma - local_mean(chroma, 3), 8, 0.02)
         unit = torch.log(255 * scale)
         for band in (fine, middle, colour):
             out.append(_shares(band, (-1.5, -0.8, -0.2, 0.4, 1, 1.7, 2.5, 3.3), 0.3))
@@ -172,7 +168,6 @@ def fit_price_network(
     weight: np.ndarray,
     *,
     steps: int = 2500,
-    seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PriceNetwork:
     """Fit to measurements.
@@ -183,7 +178,6 @@ def fit_price_network(
         cost: Transport cost, shape (n,).
         weight: How often each is drawn, shape (n,).
         steps: Of each member.
-        seed: Of everything random.
         progress: Called with (done, total).
 
     Raises:
@@ -191,9 +185,9 @@ def fit_price_network(
     """
     if not len(mmse):
         raise TrainingData("a price network needs measurements; give validation pictures")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         network = PriceNetwork()
         x = torch.from_numpy(statistics.astype(np.float32))
         d, c = (torch.from_numpy(np.log(v + LEAST).astype(np.float32)) for v in (mmse, cost))

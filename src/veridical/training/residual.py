@@ -23,6 +23,12 @@ def detail(y: Tensor, scale: Tensor) -> Tensor:
     return ((y - mean) / (2 * scale)).clamp(-8, 8)
 
 
+def local_mean(x: Tensor, side: int) -> Tensor:
+    """Mean over squares of an odd side around each place; the picture goes on beyond its borders as it ends."""
+    r = side // 2
+    return functional.avg_pool2d(functional.pad(x, (r, r, r, r), mode="replicate"), side, 1)
+
+
 def _sums_of_nine(x: Tensor, axis: int) -> Tensor:
     """Sums over nine neighbours along an axis, zeros beyond its ends.
 

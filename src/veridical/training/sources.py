@@ -19,7 +19,7 @@ from PIL import Image
 from veridical.errors import TrainingData
 from veridical.training.augment import augment
 from veridical.training.drawings import KINDS, draw
-from veridical.training.pictures import dihedral, pictures
+from veridical.training.pictures import dihedral, pictures, squares
 from veridical.writing import write_text
 
 _SIDE = 512
@@ -166,11 +166,7 @@ def _tiles(data: bytes, factor: int = 1) -> list[np.ndarray]:
     except Exception:  # noqa: BLE001 (Pillow's readers raise almost anything; the picture is skipped)
         return []
     x = np.asarray(picture.reduce(factor) if factor > 1 else picture)
-    if min(x.shape[:2]) < _SMALLEST:
-        return []
-    x = np.pad(x, [*((0, max(0, _SIDE - n)) for n in x.shape[:2]), (0, 0)], mode="reflect")
-    tops, lefts = (range(0, n - _SIDE + 1, _SIDE) for n in x.shape[:2])
-    return [x[t : t + _SIDE, le : le + _SIDE] for t in tops for le in lefts][:_MOST]
+    return squares(x, _SIDE, "reflect")[:_MOST] if min(x.shape[:2]) >= _SMALLEST else []
 
 
 class SourceSampler:

@@ -194,10 +194,30 @@ class MeasuredRows:
             out.write(json.dumps(self.rows[-1]) + "\n")
 
 
-def origin(command: str, sources: Any, start: Path | None) -> dict[str, Any]:
-    """What a card says of the beginnings: the command, the sources or pairs, and the weights that it went on from."""
+def pictures_named(
+    data: Sequence[Path], camera: Sequence[Path], validation: Path
+) -> tuple[str, ...]:
+    """Words of a command that name its pictures."""
+    photographs, pieces = [p.name for p in data], [f"--camera {p.name}" for p in camera]
+    return (*photographs, *pieces, "--validation", validation.name)
+
+
+def origin(
+    command: Sequence[str], preset: object, sources: Any, start: Path | None, more: Sequence[str] = ()
+) -> dict[str, Any]:  # fmt: skip
+    """What a card says of the beginnings: the command, the sources or pairs, and the weights that it went on from.
+
+    Args:
+        command: Its words before the preset.
+        preset: Name, or sizes.
+        sources: Or pairs.
+        start: Weights.
+        more: Words behind it.
+    """
+    words = [*command, "--preset", preset if isinstance(preset, str) else "own"]
+    words += [] if start is None else ["--start", start.name]
     return {
-        "command": command,
+        "command": " ".join(["veridical train", *words, *more]),
         "training_data": {
             "photographs": len(sources.photographs), "camera_pieces": len(sources.camera),
             "drawings": len(sources.drawings), "sha256": sources.digest,

@@ -7,7 +7,7 @@ import json
 
 from PIL import Image
 
-from veridical.interpolate import Calibration
+from veridical.notices import silent
 from veridical.photo.formats import open_image
 from veridical.photo.image import CodedImage
 from veridical.photo.metadata import prepared_for
@@ -24,17 +24,19 @@ def pictures(data: bytes) -> bytes:
     Raises:
         VeridicalError: See :func:`veridical.open` and :func:`veridical.decode`.
     """
-    image = open_image(_Sent(data), notice=_silent)
-    ends = decode_at(image, [0.0, float(image.has_generator)], notice=_silent)
+    image = open_image(_Sent(data), notice=silent)
+    ends = decode_at(image, [0.0, float(image.has_generator)], notice=silent)
     ordinary = ends[0] if image.ordinary is None else image.ordinary
-    i, parts = image.info, [_png(p) for p in (ordinary, *ends)]
+    i, parts, price = image.info, [_png(p) for p in (ordinary, *ends)], None
+    if i.price is not None:
+        price = {"mmse": i.price.mmse, "transportCost": i.price.transport_cost}
     head = {
         "info": {
             "format": i.format, "width": i.width, "height": i.height, "bytes": i.n_bytes, "lossless": i.lossless,
             "bitsPerPixel": i.bits_per_pixel, "quantizer": i.quantizer, "grey": i.grey, "alpha": i.alpha,
             "notices": i.notices,
         },
-        "price": _price(image.price()),
+        "price": price,
         "sizes": [len(p) for p in parts],
     }  # fmt: skip
     return json.dumps(head).encode() + b"\n" + b"".join(parts)
@@ -46,8 +48,8 @@ def picture_at(data: bytes, realism: float) -> bytes:
     Raises:
         VeridicalError: As :func:`pictures`.
     """
-    image: CodedImage = open_image(_Sent(data), notice=_silent)
-    return _png(decode_at(image, [realism], notice=_silent)[0])
+    image: CodedImage = open_image(_Sent(data), notice=silent)
+    return _png(decode_at(image, [realism], notice=silent)[0])
 
 
 class _Sent(io.BytesIO):
@@ -56,18 +58,8 @@ class _Sent(io.BytesIO):
     name = "The file"
 
 
-def _silent(message: str) -> None:
-    """What is opened here is nobody's business."""
-
-
-def _price(price: Calibration | None) -> dict[str, float] | None:
-    if price is None:
-        return None
-    return {"mmse": price.mmse, "transportCost": price.transport_cost}
-
-
 def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    out, kept = prepared_for(picture, "PNG", _silent)
+    out, kept = prepared_for(picture, "PNG", silent)
     out.save(buffer, "PNG", compress_level=1, **kept)
     return buffer.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 from pathlib import Path
 
-from veridical.photo.weights import SHIPPED, weights_path
+from veridical.photo.weights import SHIPPED
 from veridical.writing import write_whole
 
 PAGE = Path(__file__).parent / "page"
@@ -25,14 +25,10 @@ _TYPES = {
 }
 
 
-def site_files(weights: Path | None = None) -> dict[str, Path]:
-    """Every file of the page by its path below the page's address, with "/" between parts.
-
-    Args:
-        weights: Folder of own weights instead of the shipped ones.
-    """
+def site_files() -> dict[str, Path]:
+    """Every file of the page by its path below the page's address, with "/" between parts."""
     found = {p.relative_to(PAGE).as_posix(): p for p in sorted(PAGE.rglob("*")) if p.is_file()}
-    networks = {f"weights/{n}.onnx": weights_path(n, weights or SHIPPED) for n in _NETWORKS}
+    networks = {f"weights/{n}.onnx": SHIPPED / f"{n}.onnx" for n in _NETWORKS}
     return found | {name: path for name, path in networks.items() if path.is_file()}
 
 
@@ -43,14 +39,14 @@ def content_type(path: str) -> str:
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
-def write_site(folder: Path, weights: Path | None = None) -> int:
+def write_site(folder: Path) -> int:
     """Copy the page to a folder, which any web server can then offer; gives the number of bytes.
 
     Raises:
         UnwritableOutput: A file cannot be written.
     """
     total = 0
-    for name, path in site_files(weights).items():
+    for name, path in site_files().items():
         data = path.read_bytes()
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(folder / name, lambda file, data=data: file.write(data))

@@ -44,7 +44,9 @@ def test_prices_go_by_bits_per_pixel():
 
 def test_one_picture_gives_no_line():
     # Oracle: the picture itself, whatever the bits.
-    one = QualityPrices.fitted(np.array([0]), np.array([[0.3]]), np.array([[0.01]]), None)
+    one = QualityPrices.fitted(
+        np.array([0]), np.array([[0.3]]), np.array([[0.01]]), np.array([[0.01]])
+    )
     assert one.error(0, 0.1) == pytest.approx(0.01)
 
 

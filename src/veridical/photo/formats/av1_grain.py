@@ -55,7 +55,6 @@ class FilmGrain:
     Attributes:
         seed: Of the grain's random numbers.
         luma, cb, cr: Points (level, scaling) of the piecewise linear strength of each plane.
-        chroma_from_luma: Whether chroma takes the strength of luma.
         scaling_shift: The strength is divided by two to this power.
         lag: Of the autoregressive filter.
         seed_at: First bit of the seed, of 16, in the header.
@@ -66,7 +65,6 @@ class FilmGrain:
     luma: Points
     cb: Points
     cr: Points
-    chroma_from_luma: bool
     scaling_shift: int
     lag: int
     seed_at: int
@@ -183,4 +181,4 @@ def _film_grain(b: Bits, c: ColourConfig) -> FilmGrain | None:
     rising = all(p < q for plane in (luma, cb, cr) for (p, _), (q, _) in itertools.pairwise(plane))
     if not rising:  # no table: the header was misread
         return None
-    return FilmGrain(seed, luma, cb, cr, from_luma, shift, lag, seed_at, tuple(strengths))
+    return FilmGrain(seed, luma, cb, cr, shift, lag, seed_at, tuple(strengths))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from veridical.photo.options import GRID
+from veridical.photo.restoration import Cells
 from veridical.photo.tiles import Box
 
 MOST_COLOURS = 8
@@ -21,7 +22,7 @@ _STRIP = 32  # rows of blocks at a time, which bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
-class PaletteBlocks:
+class PaletteBlocks(Cells):
     """Blocks of 16 x 16 pixels that are drawn in few colours.
 
     Attributes:
@@ -33,9 +34,8 @@ class PaletteBlocks:
     drawn: np.ndarray = field(repr=False)
 
     @classmethod
-    def read(cls, data: bytes, pixels: np.ndarray) -> PaletteBlocks | None:
+    def read(cls, pixels: np.ndarray) -> PaletteBlocks | None:
         """The blocks of a picture; None if there is none."""
-        del data
         rows = _STRIP * GRID
         drawn = [_few_colours(pixels[t : t + rows]) for t in range(0, len(pixels), rows)]
         out = cls(pixels, np.concatenate(drawn))
@@ -48,13 +48,6 @@ class PaletteBlocks:
         drawn = drawn.repeat(GRID, 0).repeat(GRID, 1)
         y = self.pixels[top : top + height, left : left + width].transpose(2, 0, 1)
         return np.where(drawn[:height, :width], y / np.float32(255), x)
-
-    def expected(
-        self, x: np.ndarray, error: np.ndarray, network: object, top: int = 0, left: int = 0
-    ) -> np.ndarray:
-        """The same: blocks that are kept have nothing to estimate."""
-        del error, network
-        return self.project(x, top, left)
 
     def certain(self, box: Box) -> float:
         """Part of a window's blocks that are taken for exact, see ``restoration.Cells``."""

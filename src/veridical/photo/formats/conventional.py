@@ -31,11 +31,6 @@ from veridical.photo.search import largest_quality
 __all__ = ["ConventionalFormat", "on_white"]
 
 
-def _as_it_is(image: Image.Image, notice: Notice) -> tuple[Image.Image, dict[str, Any]]:
-    del notice
-    return image, {}
-
-
 @dataclass(frozen=True)
 class ConventionalFormat:
     """A format that Pillow reads and writes, and whose decoder's error our networks reduce.
@@ -67,7 +62,9 @@ class ConventionalFormat:
     regrained: Callable[[bytes, int | None], bytes | None] = lambda data, seed: None
     pillow_names: tuple[str, ...] = ()
     features: tuple[str, ...] = BASIC_FEATURES
-    prepare: Callable[[Image.Image, Notice], tuple[Image.Image, dict[str, Any]]] = _as_it_is
+    prepare: Callable[[Image.Image, Notice], tuple[Image.Image, dict[str, Any]]] = (
+        lambda image, notice: (image, {})
+    )
     default_quality: int = 35
     largest_side: int = 65_535
     tells_grey: bool = True
@@ -193,7 +190,7 @@ def on_white(image: Image.Image, name: str, notice: Notice) -> Image.Image:
     """A picture without alpha, its transparent parts laid on white."""
     if image.mode not in ("LA", "RGBA"):
         return image
-    notice(f"{name} has no alpha; transparent parts are laid on white (AVIF and WebP keep alpha)")
+    notice(f"{name} has no alpha; transparent parts are laid on white")
     white = Image.new("RGBA", image.size, "white")
     white.alpha_composite(image.convert("RGBA"))
     out = white.convert("L" if image.mode == "LA" else "RGB")

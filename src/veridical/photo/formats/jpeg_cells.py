@@ -24,7 +24,7 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from veridical.photo.jpeg_header import JpegHeader, parse_jpeg_header
-from veridical.photo.tiles import Box
+from veridical.photo.restoration import Cells
 
 _TO_YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
@@ -93,7 +93,7 @@ def _lattice(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class JpegCells:
+class JpegCells(Cells):
     """Cells of a file; see the module.
 
     Attributes:
@@ -108,9 +108,9 @@ class JpegCells:
     chroma: np.ndarray | None = field(repr=False)
 
     @classmethod
-    def read(cls, data: bytes, header: JpegHeader | None = None) -> JpegCells | None:
+    def read(cls, data: bytes) -> JpegCells | None:
         """Cells of a JPEG file; None where its components are not luma and chroma, or it is damaged."""
-        header = header or parse_jpeg_header(data)
+        header = parse_jpeg_header(data)
         if (
             len(header.sampling) not in (1, 3)
             or not header.luma_chroma
@@ -133,29 +133,13 @@ class JpegCells:
         moved = None if chroma is None else np.ascontiguousarray(chroma.transpose(2, 0, 1))
         return cls(header, np.ascontiguousarray(full[:, :, 0]), moved)
 
-    def certain(self, box: Box) -> float:
-        """Nothing is taken for exact."""
-        del box
-        return 0.0
-
-    def project(
-        self,
-        x: np.ndarray,
-        top: int = 0,
-        left: int = 0,
-        *,
-        margin: float = 0.0,
-        rounds: int = _TURNS,
-    ) -> np.ndarray:
+    def project(self, x: np.ndarray, top: int = 0, left: int = 0) -> np.ndarray:
         """The nearest picture inside the cells, up to what [0, 1] allows.
 
         Args:
             x: A window of an estimate, float32 of shape (3, height, width) in [0, 1].
             top: Its first row in the picture, a multiple of 16.
             left: Its first column, a multiple of 16.
-            margin: Distance in levels to keep from the borders of the cells, at most half a cell; one
-                level keeps nearly all coefficients through rounding to 8 bits.
-            rounds: Projections onto the cells and onto [0, 1] in turn.
 
         Returns:
             Of the shape of ``x``.
@@ -163,15 +147,10 @@ class JpegCells:
         parts = self.components(top, left, x.shape[1:])
         ranges = []
         for part in parts:
-            reach = np.maximum(part.steps / 2 - margin, part.steps * 0.05)
-            hidden = np.isnan(part.centre)
-            ranges.append(
-                (
-                    np.where(hidden, -np.inf, part.centre - reach),
-                    np.where(hidden, np.inf, part.centre + reach),
-                )
-            )
-        return self._moved(x, parts, ranges, rounds)
+            hidden, reach = np.isnan(part.centre), part.steps / 2
+            low = np.where(hidden, -np.inf, part.centre - reach)
+            ranges.append((low, np.where(hidden, np.inf, part.centre + reach)))
+        return self._moved(x, parts, ranges)
 
     def expected(
         self, x: np.ndarray, error: np.ndarray, network: CellMeans, top: int = 0, left: int = 0
@@ -197,7 +176,7 @@ class JpegCells:
             inside = part.centre + part.steps * place.transpose(1, 2, 0).reshape(-1, 64)
             means = np.where(np.isnan(inside), coefficients, inside)
             ranges.append((means, means))
-        return self._moved(x, parts, ranges, _TURNS)
+        return self._moved(x, parts, ranges)
 
     def components(self, top: int, left: int, size: tuple[int, ...]) -> list[Component]:
         """What is known of a window's components; see :meth:`project`."""
@@ -216,11 +195,11 @@ class JpegCells:
         return found
 
     def _moved(
-        self, x: np.ndarray, parts: Sequence[Component], ranges: Sequence[tuple[np.ndarray, np.ndarray]], rounds: int
+        self, x: np.ndarray, parts: Sequence[Component], ranges: Sequence[tuple[np.ndarray, np.ndarray]]
     ) -> np.ndarray:  # fmt: skip
         """A picture whose coefficients lie in ranges, by projections onto them and onto [0, 1] in turn."""
         rgb = x
-        for _ in range(rounds):
+        for _ in range(_TURNS):
             ycc = to_ycc(rgb)
             for part, (low, high) in zip(parts, ranges, strict=True):
                 part.move_inside(ycc, low, high)

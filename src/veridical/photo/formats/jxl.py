@@ -122,9 +122,8 @@ def read_jxl(data: bytes) -> CodedPayload:
         header = read_header(b)
         xyb, grey = _metadata(b, header)
         b.align()
-        if (
-            not xyb
-        ):  # unless told otherwise libjxl codes with loss in XYB alone; a JPEG file stays as it is
+        # Unless told otherwise libjxl codes with loss in XYB alone; a JPEG file stays as it is.
+        if not xyb:
             return CodedPayload(n_bytes, None, chroma_full=True, lossless=True, grey=grey)
         size = header.width, header.height
         quantizer = _quantizer(b, size, extra=header.extra)

@@ -190,7 +190,8 @@ def decode_tile(model: EntropyModel, data: bytes, key: TileKey) -> Latents:
             raise DamagedFile("a latent outside the range of the format; fetch the file again")
         return points
 
-    _check_range(z)
+    if z.size and int(np.max(np.abs(z))) > LARGEST_HYPER:
+        raise DamagedFile("a hyperlatent outside the range of the format; fetch the file again")
     latents = _walk(model, z, key, code)
     (check,) = _CHECK.unpack_from(data)
     if _checksum(latents, words, key) != check:
@@ -199,11 +200,6 @@ def decode_tile(model: EntropyModel, data: bytes, key: TileKey) -> Latents:
             "machine's arithmetic is not exact; fetch the file again, or decode it elsewhere"
         )
     return latents
-
-
-def _check_range(z: Whole) -> None:
-    if z.size and int(np.max(np.abs(z))) > LARGEST_HYPER:
-        raise DamagedFile("a hyperlatent outside the range of the format; fetch the file again")
 
 
 def _checksum(latents: Latents, words: bytes, key: TileKey) -> int:

@@ -38,41 +38,6 @@ def _nearest(x: Array) -> Whole:
 
 
 @dataclass(frozen=True)
-class Scalar:
-    """Rounding to the nearest whole step; no common randomness."""
-
-    randomness_bits: int = 0
-    number: int = 0
-
-    def __post_init__(self) -> None:
-        if self.randomness_bits:
-            raise InvalidSetting(
-                "rounding uses no common randomness; choose the dithered quantizer"
-            )
-
-    def put(
-        self, x: Array, rows: Whole, shared: CommonRandomness,
-        encoder: SymbolEncoder, tables: TableSet,
-    ) -> Whole:  # fmt: skip
-        """See ``quantizers.Quantizer``."""
-        del shared
-        coded = rows > 0
-        values = np.where(coded, _nearest(x), 0)
-        encoder.put(values[coded], rows[coded], tables)
-        return UNIT * values
-
-    def take(
-        self, rows: Whole, shared: CommonRandomness, decoder: SymbolDecoder, tables: TableSet
-    ) -> Whole:
-        """See ``quantizers.Quantizer``."""
-        del shared
-        out = np.zeros(rows.shape, dtype=np.int64)
-        coded = rows > 0
-        out[coded] = UNIT * decoder.take(rows[coded], tables)
-        return out
-
-
-@dataclass(frozen=True)
 class Dithered:
     """``point = floor(x + u + 1/2) - u`` with ``u`` from the common seed, on ``2^bits`` levels.
 
@@ -114,6 +79,24 @@ class Dithered:
         """See ``quantizers.Quantizer``."""
         u = self._dither(rows.size, shared).reshape(rows.shape)
         return take_dithered(rows, u, decoder, tables)
+
+
+@dataclass(frozen=True)
+class Scalar(Dithered):
+    """Rounding to the nearest whole step; no common randomness."""
+
+    randomness_bits: int = 0
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        if self.randomness_bits:
+            raise InvalidSetting(
+                "rounding uses no common randomness; choose the dithered quantizer"
+            )
+
+    def _dither(self, n: int, shared: CommonRandomness) -> Whole:
+        del shared
+        return np.zeros(n, dtype=np.int64)
 
 
 def put_dithered(

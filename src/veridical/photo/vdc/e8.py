@@ -50,6 +50,8 @@ _ONE = 30
 
 WORDS: Whole = (np.arange(16)[:, None] >> np.arange(4) & 1) @ np.array(_GENERATORS) % 2
 """``H``, shape ``(16, 8)``; bit ``i`` of a word's number chooses generator ``i``."""
+_NUMBER_OF_WORD: Whole = np.full(256, -1, dtype=np.int64)
+_NUMBER_OF_WORD[WORDS @ (1 << np.arange(8))] = np.arange(len(WORDS))
 
 
 @dataclass(frozen=True)
@@ -199,15 +201,6 @@ class _Plan:
             most = product.max(axis=1, initial=0) >> _ONE
             product >>= np.maximum(np.frexp(most.astype(np.float64))[1] - 1, 0)[:, None]
         return shares(product)
-
-
-def _words_numbered() -> Whole:
-    numbers = np.full(256, -1, dtype=np.int64)
-    numbers[WORDS @ (1 << np.arange(8))] = np.arange(len(WORDS))
-    return numbers
-
-
-_NUMBER_OF_WORD = _words_numbered()
 
 
 def _nearest(x: Array, dither: Whole) -> Whole:

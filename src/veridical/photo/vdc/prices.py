@@ -58,11 +58,7 @@ class QualityPrices:
 
     @classmethod
     def fitted(
-        cls,
-        qualities: np.ndarray,
-        bits_per_pixel: np.ndarray,
-        mmse: np.ndarray,
-        cost: np.ndarray | None,
+        cls, qualities: np.ndarray, bits_per_pixel: np.ndarray, mmse: np.ndarray, cost: np.ndarray
     ) -> QualityPrices:
         """Least squares in logarithms, a line for each quality, moved so that means are those of the pictures.
 
@@ -76,7 +72,7 @@ class QualityPrices:
         """
         x = np.log(np.maximum(bits_per_pixel, _LEAST))
         away = x - x.mean(0)
-        ys = [np.log(np.maximum(v, 1e-9)) for v in ((mmse,) if cost is None else (mmse, cost))]
+        ys = [np.log(np.maximum(v, 1e-9)) for v in (mmse, cost)]
         # Of pictures that take equal bits there is no line.
         energy = np.sum(away**2, 0)
         slopes = [
@@ -87,10 +83,8 @@ class QualityPrices:
         means = [
             np.exp(y.mean(0)) * np.exp(rest).mean(0) for y, rest in zip(ys, rests, strict=True)
         ]
-        return cls(
-            qualities, means[0], None if cost is None else means[1],
-            ByRate(x.mean(0), slopes[0], slopes[-1], 10 / math.log(10) * deviation),
-        )  # fmt: skip
+        by_rate = ByRate(x.mean(0), slopes[0], slopes[1], 10 / math.log(10) * deviation)
+        return cls(qualities, means[0], means[1], by_rate)
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> QualityPrices:

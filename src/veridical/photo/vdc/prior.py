@@ -31,6 +31,7 @@ from veridical.photo.vdc.fixed import (
     LARGEST_ACTIVATION,
     IntegerBias,
     IntegerConv,
+    Whole32,
     check_bound,
     rescale,
 )
@@ -51,7 +52,6 @@ WEIGHT_BITS = 9
 ROW_BITS = 2
 _SCALE_RANGE = (0.11, 96.0)
 
-Whole32 = NDArray[np.float32]
 Row = TypeVar("Row")
 
 

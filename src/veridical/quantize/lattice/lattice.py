@@ -93,10 +93,6 @@ class Lattice:
         """``10 log10((1/12) / G)``: less error than the cubic lattice at high rate; 1.53 at most."""
         return -10.0 * math.log10(12.0 * self.family.normalised_second_moment)
 
-    def scaled(self, factor: float) -> Lattice:
-        """The same lattice with all lengths times ``factor``."""
-        return Lattice(self.family, self.scale * factor)
-
     def units(self, x: ArrayLike) -> Array:
         """``x`` in whole coordinates, shape ``(n, d)``.
 

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from veridical.arrays import whole_number
 from veridical.errors import InvalidSetting
+from veridical.quantize.simulation.poisson import Race
 from veridical.quantize.simulation.proposals import (
     SelectingCoder,
     Selection,
@@ -64,8 +65,7 @@ class OrderedRandomCoding(SelectingCoder):
         """As :meth:`encode`, with the number of proposals drawn, which is ``N`` for each."""
         rows = self.channel.check(x)
         n, N = len(rows), self.candidates
-        samples = numbered(n, first)
-        index, best, time = np.zeros(n, dtype=np.int64), np.full(n, np.inf), np.zeros(n)
+        samples, race = numbered(n, first), Race(n)
         for part in pieces(np.arange(n), min(N, _BLOCK) * self.channel.words):
             for start in range(0, N, _BLOCK):
                 count = min(_BLOCK, N - start)
@@ -74,13 +74,5 @@ class OrderedRandomCoding(SelectingCoder):
                 if np.any(np.isnan(ratio)):
                     raise InvalidSetting("the density ratio is NaN; correct the channel")
                 steps = -np.log(coins(seed, samples[part], start, count))
-                steps *= N / (N - np.arange(start, start + count))
-                times = np.cumsum(steps, axis=1) + time[part, None]
-                score = np.log(times) - ratio
-                at = np.argmin(score, axis=1)
-                now = np.take_along_axis(score, at[:, None], axis=1)[:, 0]
-                better = now < best[part]
-                best[part] = np.where(better, now, best[part])
-                index[part] = np.where(better, start + at, index[part])
-                time[part] = times[:, -1]
-        return Selection(index, np.full(n, N, dtype=np.int64))
+                race.run(part, steps * (N / (N - np.arange(start, start + count))), ratio, start)
+        return Selection(race.index, np.full(n, N, dtype=np.int64))

@@ -64,7 +64,7 @@ class PoissonRepresentation(SelectingCoder):
         """
         rows = self.channel.check(x)
         samples = numbered(len(rows), first)
-        race = _Race(self.channel, rows, samples, seed)
+        race = Race(len(rows))
         bounds = certified_bounds(self.channel, rows, self.most_proposals)
         drawn, size = 0, _FIRST_BLOCK
         running = np.arange(len(rows))
@@ -76,7 +76,9 @@ class PoissonRepresentation(SelectingCoder):
                     Selection(race.index, race.drawn),
                 )
             for part in pieces(running, size * self.channel.words):
-                race.run(part, bounds[part], drawn, size)
+                y = proposals(self.channel, seed, samples[part], drawn, size)
+                ratio = checked_ratio(self.channel, rows[part], y, bounds[part])
+                race.run(part, -np.log(coins(seed, samples[part], drawn, size)), ratio, drawn)
             drawn += size
             race.drawn[running] = drawn
             with np.errstate(divide="ignore"):
@@ -86,23 +88,17 @@ class PoissonRepresentation(SelectingCoder):
         return Selection(race.index, race.drawn)
 
 
-class _Race:
-    """The state of all samples: the time so far, the best score, and where it was."""
+class Race:
+    """The state of ``n`` samples: the time so far, the best score, and where it was."""
 
-    def __init__(self, channel: Channel, rows: NDArray[Any], samples: Whole, seed: int) -> None:
-        n = len(rows)
-        self.channel, self.rows, self.samples, self.seed = channel, rows, samples, seed
+    def __init__(self, n: int) -> None:
         self.time, self.best = np.zeros(n), np.full(n, np.inf)
         self.index, self.drawn = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
 
-    def run(self, part: Whole, bounds: Array, drawn: int, size: int) -> None:
-        """Proposals ``drawn .. drawn + size - 1`` of some samples."""
-        samples = self.samples[part]
-        y = proposals(self.channel, self.seed, samples, drawn, size)
-        ratio = checked_ratio(self.channel, self.rows[part], y, bounds)
-        time = np.cumsum(-np.log(coins(self.seed, samples, drawn, size)), axis=1)
-        time += self.time[part, None]
-        score = np.log(time) - ratio
+    def run(self, part: Whole, steps: Array, log_ratio: Array, drawn: int) -> None:
+        """Proposals from number ``drawn`` on of some samples: steps of time and ``log r``, one column each."""
+        time = np.cumsum(steps, axis=1) + self.time[part, None]
+        score = np.log(time) - log_ratio
         at = np.argmin(score, axis=1)
         now = np.take_along_axis(score, at[:, None], axis=1)[:, 0]
         better = now < self.best[part]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from veridical.errors import InvalidSetting
 
-__all__ = ["MAX_DIM", "TABLE", "Code", "Member", "PairRow", "find_row", "rows_of"]
+__all__ = ["MAX_DIM", "TABLE", "Code", "Member", "PairRow", "rows_of"]
 
 MAX_DIM = 4
 """The largest ``dim`` of [BM]'s table."""
@@ -138,18 +138,3 @@ def rows_of(
         for (d, L), weights in table.items()
         for w in weights
     )
-
-
-def find_row(dim: int, levels: int, weight: float, distortion: str = "squared") -> PairRow:
-    """The row of [BM]'s table.
-
-    Raises:
-        InvalidSetting: the table has no such row.
-    """
-    if float(weight) not in [float(w) for w in TABLE.get((dim, levels), ())]:
-        known = ", ".join(f"({d},{L})" for d, L in TABLE)
-        raise InvalidSetting(
-            f"no row with dim {dim}, L {levels}, lambda {weight:g} in the table of 98; "
-            f"its (dim, L) are {known}"
-        )
-    return PairRow(dim=dim, levels=levels, weight=float(weight), distortion=distortion)

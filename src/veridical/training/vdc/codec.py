@@ -88,8 +88,9 @@ class TrainedCodec(nn.Module):
             u = noise[:, n_latents:, : z.shape[2], : z.shape[3]]
             row = (quality * self.gains.segments + QUALITY_STEPS // 2) // QUALITY_STEPS
             hyper_bits = self.hyper_law.bits(z + u, row)
+            whole = round_half_up(z.clamp(-LARGEST_HYPER, LARGEST_HYPER))
             latents, mean, rows = self._passes(
-                y, _whole(z), quality, noise[:, :n_latents], dither=dither
+                y, whole, quality, noise[:, :n_latents], dither=dither
             )
             x_minus = y - mean / MEAN_UNIT
             latent_bits = self.latent_law.bits(x_minus + noise[:, :n_latents], rows)
@@ -129,7 +130,3 @@ class TrainedCodec(nn.Module):
             means = torch.where(mask, mean, means)
             rows = torch.where(mask, row, rows)
         return latents, means, rows
-
-
-def _whole(z: Tensor) -> Tensor:
-    return round_half_up(z.clamp(-LARGEST_HYPER, LARGEST_HYPER))

@@ -155,16 +155,14 @@ def save_decoder(
     write_weights(network_path(path, "spread"), data, recipe)
 
 
-def save_prices(
-    path: Path, prices: Mapping[int, QualityPrices], recipe: dict[str, Any] | None = None
-) -> None:
-    """Write a codec's file anew with other prices, and perhaps another card; what it decodes stays the same."""
+def save_prices(path: Path, prices: Mapping[int, QualityPrices]) -> None:
+    """Write a codec's file anew with other prices; what it decodes stays the same."""
     data = path.read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         tensors = {k: file[k] for k in file.files}
     header = json.loads(tensors.pop("header").tobytes())
     header |= {"prices": {str(number): p.as_json() for number, p in prices.items()}}
-    card = read_card(path, hashlib.sha256(data).hexdigest()) if recipe is None else recipe
+    card = read_card(path, hashlib.sha256(data).hexdigest())
     write_weights(path, _npz(header, tensors), {k: v for k, v in card.items() if k != "sha256"})
 
 

@@ -24,10 +24,7 @@ from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.model import VdcModel
 from veridical.photo.vdc.prior import MEAN_UNIT, QUALITY_STEPS
 from veridical.photo.vdc.quantizers import QUANTIZERS, quantizer_named
-from veridical.training.estimator_train import (
-    Tensors,
-    spread_loss,
-)
+from veridical.training.estimator_train import Tensors, spread_loss
 from veridical.training.generator import FilterGenerator
 from veridical.training.loop import Execution, Schedule, Trained, train
 from veridical.training.residual import local_size
@@ -76,10 +73,10 @@ class LatentSpread(nn.Module):
         log = torch.lerp(self.log_scale[low], self.log_scale[low + 1], place - low)
         return log.exp()[:, None, None, None]
 
-    def measure_scale(self, batches: Decoded, n: int = 24) -> None:
+    def measure_scale(self, batches: Tensors) -> None:
         """Fit the scale to the errors of the codec, a parabola of its logarithm over the quality."""
         place, log_error = [], []
-        for step in range(n):
+        for step in range(24):
             x, x_mmse, _, quality, _ = batches(step)
             error = (x - x_mmse).square().mean((1, 2, 3)).clamp(min=1e-7)
             log_error += error.log().tolist()
@@ -133,12 +130,8 @@ class LatentSampler:
         return latents.astype(np.float32) * (inverse / np.float32(MEAN_UNIT))
 
 
-Decoded = Callable[[int], tuple[Tensor, ...]]
-"""Source, picture and features of the synthesis, quality and dither of a step."""
-
-
-def decoded(synthesis: Synthesis, batches: Tensors) -> Decoded:
-    """Batches of latents decoded by a synthesis that stays as it is."""
+def decoded(synthesis: Synthesis, batches: Tensors) -> Tensors:
+    """Batches of latents decoded by a synthesis that stays as it is: source, its picture and features, quality and dither."""
 
     def of(step: int) -> tuple[Tensor, ...]:
         x, y, quality, dithered = batches(step)
@@ -150,7 +143,7 @@ def decoded(synthesis: Synthesis, batches: Tensors) -> Decoded:
 
 def train_spread(
     network: LatentSpread,
-    batches: Decoded,
+    batches: Tensors,
     schedule: Schedule,
     execution: Execution,
 ) -> Trained | None:

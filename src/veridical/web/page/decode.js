@@ -4,7 +4,7 @@ import { formatOf } from "./formats/index.js";
 import { readCoefficients } from "./formats/jpeg_scan.js";
 import { expected, project } from "./jpeg_cells.js";
 import { loadNetwork } from "./network.js";
-import { certainPart, keepDrawn } from "./palette.js";
+import { certainPart, drawnBlocks, keepDrawn } from "./palette.js";
 import { grown, priceWindows, tiles } from "./tiles.js";
 
 /** What a person can do something about; every other error is a defect. */
@@ -94,11 +94,11 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
   const condition = conditionOf(file.payload, width, height), told = features(condition, header.features);
   const unit = residualScale(header.scale, condition);
   const cells = file.payload.header ? readCoefficients(file.data, file.payload.header) : null;
+  const drawn = name === "avif" ? drawnBlocks(pixels, channels) : null;
   const inside = (x, box) => { // what the file allows
     if (cells) project(x, box, cells);
-    else if (name === "avif") keepDrawn(x, box, pixels, channels);
+    else if (drawn) keepDrawn(x, box, pixels, channels, drawn);
   };
-  const certain = part => name === "avif" ? certainPart(part, pixels, channels) : 0;
   const mmse = new Uint8Array(channels * width * height), real = new Uint8Array(channels * width * height);
   const priced = priceWindows(height, width), places = tiles(height, width, tile);
   const predicted = [];
@@ -116,7 +116,7 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
       const area = Math.max(0, part.bottom - part.top) * Math.max(0, part.right - part.left);
       if (!area) continue;
       const { price } = await prices.run({ ...state, ...cutTo(state, box, part) });
-      predicted.push({ area, certain: certain(part), numbers: price.data });
+      predicted.push({ area, certain: drawn ? certainPart(part, drawn) : 0, numbers: price.data });
     }
     const first = cropped(state.x_mmse.data, y.dims, box), x = first.slice();
     if (cells && means) await expected(x, box, cells, cropped(state.size.data, y.dims, box).map(v => v * unit * 255), means);

@@ -1,5 +1,5 @@
 // Blocks of an AVIF picture that are drawn in few colours: the rules of photo/formats/av1_palette.py.
-import { GRID as SIDE } from "./tiles.js";
+import { GRID as SIDE, grown } from "./tiles.js";
 
 const MOST_COLOURS = 8, LEAST_CONTRAST = 64;
 
@@ -20,19 +20,27 @@ function isDrawn({ rgba, width, height }, channels, top, left) {
   return low.some((v, c) => high[c] - v >= LEAST_CONTRAST);
 }
 
+/** Such blocks of a picture: drawn(top, left) of the one at a place, multiples of 16. */
+export function drawnBlocks(pixels, channels) {
+  const columns = grown(pixels.width) / SIDE;
+  const found = Array.from({ length: columns * grown(pixels.height) / SIDE }, (_, i) =>
+    isDrawn(pixels, channels, SIDE * Math.floor(i / columns), SIDE * (i % columns)));
+  return (top, left) => found[(top * columns + left) / SIDE];
+}
+
 /** Part of a window's blocks that are taken for exact. */
-export function certainPart({ top, bottom, left, right }, pixels, channels) {
-  let drawn = 0;
+export function certainPart({ top, bottom, left, right }, drawn) {
+  let n = 0;
   for (let t = top; t < bottom; t += SIDE)
-    for (let l = left; l < right; l += SIDE) drawn += isDrawn(pixels, channels, t, l);
-  return drawn * SIDE ** 2 / ((bottom - top) * (right - left));
+    for (let l = left; l < right; l += SIDE) n += drawn(t, l);
+  return n * SIDE ** 2 / ((bottom - top) * (right - left));
 }
 
 /** Pixels of the ordinary decoder in these blocks of a window, in place; x: planes of [0, 1], top and left multiples of 16. */
-export function keepDrawn(x, { top, left, height, width }, pixels, channels) {
+export function keepDrawn(x, { top, left, height, width }, pixels, channels, drawn) {
   for (let t = 0; t < height; t += SIDE)
     for (let l = 0; l < width; l += SIDE) {
-      if (!isDrawn(pixels, channels, top + t, left + l)) continue;
+      if (!drawn(top + t, left + l)) continue;
       for (let c = 0; c < 3; c++)
         for (let r = t; r < Math.min(t + SIDE, height); r++)
           for (let z = l; z < Math.min(l + SIDE, width); z++)

@@ -1,4 +1,5 @@
 // PNG files (PNG specification, third edition): 8 bits, with a colour profile and Exif where there are any.
+import { joined } from "./formats/bits.js";
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ n >>> 1 : n >>> 1;
@@ -39,15 +40,8 @@ export async function png(pixels, width, height, channels, { profile = null, exi
     rows.push(row);
   }
   const parts = [Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10), chunk("IHDR", head)];
-  if (profile) parts.push(chunk("iCCP", concat([0x69, 0x63, 0x63, 0, 0], await deflated([profile]))));
+  if (profile) parts.push(chunk("iCCP", joined([[0x69, 0x63, 0x63, 0, 0], await deflated([profile])])));
   if (exif) parts.push(chunk("eXIf", exif));
   parts.push(chunk("IDAT", await deflated(rows)), chunk("IEND", new Uint8Array(0)));
   return new Blob(parts, { type: "image/png" });
-}
-
-function concat(a, b) {
-  const out = new Uint8Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
 }

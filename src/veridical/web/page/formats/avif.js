@@ -1,6 +1,6 @@
 // AVIF: boxes (ISO/IEC 14496-12, 23008-12), whether the AV1 sequence has film grain, and its frame header as far as
 // the quantizer (AV1 specification, 5.5, 5.9, 5.9.12); the rules of photo/avif_boxes.py and photo/formats/av1_headers.py.
-import { Bits, begins, name4, uint } from "./bits.js";
+import { Bits, begins, joined, name4, orNull, uint } from "./bits.js";
 
 export function isAvif(data) {
   if (!begins(data, "ftyp", 4)) return false;
@@ -39,15 +39,6 @@ export function splitAvif(data) {
   return { plain, profile, exif: null, alpha: linked.length > 0 };
 }
 
-function orNull(read) {
-  try {
-    return read();
-  } catch (fault) {
-    if (fault instanceof RangeError || fault instanceof TypeError) return null;
-    throw fault;
-  }
-}
-
 function boxes(data, start, end) {
   const out = [];
   while (start + 8 <= end) {
@@ -73,9 +64,7 @@ function primaryItem(data) {
     const spans = ilocSpans(data, inner.get("iloc"), primary);
     const total = spans.reduce((n, s) => n + s[1], 0);
     if (!spans.length || total > data.length) return nothing;
-    const cut = spans.map(([s, n]) => data.subarray(s, s + n));
-    const coded = new Uint8Array(cut.reduce((n, c) => n + c.length, 0));
-    cut.reduce((at, c) => (coded.set(c, at), at + c.length), 0);
+    const coded = joined(spans.map(([s, n]) => data.subarray(s, s + n)));
     if (!coded.length) return nothing;
     const iprp = inner.get("iprp");
     const parts = new Map((iprp ? boxes(data, iprp.start, iprp.end) : []).map(b => [b.name, b]));

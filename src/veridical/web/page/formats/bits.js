@@ -1,5 +1,21 @@
 // Readers of numbers from bytes. Reading past the end throws RangeError, as IndexError in Python.
 
+/** What a reader gives; null where it meets what is damaged or not covered. */
+export function orNull(read) {
+  try {
+    return read();
+  } catch (fault) {
+    if (fault instanceof RangeError || fault instanceof TypeError) return null;
+    throw fault;
+  }
+}
+
+export function joined(parts) {
+  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+  parts.reduce((at, p) => (out.set(p, at), at + p.length), 0);
+  return out;
+}
+
 export function uint(data, pos, n) {
   if (pos + n > data.length) throw new RangeError("past the end");
   let value = 0;

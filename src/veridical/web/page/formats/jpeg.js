@@ -1,5 +1,5 @@
 // JPEG: what its headers tell (ITU-T T.81, annex B); the rules of photo/jpeg_header.py.
-import { begins } from "./bits.js";
+import { begins, joined } from "./bits.js";
 
 const UNKNOWN_STEP = 16, MOST_COMPONENTS = 4;
 const isFrame = m => m >= 0xc0 && m < 0xd0 && m !== 0xc4 && m !== 0xc8 && m !== 0xcc;
@@ -14,7 +14,7 @@ export const ZIGZAG = Array.from({ length: 64 }, (_, n) => n).sort((a, b) => {
 export const isJpeg = data => data[0] === 0xff && data[1] === 0xd8 && data[2] === 0xff;
 
 /** Where the next marker that is no restart begins, from pos on; -1 if there is none. */
-export function nextMarker(data, pos) {
+function nextMarker(data, pos) {
   for (let at = data.indexOf(0xff, pos); at >= 0 && at + 1 < data.length; at = data.indexOf(0xff, at + 1)) {
     const m = data[at + 1];
     if (m !== 0 && m !== 0xff && !(m >= 0xd0 && m <= 0xd7)) return at;
@@ -22,24 +22,21 @@ export function nextMarker(data, pos) {
   return -1;
 }
 
-/** Segments as [marker, start of body, end]; the entropy-coded data of a scan follow its end. */
-function* segments(data) {
+/** Segments as [marker, start of body, end, next]: from its end to the next marker lie the entropy-coded data of a scan. */
+export function* segments(data) {
   for (let pos = 2, at; (at = nextMarker(data, pos)) >= 0;) {
     const marker = data[at + 1];
     pos = at + 2;
     if (marker === 0xd9) {
-      yield [marker, pos, pos];
+      yield [marker, pos, pos, pos];
       return;
     }
     if (hasNoLength(marker)) continue;
     if (pos + 2 > data.length) return;
-    const length = Math.max(2, data[pos] << 8 | data[pos + 1]);
-    yield [marker, pos + 2, Math.min(data.length, pos + length)];
-    pos = Math.min(data.length, pos + length);
-    if (marker === 0xda) {
-      const end = nextMarker(data, pos);
-      pos = end < 0 ? data.length : end;
-    }
+    const start = pos + 2, end = Math.min(data.length, pos + Math.max(2, data[pos] << 8 | data[pos + 1]));
+    const next = marker === 0xda ? nextMarker(data, end) : end;
+    pos = next < 0 ? data.length : next;
+    yield [marker, start, end, pos];
   }
 }
 
@@ -47,7 +44,7 @@ export function parseJpegHeader(data) {
   const tables = new Map();
   const h = { width: 0, height: 0, components: [], progressive: false, scanBytes: 0 };
   let adobeTransform = null, jfif = false;
-  for (const [marker, start, end] of segments(data)) {
+  for (const [marker, start, end, next] of segments(data)) {
     const body = data.subarray(start, end);
     if (marker === 0xdb) quantizationTables(tables, body);
     else if (isFrame(marker) && body.length >= 6 && !h.components.length) {
@@ -60,10 +57,7 @@ export function parseJpegHeader(data) {
       }
     } else if (marker === 0xee && begins(body, "Adobe") && body.length >= 12) adobeTransform = body[11];
     else if (marker === 0xe0 && begins(body, "JFIF\0")) jfif = true;
-    else if (marker === 0xda) {
-      const stop = nextMarker(data, end);
-      h.scanBytes += (stop < 0 ? data.length : stop) - end;
-    }
+    else if (marker === 0xda) h.scanBytes += next - end;
   }
   h.tables = h.components.map(c => tables.get(c.table) ?? null);
   h.grey = h.components.length === 1;
@@ -130,10 +124,4 @@ export function splitJpeg(data) {
   kept.push(data.subarray(from));
   const profile = parts.filter(Boolean);
   return { plain: joined(kept), profile: profile.length ? joined(profile) : null, exif, alpha: false };
-}
-
-function joined(parts) {
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-  parts.reduce((at, p) => (out.set(p, at), at + p.length), 0);
-  return out;
 }

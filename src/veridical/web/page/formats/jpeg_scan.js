@@ -1,6 +1,7 @@
 // The quantized coefficients of a JPEG file: Huffman decoding of sequential and progressive scans (ITU-T T.81,
 // annexes F and G). Whatever is not covered or damaged gives null: the picture is then restored without its cells.
-import { ZIGZAG, nextMarker } from "./jpeg.js";
+import { orNull } from "./bits.js";
+import { ZIGZAG, segments } from "./jpeg.js";
 
 /** @returns {components: [{steps, levels: Int16Array of 64 a block, columns}], step, grey} or null */
 export function readCoefficients(data, header) {
@@ -19,12 +20,7 @@ export function readCoefficients(data, header) {
     c.columns = frame.mcuColumns * c.h;
     c.levels = new Int16Array(64 * c.columns * frame.mcuRows * c.v);
   }
-  try {
-    readScans(data, frame);
-  } catch (fault) {
-    if (fault instanceof RangeError || fault instanceof TypeError) return null;
-    throw fault;
-  }
+  if (!orNull(() => readScans(data, frame))) return null;
   const known = frame.components.map((c, k) => ({ steps: tables[k], levels: c.levels, columns: c.columns }));
   // Chroma is met where a sample is the mean of one or of four pixels.
   const [a, b] = chromaStep, alike = grey || (components[1].h === components[2].h && components[1].v === components[2].v);
@@ -32,35 +28,30 @@ export function readCoefficients(data, header) {
   return { components: met ? known : known.slice(0, 1), step: a, grey };
 }
 
+/** Decode every scan into the frame's levels. */
 function readScans(data, frame) {
   const codes = new Map();
   let interval = 0;
-  for (let pos = 2, at; (at = nextMarker(data, pos)) >= 0;) {
-    const marker = data[at + 1];
-    pos = at + 2;
-    if (marker === 0xd9) return;
-    if (marker === 1 || marker === 0xd8) continue;
+  for (const [marker, start, end, next] of segments(data)) {
+    const body = data.subarray(start, end);
     if (marker >= 0xc5 && marker <= 0xcf && marker !== 0xc8) throw new RangeError("not sequential or progressive Huffman");
     if (marker === 0xc3) throw new RangeError("lossless");
-    const end = pos + (data[pos] << 8 | data[pos + 1]), body = data.subarray(pos + 2, end);
     if (marker === 0xc0 + (frame.progressive ? 2 : 0) && body[0] !== 8) throw new RangeError("not 8 bits");
     if (marker === 0xc4) huffmanTables(codes, body);
     else if (marker === 0xdd) interval = body[0] << 8 | body[1];
-    pos = end;
-    if (marker === 0xda) {
+    else if (marker === 0xda) {
       const n = body[0], parts = [];
       for (let i = 0; i < n; i++) {
         const c = frame.components.find(one => one.ident === body[1 + 2 * i]);
         parts.push({ c, dc: codes.get(body[2 + 2 * i] >> 4), ac: codes.get(16 | body[2 + 2 * i] & 15) });
       }
       const [from, to, bits] = body.subarray(1 + 2 * n, 4 + 2 * n);
-      const stop = nextMarker(data, end);
-      scan(new Reader(data.subarray(end, stop < 0 ? data.length : stop)), frame, parts, interval, {
+      scan(new Reader(data.subarray(end, next)), frame, parts, interval, {
         from, to: frame.progressive ? to : 63, high: bits >> 4, low: bits & 15,
       });
-      pos = stop < 0 ? data.length : stop;
     }
   }
+  return frame;
 }
 
 /** A code as a table from its first 16 bits to length << 8 | symbol. */

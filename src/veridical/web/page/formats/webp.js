@@ -1,5 +1,5 @@
 // WebP: what its headers say (VP8, RFC 6386, sections 9.2 to 9.6); the rules of photo/formats/webp.py.
-import { begins, name4 } from "./bits.js";
+import { begins, name4, orNull } from "./bits.js";
 
 export const isWebp = data => begins(data, "RIFF") && begins(data, "WEBP", 8);
 
@@ -17,12 +17,7 @@ export function readWebp(data) {
   for (const [name, start, size] of chunks(data)) {
     if (name === "VP8L") return { bytes: Math.max(1, size), quantizer: null, chromaFull: true, lossless: true };
     if (name !== "VP8 ") continue;
-    let quantizer = null;
-    try {
-      quantizer = vp8Quantizer(data.subarray(start, start + size));
-    } catch (fault) {
-      if (!(fault instanceof RangeError)) throw fault;
-    }
+    const quantizer = orNull(() => vp8Quantizer(data.subarray(start, start + size)));
     return { bytes: Math.max(1, size), quantizer, chromaFull: false };
   }
   return { bytes: Math.max(1, data.length), quantizer: null, chromaFull: false };
