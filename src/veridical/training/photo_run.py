@@ -179,9 +179,7 @@ def run_all(
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     estimator, known = _begin(start, sizes, form)
     before = {k: v.clone() for k, v in estimator.state_dict().items()}
-    generator = sizes.generator.network()
-    if start is not None and only and "generator" not in only:
-        generator = load_generator(start.with_name(f"{start.stem}-generator{start.suffix}"))[1]
+    generator = _generator(start, sizes, only)
     if not group.is_main_process:
         progress, say = silent, (lambda message: None)
     with group.main_process_first():
@@ -274,6 +272,13 @@ def _begin(
     header, estimator = load_estimator(start)
     scale = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
     return estimator, scale if header["format"] == form.name else None
+
+
+def _generator(start: Path | None, sizes: Preset, only: Sequence[str]) -> FilterGenerator:
+    """A new generator, or the one beside ``start`` where that stays."""
+    if start is None or not only or "generator" in only:
+        return sizes.generator.network()
+    return load_generator(start.with_name(f"{start.stem}-generator{start.suffix}"))[1]
 
 
 def halfway(network: nn.Module, before: Mapping[str, Tensor]) -> None:
