@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from veridical.photo.options import DecodeOptions
-    from veridical.photo.page import PageFile
+    from veridical.photo.view import PageFile
 
 
 def demo(
@@ -38,8 +38,8 @@ def demo(
 
     from veridical.photo.formats import FORMATS
     from veridical.photo.options import DecodeOptions
-    from veridical.photo.page import page
     from veridical.photo.reader import open_source
+    from veridical.photo.view import page
 
     original = open_source(files("veridical.photo").joinpath("demo.webp").read_bytes())
     options = DecodeOptions(seed=seed, device=device)
@@ -67,7 +67,7 @@ def _shown(
     from veridical.cli.comparison import comparison_table
     from veridical.measure.photo import compare_image
     from veridical.photo.formats import open_image
-    from veridical.photo.page import PageFile
+    from veridical.photo.view import PageFile
 
     with terminal.progress(format_name) as update:
         data = _coded(original, format_name, bpp)

@@ -15,8 +15,7 @@ from veridical.arrays import Array
 from veridical.block.parallel import allocate_bits, vector_code
 from veridical.limits import oblivious_distortion, vector_gaussian_distortion
 from veridical.measure import mean_with_error
-from veridical.studies.records import Record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run
 
 SPECTRUM = (4.0, 1.0, 0.25, 0.05)
 _TOLERANCE = 1e-6

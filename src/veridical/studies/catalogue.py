@@ -33,8 +33,7 @@ from veridical.studies import (
 )
 from veridical.studies.mnist import constructive, figures, pairs
 from veridical.studies.mnist.measurements import PRESETS
-from veridical.studies.records import Record, load_record, make_folder, save_record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run, load_record, make_folder, save_record
 
 __all__ = ["STUDIES", "Study", "check_names", "redraw_study", "run_study"]
 

@@ -38,8 +38,7 @@ from veridical.measure.realism import (
 from veridical.oneshot.circle import circle_codec
 from veridical.sources.circle import circle_samples
 from veridical.studies.other_measures_lines import lines
-from veridical.studies.records import Record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run
 
 Triples = Callable[[int, np.random.Generator], tuple[Array, Array, Array]]
 

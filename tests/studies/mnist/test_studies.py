@@ -13,8 +13,7 @@ from veridical.studies.catalogue import redraw_study
 from veridical.studies.mnist import constructive, pairs
 from veridical.studies.mnist.measurements import MEASURES, measurements
 from veridical.studies.mnist.pairs import coded_bits
-from veridical.studies.records import Record, load_record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run, load_record
 
 
 def test_the_lower_hull_of_points():

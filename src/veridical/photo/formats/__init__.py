@@ -15,10 +15,9 @@ from PIL import Image
 from veridical.errors import InvalidSetting, UnsupportedFormat, typed_errors
 from veridical.notices import Notice, check_callable, log_notice, silent
 from veridical.photo.formats.avif import AVIF
-from veridical.photo.formats.conventional import ConventionalFormat
+from veridical.photo.formats.conventional import CodedPayload, ConventionalFormat
 from veridical.photo.formats.jpeg import JPEG
 from veridical.photo.formats.jxl import JXL
-from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.formats.vdc import VDC
 from veridical.photo.formats.webp import WEBP
 from veridical.photo.image import CodedImage

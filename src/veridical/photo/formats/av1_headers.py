@@ -1,7 +1,7 @@
 """What an AVIF file says about its own quantization: ``base_q_idx`` of the AV1 frame header.
 
 The frame is found through the boxes (:mod:`veridical.photo.avif_boxes`); its header is read as far as the quantizer (AV1 specification, sections 5.5, 5.9, 5.9.12). As in
-:mod:`veridical.photo.formats.payload`, what is not covered gives ``None`` and nothing fails.
+:mod:`veridical.photo.formats.conventional`, what is not covered gives ``None`` and nothing fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from veridical.photo.formats.av1_grain import (
     read_colour_config,
     read_grain,
 )
-from veridical.photo.formats.payload import CodedPayload
+from veridical.photo.formats.conventional import CodedPayload
 
 _GRAIN = "asks its decoder for film grain: realism 0 leaves it out, realism 1 has it, and the price counts it"
 

@@ -24,8 +24,7 @@ from veridical.studies.mnist.measurements import (
     spending,
 )
 from veridical.studies.mnist.pairs import COLUMNS, coded_bits, pair_table
-from veridical.studies.records import Record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run
 
 Array = NDArray[np.float64]
 

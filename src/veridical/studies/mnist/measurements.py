@@ -27,8 +27,7 @@ from veridical.measure import (
 from veridical.studies.mnist.data import Digits
 from veridical.studies.mnist.presets import BUDGETS, Budget, budget_named
 from veridical.studies.mnist.table import PairRow
-from veridical.studies.records import Record, load_record, make_folder, save_record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run, load_record, make_folder, save_record
 
 if TYPE_CHECKING:
     from veridical.studies.mnist.training.classifier import DigitClassifier

@@ -17,8 +17,7 @@ from veridical.errors import TrainingData
 from veridical.measure import mean_with_error
 from veridical.studies.mnist.measurements import MEASURES, Measurements, measurements, spending
 from veridical.studies.mnist.table import PairRow
-from veridical.studies.records import Record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run
 
 Array = NDArray[np.float64]
 
