@@ -25,10 +25,10 @@ from veridical.measure import (
     mse_unit,
     wasserstein_distortion,
 )
-from veridical.photo.decode import decode_at
 from veridical.photo.encode import encode
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
+from veridical.photo.windows import decode_at
 from veridical.studies.records import Record, Run, load_record, save_record
 from veridical.studies.style import grid, save_figure, shades
 
