@@ -11,7 +11,7 @@ import typer
 from veridical.cli import terminal
 from veridical.errors import TargetUnreachable
 from veridical.studies.records import make_folder
-from veridical.writing import write_whole
+from veridical.writing import write_text, write_whole
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,8 +49,7 @@ def demo(
         for name, one in FORMATS.items()
         if not (plugin := getattr(one, "plugin", None)) or find_spec(plugin)
     ]
-    html = page(original, [file for file in coded if file is not None])
-    write_whole(out_dir / "demo.html", lambda f: f.write(html.encode("utf-8")))
+    write_text(out_dir / "demo.html", page(original, [file for file in coded if file is not None]))
     terminal.say(f"open {out_dir / 'demo.html'} in a browser: its slider is the realism")
 
 
