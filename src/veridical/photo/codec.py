@@ -106,12 +106,7 @@ class PhotoCodec(Codec[np.ndarray, CodedFile, NoiseField]):
 
     encoder: _Encoder
     coder: _Coder
-    whole: _Decoder
-
-    @property
-    def decoder(self) -> _Decoder:
-        """Of whole pictures."""
-        return self.whole
+    decoder: _Decoder
 
 
 def photo_codec(
