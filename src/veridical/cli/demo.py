@@ -10,13 +10,13 @@ import typer
 
 from veridical.cli import terminal
 from veridical.errors import TargetUnreachable
+from veridical.photo.options import DecodeOptions
 from veridical.studies.records import make_folder
 from veridical.writing import write_text, write_whole
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from veridical.photo.options import DecodeOptions
     from veridical.photo.view import PageFile
 
 
@@ -37,7 +37,6 @@ def demo(
     from importlib.util import find_spec
 
     from veridical.photo.formats import FORMATS
-    from veridical.photo.options import DecodeOptions
     from veridical.photo.reader import open_source
     from veridical.photo.view import page
 
