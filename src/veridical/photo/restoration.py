@@ -226,9 +226,8 @@ class RestorationDecoder:
         """
         n, height, width = pixels.shape[:3]
         pad = ((0, 0), (0, -height % GRID), (0, -width % GRID), (0, 0))
-        y = np.pad(pixels, pad, mode="edge").transpose(0, 3, 1, 2).astype(np.float32) / np.float32(
-            255
-        )
+        y = np.pad(pixels, pad, mode="edge").transpose(0, 3, 1, 2).astype(np.float32, "C")
+        y /= np.float32(255)
         told = {k: np.repeat(v, n, axis=0) for k, v in self._told.items()}
         x_mmse, size = self.model.estimator(y=y, **told)
         return {"y": y, "x_mmse": x_mmse, "size": size, **told}

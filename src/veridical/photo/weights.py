@@ -48,12 +48,14 @@ class Network:
         digest: SHA-256 of the file.
         header: What its metadata says.
         session: Of ONNX Runtime.
+        run_options: How it runs.
     """
 
     path: Path
     digest: str
     header: dict[str, Any] = field(repr=False)
     session: Any = field(repr=False)
+    run_options: Any = field(repr=False)
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
         """Outputs for named inputs, in the order in which the file names them.
@@ -62,7 +64,7 @@ class Network:
             BadWeights: The network cannot compute them.
         """
         with damaged_weights(self.path):
-            return self.session.run(None, inputs)
+            return self.session.run(None, inputs, self.run_options)
 
 
 def default_weights() -> Path:
@@ -167,10 +169,13 @@ def _load(
     settings.intra_op_num_threads = threads
     settings.log_severity_level = 4  # what goes wrong is raised, and said once
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    run_options = onnxruntime.RunOptions()
     if kind == "cells":
         # Layers of few channels: in blocks of sixteen they take five times as long, and what an arena grew to for them stays.
         settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         settings.enable_cpu_mem_arena = False
+    else:  # what a network took is free for what is done with its outputs, and for the next network
+        run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     settings.enable_mem_pattern = False  # sizes differ from window to window
     # Its second try on the processor prints to standard output, and would be the first once more.
     again = int(name != "CPUExecutionProvider")
@@ -183,7 +188,7 @@ def _load(
     if header["kind"] != kind:
         raise BadWeights(f"{path} holds a network of kind {header['kind']!r}, not {kind!r}")
     _LOGGER.info("loaded %s (SHA-256 %s) on %s, %d threads", path, digest[:12], name, threads)
-    return Network(path, digest, header, session)
+    return Network(path, digest, header, session, run_options)
 
 
 def _threads() -> int:

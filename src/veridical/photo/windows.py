@@ -84,15 +84,22 @@ def decode_at(
     for tile, x_mmse, x_real in decode_windows(image, any(wanted), o, progress):
         core = tile.core
         for a, picture in zip(wanted, out, strict=True):
-            x = x_mmse if x_real is None else interpolate(x_mmse, x_real, a)
-            levels = np.clip(np.rint(x * np.float32(255)), 0, 255).astype(np.uint8)
-            picture[core.top : core.bottom, core.left : core.right] = levels.transpose(1, 2, 0)
+            picture[core.top : core.bottom, core.left : core.right] = _in_levels(
+                x_mmse if x_real is None else interpolate(x_mmse, x_real, a)
+            )
+        del x_mmse, x_real  # the networks need the memory for the next window
     seconds = time.perf_counter() - start
     _LOGGER.info(
         "decoded %d x %d pixels at realism %s in %.2f s",
         image.width, image.height, ", ".join(f"{a:g}" for a in wanted), seconds,
     )  # fmt: skip
     return [image.finish(picture) for picture in out]
+
+
+def _in_levels(x: np.ndarray) -> np.ndarray:
+    """Samples in [0, 1], (3, height, width), as whole levels, (height, width, 3)."""
+    levels = x * np.float32(255)
+    return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).transpose(1, 2, 0)
 
 
 def decode_windows(
@@ -108,11 +115,15 @@ def decode_windows(
         raise InvalidSetting("a lossless file has nothing to estimate")
     noise = NoiseField(options.seed)
     places = tiles(image.height, image.width, options.tile)
-    for done, tile in enumerate(places, 1):
+
+    def ends(tile: Tile) -> tuple[Tile, np.ndarray, np.ndarray | None]:
         estimate = decoder.estimate(image.window(tile.window), 0)
         x_real = decoder.generate(estimate, noise) if generate else None
         kept = (slice(None), *tile.kept)
-        yield tile, estimate.x_mmse[kept], None if x_real is None else x_real[kept]
+        return tile, estimate.x_mmse[kept], None if x_real is None else x_real[kept]
+
+    for done, tile in enumerate(places, 1):
+        yield ends(tile)  # nothing of a window is held here while the next one is computed
         progress(done, len(places))
 
 
