@@ -88,7 +88,6 @@ def write_prices(
         },
         "figures": figures_of([r for r in rows if r["number"] >= n_pieces], network),
     }
-    del card["sha256"]
     write_weights(model.path_of("price"), graph, card)
     for old in (path, model.path_of("generator"), model.path_of("cells")):
         if old.exists():
