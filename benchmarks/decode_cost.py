@@ -26,6 +26,7 @@ OWN = Path(veridical.__file__).parents[1]
 def cost(python: str, source: Path, words: list[str], threads: int) -> tuple[float, float]:
     """CPU seconds and peak MiB of ``python -m veridical WORDS``."""
     environment = os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": str(threads)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # byte code is kept, as where it is installed
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     code = (
         "import resource, runpy, sys\n"

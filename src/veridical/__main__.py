@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -17,7 +18,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("veridical: interrupted\n")
         sys.exit(130)
-    run()
+    try:
+        run()
+    finally:
+        gc.freeze()  # the memory of a process that ends need not be searched for cycles
 
 
 if __name__ == "__main__":

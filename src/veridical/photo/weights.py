@@ -176,6 +176,8 @@ def _load(
         settings.enable_cpu_mem_arena = False
     else:  # what a network took is free for what is done with its outputs, and for the next network
         run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    if kind == "price":  # a thousand small nodes: to rearrange them takes longer than it saves
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     settings.enable_mem_pattern = False  # sizes differ from window to window
     # Its second try on the processor prints to standard output, and would be the first once more.
     again = int(name != "CPUExecutionProvider")

@@ -1,8 +1,9 @@
-"""``.vdc``: our own format; see ``docs/format.md``."""
+"""``.vdc``: our own format; see ``docs/format.md``. Its parts are imported when such a file is met."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -10,10 +11,9 @@ from veridical.bitstream.container import SIGNATURE, read
 from veridical.notices import Notice, silent
 from veridical.photo.formats.conventional import on_white
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target, check_seed
-from veridical.photo.vdc.encode import VdcEncoder
-from veridical.photo.vdc.image import VdcImage
-from veridical.photo.vdc.model import load_model
-from veridical.photo.vdc.quantizers import quantizer_named
+
+if TYPE_CHECKING:
+    from veridical.photo.vdc.image import VdcImage
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class VdcFormat:
         Raises:
             InvalidSetting: Such a setting.
         """
+        from veridical.photo.vdc.quantizers import quantizer_named
+
         del target
         quantizer_named(options.quantizer)
         check_seed(options.seed)
@@ -51,6 +53,9 @@ class VdcFormat:
             TargetUnreachable: Even the lowest quality is larger than the target.
             BadWeights: There are none, or they are damaged.
         """
+        from veridical.photo.vdc.encode import VdcEncoder
+        from veridical.photo.vdc.model import load_model
+
         o = options or EncodeOptions()
         return VdcEncoder(load_model(o.weights), o).encode(
             on_white(image, self.name, notice), target
@@ -69,6 +74,8 @@ class VdcFormat:
         Raises:
             DamagedFile, UnsupportedFormat, PictureTooLarge: See ``errors``.
         """
+        from veridical.photo.vdc.image import VdcImage
+
         del name  # what goes wrong is told by its place in the file
         container = read(data, max_pixels=options.max_pixels, allow_partial=options.allow_partial)
         for sentence in container.damage:
