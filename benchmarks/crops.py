@@ -16,9 +16,9 @@ from photo_rows import picture_paths, pixels_of
 from PIL import Image, ImageDraw
 
 from photo import FORMATS, coded
-from veridical.photo.decode import decode_at
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
+from veridical.photo.windows import decode_at
 
 SIDE, GAP = 192, 4
 TITLES = ("original", "decoder", "realism 0", "0.5", "1")

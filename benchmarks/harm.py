@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from veridical.photo.decode import decode_at
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
+from veridical.photo.windows import decode_at
 from veridical.training.drawings import HELD_OUT, KINDS, draw
 
 SIZE = (224, 160)

@@ -10,10 +10,10 @@ Results are appended to a file, one line of JSON for each problem; a second run 
 Usage: OMP_NUM_THREADS=1 python benchmarks/limits_common.py RESULTS.jsonl [stop]
 """
 
+import argparse
 import json
 import math
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,10 @@ def report(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Go on where the file ends, then report."""
-    file = Path(sys.argv[1])
-    stop = int(sys.argv[2]) if len(sys.argv) > 2 else COUNT
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("stop", type=int, nargs="?", default=COUNT)
+    file, stop = vars(parser.parse_args()).values()
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     known = {row["k"] for row in rows}
     with file.open("a") as out:

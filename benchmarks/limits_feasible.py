@@ -12,10 +12,10 @@ Results are appended to a file, one line of JSON for each problem; a second run 
 Usage: OMP_NUM_THREADS=1 python benchmarks/limits_feasible.py RESULTS.jsonl [stop] [start]
 """
 
+import argparse
 import json
 import math
 import os
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -119,8 +119,11 @@ def report(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Go on where the file ends, then report."""
-    file = Path(sys.argv[1])
-    stop, first = ([int(a) for a in sys.argv[2:]] + [COUNT, 0][len(sys.argv) - 2 :])[:2]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("stop", type=int, nargs="?", default=COUNT)
+    parser.add_argument("first", type=int, nargs="?", default=0)
+    file, stop, first = vars(parser.parse_args()).values()
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     known = {row["k"] for row in rows}
     with file.open("a") as out:

@@ -22,9 +22,9 @@ from PIL import Image
 from veridical import encode
 from veridical.errors import TargetUnreachable
 from veridical.measure import mse_unit
-from veridical.photo.decode import decode_at
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
+from veridical.photo.windows import decode_at
 
 FORMATS = ("AVIF", "WEBP", "JPEG", "JXL")
 

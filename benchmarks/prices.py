@@ -19,10 +19,10 @@ from photo_rows import Records, Row, picture_paths, pixels_of
 from PIL import Image
 from rich.progress import track
 
-from veridical.photo.decode import decode_at
 from veridical.photo.encode import encode
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
+from veridical.photo.windows import decode_at
 from veridical.training.estimator_validation import validation_files
 
 FORMATS = ("AVIF", "WEBP", "JPEG", "JXL", "VDC")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration, check_realism, interpolate
@@ -169,10 +169,12 @@ class Codec(Generic[X, Index, Randomness]):
 
     encoder: Encoder[X, Index]
 
-    @property
-    def decoder(self) -> Decoder[Index, X, Randomness]:
-        """See the class."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        @property
+        def decoder(self) -> Decoder[Index, X, Randomness]:
+            """See the class."""
+            ...
 
     def encode(self, x: X, *, seed: int = 0) -> Index:
         """Index of a source under the common randomness ``seed``."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from veridical.errors import InvalidSetting
-from veridical.generate.flow import integrate
+from veridical.generate.sample_flow import integrate
 
 
 def test_straight_lines_need_one_step():

@@ -11,7 +11,7 @@ import veridical
 from veridical.errors import BadWeights, InvalidSetting
 from veridical.photo.codec import photo_codec
 from veridical.photo.formats import FORMATS, ConventionalFormat, register
-from veridical.photo.formats.payload import CodedPayload
+from veridical.photo.formats.conventional import CodedPayload
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions, Target
 

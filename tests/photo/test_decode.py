@@ -14,11 +14,11 @@ from PIL import Image
 import veridical
 from veridical.errors import InvalidSetting
 from veridical.measure.distortion import psnr_db
-from veridical.photo.decode import decode_at
 from veridical.photo.encode import encode
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
 from veridical.photo.restoration import RestorationDecoder
+from veridical.photo.windows import decode_at
 
 
 def pixels(data, **settings):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from veridical.photo.avif_boxes import read_avif_item
 from veridical.photo.formats import open_image
-from veridical.photo.formats.av1_headers import read_avif, read_frame, regrained
+from veridical.photo.formats.avif import read_avif, read_frame, regrained
 from veridical.photo.formats.jpeg import read_jpeg
 from veridical.photo.formats.webp import read_webp
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from veridical.interpolate import Calibration
-from veridical.photo.page import PageFile, page
+from veridical.photo.view import PageFile, page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

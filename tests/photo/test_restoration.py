@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 from skimage import data
 
-from veridical.photo.decode import decode_at
 from veridical.photo.formats import open_image
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.price import calibration_of
 from veridical.photo.restoration import MOST_WINDOWS, WINDOW, price_windows
 from veridical.photo.tiles import Box
+from veridical.photo.windows import decode_at
 from veridical.training.cell_network import CellNetwork
 from veridical.training.export import filled, load_estimator, load_generator, read_tensors
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from veridical.studies import asymptotic_universality, random_coding
-from veridical.studies.run import Run
+from veridical.studies.records import Run
 
 
 def computed(study, tmp_path):

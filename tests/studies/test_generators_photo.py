@@ -5,8 +5,7 @@ import pytest
 
 from veridical.errors import MissingFile
 from veridical.studies.generators_photo import PLAIN, compute
-from veridical.studies.records import Record, load_record, save_record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run, load_record, save_record
 
 
 def test_costs_and_a_run_that_goes_on(tmp_path):

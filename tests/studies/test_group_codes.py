@@ -3,7 +3,7 @@
 import math
 
 from veridical.studies.catalogue import STUDIES
-from veridical.studies.run import Run
+from veridical.studies.records import Run
 
 
 def test_rows_stand_above_the_limits(tmp_path):

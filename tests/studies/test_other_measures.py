@@ -15,7 +15,7 @@ from veridical.studies.other_measures_lines import (
     lines,
     mixture_kl,
 )
-from veridical.studies.run import Run
+from veridical.studies.records import Run
 
 
 def test_gaussian_measures_by_quadrature():

@@ -12,12 +12,11 @@ from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.formats import open_image
 from veridical.photo.weights import SHIPPED
 from veridical.training import loop, photo_run, price_files, sources
-from veridical.training.augment import augment
 from veridical.training.export import load_estimator, load_generator
 from veridical.training.loop import Execution, Schedule, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
 from veridical.training.photo_run import run_all
-from veridical.training.pictures import dihedral
+from veridical.training.pictures import augment, dihedral
 from veridical.training.pieces import fit_scale
 
 pytest.importorskip("accelerate")

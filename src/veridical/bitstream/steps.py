@@ -93,9 +93,8 @@ class StepDecoder:
         for context, places in places_of(c):
             try:
                 out[places] = self._coder.decode(self._models[context], places.size)
-            except (
-                AssertionError
-            ) as cause:  # the coder's own word for words that no symbols lead to
+            # The coder's own word for words that no symbols lead to.
+            except AssertionError as cause:
                 raise DamagedFile(f"the message was not made with these tables: {cause}") from cause
         return out
 

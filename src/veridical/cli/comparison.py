@@ -18,7 +18,7 @@ from veridical.cli.photo_jobs import PhotoJob, compare_job
 from veridical.errors import InvalidSetting, MissingFile
 from veridical.photo.options import DecodeOptions
 from veridical.studies.records import make_folder
-from veridical.writing import write_whole
+from veridical.writing import write_text
 
 PICTURES = (
     ".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".jxl",
@@ -147,4 +147,4 @@ def _write_csv(results: dict[str, Any], target: Path) -> None:
         table.writerows(
             [terminal.shown(key), row["name"], *(row[k] for k in _COLUMNS)] for row in rows
         )
-    write_whole(target, lambda file: file.write(text.getvalue().encode("utf-8")))
+    write_text(target, text.getvalue())

@@ -10,14 +10,14 @@ import typer
 
 from veridical.cli import terminal
 from veridical.errors import TargetUnreachable
+from veridical.photo.options import DecodeOptions
 from veridical.studies.records import make_folder
-from veridical.writing import write_whole
+from veridical.writing import write_text, write_whole
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from veridical.photo.options import DecodeOptions
-    from veridical.photo.page import PageFile
+    from veridical.photo.view import PageFile
 
 
 def demo(
@@ -37,9 +37,8 @@ def demo(
     from importlib.util import find_spec
 
     from veridical.photo.formats import FORMATS
-    from veridical.photo.options import DecodeOptions
-    from veridical.photo.page import page
     from veridical.photo.reader import open_source
+    from veridical.photo.view import page
 
     original = open_source(files("veridical.photo").joinpath("demo.webp").read_bytes())
     options = DecodeOptions(seed=seed, device=device)
@@ -49,8 +48,7 @@ def demo(
         for name, one in FORMATS.items()
         if not (plugin := getattr(one, "plugin", None)) or find_spec(plugin)
     ]
-    html = page(original, [file for file in coded if file is not None])
-    write_whole(out_dir / "demo.html", lambda f: f.write(html.encode("utf-8")))
+    write_text(out_dir / "demo.html", page(original, [file for file in coded if file is not None]))
     terminal.say(f"open {out_dir / 'demo.html'} in a browser: its slider is the realism")
 
 
@@ -67,7 +65,7 @@ def _shown(
     from veridical.cli.comparison import comparison_table
     from veridical.measure.photo import compare_image
     from veridical.photo.formats import open_image
-    from veridical.photo.page import PageFile
+    from veridical.photo.view import PageFile
 
     with terminal.progress(format_name) as update:
         data = _coded(original, format_name, bpp)

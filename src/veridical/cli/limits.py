@@ -30,11 +30,6 @@ limits_app = typer.Typer(
 )
 
 
-@limits_app.callback()
-def _group() -> None:
-    """What no code can beat: rate, distortion, perception."""
-
-
 @limits_app.command()
 @tabular
 def bernoulli(

@@ -14,7 +14,6 @@ import typer
 
 from veridical import __version__
 from veridical.cli import terminal
-from veridical.cli.completion import asks_for_completion, completion
 from veridical.cli.demo import demo
 from veridical.cli.design import design
 from veridical.cli.inspect import compare, info
@@ -68,6 +67,37 @@ def _options(
 ) -> None:
     del version
     terminal.talk(quiet=quiet, verbose=verbose)
+
+
+_SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
+_OPTIONS = ("--show-completion", "--install-completion")
+
+
+def asks_for_completion(words: list[str]) -> bool:
+    """Whether it is one of the two options with the name of a shell; without one Typer asks which shell called it."""
+    return len(words) == 2 and words[0] in _OPTIONS and not words[1].startswith("-")
+
+
+def completion(option: str, shell: str) -> None:
+    """Print the completion script of a shell, or install it.
+
+    Args:
+        option: ``--show-completion`` or ``--install-completion``.
+        shell: bash, zsh, fish, powershell or pwsh.
+
+    Raises:
+        InvalidSetting: Another shell.
+    """
+    from typer.completion import get_completion_script, install
+
+    if shell not in _SHELLS:
+        raise InvalidSetting(f"no completion for {shell!r}; choose one of {', '.join(_SHELLS)}")
+    names = {"prog_name": "veridical", "complete_var": "_VERIDICAL_COMPLETE"}
+    if option == "--show-completion":
+        typer.echo(get_completion_script(shell=shell, **names))
+        return
+    _, path = install(shell=shell, **names)
+    typer.echo(f"completion for {shell} is in {path}; it works in the next shell that you open")
 
 
 def main() -> None:

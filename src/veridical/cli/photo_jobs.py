@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -13,7 +13,7 @@ from veridical.cli.pipes import STANDARD, as_source, write_standard
 from veridical.cli.terminal import Update
 from veridical.errors import UnwritableOutput
 from veridical.notices import Notice, silent, told_to
-from veridical.photo.options import DecodeOptions
+from veridical.photo.options import DEFAULT_MAX_PIXELS, DecodeOptions
 from veridical.writing import write_whole
 
 _WORKER_BYTES = 400 << 20
@@ -60,7 +60,6 @@ def encode_job(
     """Code one photograph; returns its size, digest and what a person should know."""
     from veridical.photo.encode import encode
     from veridical.photo.formats import format_named
-    from veridical.photo.options import DEFAULT_MAX_PIXELS
     from veridical.photo.reader import open_source
 
     del progress
@@ -101,8 +100,6 @@ def compare_job(
     job: PhotoJob, notice: Notice = silent, progress: Update = _unseen
 ) -> dict[str, Any]:
     """Measure one coded file (``target``) against its original (``source``)."""
-    from dataclasses import asdict
-
     from veridical.measure.photo import compare
 
     notices, tell = told_to(notice)

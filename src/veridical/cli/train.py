@@ -50,11 +50,6 @@ Start = Annotated[
 train_app = typer.Typer(help="Train weights of your own.", no_args_is_help=True)
 
 
-@train_app.callback()
-def _group() -> None:
-    """Train weights of your own."""
-
-
 @train_app.command()
 def photo(
     data: Data,

@@ -14,7 +14,7 @@ from veridical.cli.files import check_output, expand, is_single
 from veridical.cli.photo import Device, Force, MaxPixels, Seed, Weights
 from veridical.cli.pipes import STANDARD, as_source, check_standard_output, write_standard
 from veridical.errors import InvalidSetting, UnwritableOutput
-from veridical.photo.options import DEFAULT_MAX_PIXELS
+from veridical.photo.options import DEFAULT_MAX_PIXELS, DecodeOptions
 
 
 def view(
@@ -43,7 +43,6 @@ def view(
     force: Force = False,
 ) -> None:
     """Write one self-contained page with a slider for realism; it needs nothing but a browser."""
-    from veridical.photo.options import DecodeOptions
     from veridical.photo.view import view as make_page
 
     if out is None:

@@ -18,10 +18,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veridical.errors import BadWeights, InvalidSetting
-from veridical.generate.flow import integrate
 
 _CHUNK = 1 << 16
 
@@ -116,6 +115,29 @@ class Velocity(nn.Module):
 
         with torch.inference_mode():
             return integrate(velocity, start, steps)
+
+
+State = TypeVar("State", bound="Any")
+"""An array of any library, or a number: whatever can be added, and multiplied by a number."""
+
+
+def integrate(velocity: Callable[[State, float], State], start: State, steps: int) -> State:
+    """``u_1`` of ``du/dt = v(u, t)`` by Euler steps of equal length, exact once the paths are straight.
+
+    Args:
+        velocity: ``v(u, t)`` for a state (any array type) and a time in [0, 1).
+        start: State at time 0.
+        steps: Number of steps, at least 1.
+
+    Raises:
+        InvalidSetting: Fewer than one step.
+    """
+    if steps < 1:
+        raise InvalidSetting(f"a flow needs at least one step, got {steps}")
+    u: Any = start
+    for k in range(steps):
+        u = u + velocity(u, k / steps) * (1 / steps)
+    return u
 
 
 @dataclass(frozen=True, eq=False)

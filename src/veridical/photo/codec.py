@@ -10,11 +10,11 @@ from PIL import Image
 from veridical.codec import Codec, Estimate
 from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
-from veridical.photo.decode import decode_windows
 from veridical.photo.formats import Format, format_named, open_image
 from veridical.photo.image import CodedImage
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
+from veridical.photo.windows import decode_windows
 
 __all__ = ["CodedFile", "PhotoCodec", "photo_codec"]
 
@@ -106,12 +106,7 @@ class PhotoCodec(Codec[np.ndarray, CodedFile, NoiseField]):
 
     encoder: _Encoder
     coder: _Coder
-    whole: _Decoder
-
-    @property
-    def decoder(self) -> _Decoder:
-        """Of whole pictures."""
-        return self.whole
+    decoder: _Decoder
 
 
 def photo_codec(

@@ -14,15 +14,7 @@ from veridical.photo.formats import open_image
 from veridical.photo.image import CodedImage, FileInfo
 from veridical.photo.options import DecodeOptions
 from veridical.photo.reader import Source
-from veridical.photo.windows import (
-    Progress,
-    decode_at,
-    decode_image,
-    decode_windows,
-    supported_realisms,
-)
-
-__all__ = ["decode", "decode_at", "decode_windows", "info", "supported_realisms"]
+from veridical.photo.windows import Progress, decode_image
 
 
 @overload

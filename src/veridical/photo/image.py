@@ -23,10 +23,10 @@ from veridical.photo.restoration import (
     Cells,
     PixelWindow,
     RestorationDecoder,
-    has_generator,
     load_restoration,
 )
 from veridical.photo.tiles import Box
+from veridical.photo.weights import weights_path
 from veridical.photo.windows import Progress, decode_image
 
 
@@ -255,7 +255,8 @@ class RestoredImage(Decodes):
     @property
     def has_generator(self) -> bool:
         """Whether the weights of the format hold one."""
-        return self.condition is None or has_generator(self.format, self.options.weights)
+        name = f"{self.format.lower()}-generator"
+        return self.condition is None or weights_path(name, self.options.weights).exists()
 
     @cached_property
     def decoder(self) -> RestorationDecoder | None:

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
@@ -36,19 +35,8 @@ OPENED = [
 """Formats that are opened, as Pillow names them; none of them starts a program."""
 
 
-class _Foreign(NamedTuple):
-    """What opens a format: the plugin's package, its extra of ours, and Pillow's name of the format."""
-
-    package: str
-    extra: str
-    pillow_name: str
-
-
-FOREIGN = {
-    "HEIC": _Foreign("pillow_heif", "heif", "HEIF"),
-    "JPEG XL": _Foreign("pillow_jxl", "jxl", "JXL"),
-}
-"""Formats that Pillow reads only with a plugin."""
+FOREIGN = {"HEIC": ("pillow_heif", "HEIF"), "JPEG XL": ("pillow_jxl", "JXL")}
+"""Formats that Pillow reads only with a plugin: its package, and Pillow's name of the format."""
 
 _PILLOW_LIMIT = threading.Lock()
 
@@ -77,14 +65,14 @@ def foreign_format(data: bytes) -> str | None:
 
 def _plugin(kind: str, name: str) -> str:
     """Pillow's name of a foreign format, whose plugin is imported."""
-    foreign = FOREIGN[kind]
+    package, pillow_name = FOREIGN[kind]
     try:
-        plugin = require(foreign.package)
+        plugin = require(package)
     except MissingDependency as cause:
         raise MissingDependency(f"{name} is a {kind} picture: {cause}") from cause
     if kind == "HEIC":
         plugin.register_heif_opener()
-    return foreign.pillow_name
+    return pillow_name
 
 
 def _formats_of(data: bytes, name: str, max_pixels: int) -> list[str]:

@@ -149,11 +149,6 @@ def _probe(model: RestorationModel) -> None:
         raise BadWeights(f"{model.estimator.path} gives what are no numbers; train it again")
 
 
-def has_generator(name: str, weights: Path | None) -> bool:
-    """Whether the weights of a format hold a generator."""
-    return weights_path(f"{name.lower()}-generator", weights).exists()
-
-
 class Cells(Protocol):
     """The convex set of pictures that a file may stand for."""
 

@@ -17,8 +17,7 @@ from veridical.photo.condition import Condition
 from veridical.photo.image import RestoredImage
 from veridical.photo.metadata import metadata_of
 from veridical.photo.options import DecodeOptions
-from veridical.photo.pixels import is_pixels
-from veridical.photo.reader import Picture, open_source, split_channels
+from veridical.photo.reader import Picture, is_pixels, open_source, split_channels
 from veridical.photo.weights import damaged_weights, load_network
 
 __all__ = ["Restorer"]

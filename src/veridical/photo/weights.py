@@ -224,7 +224,7 @@ def damaged_weights(path: Path) -> Iterator[None]:
 
 
 def read_card(path: Path, digest: str) -> dict[str, Any]:
-    """The card beside weights; the waiting one, if it is that which describes them.
+    """What the card beside weights says but for their digest; the waiting one, if it is that which describes them.
 
     Raises:
         BadWeights: The weights are not the file that the card describes.
@@ -233,11 +233,12 @@ def read_card(path: Path, digest: str) -> dict[str, Any]:
     cards: Sequence[Path] = [waiting] if waiting.is_file() else []
     for place in [*cards, path.with_suffix(".json")]:
         card = json.loads(place.read_text(encoding="utf-8"))
-        if card["sha256"] == digest:
+        said = card.pop("sha256")
+        if said == digest:
             return card
     raise BadWeights(
         f"{path} is not the file that its card describes (SHA-256 {digest[:12]}, card "
-        f"{str(card['sha256'])[:12]}); copy both again, or reinstall the package"
+        f"{str(said)[:12]}); copy both again, or reinstall the package"
     )
 
 

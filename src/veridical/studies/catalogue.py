@@ -10,7 +10,6 @@ from pathlib import Path
 from veridical.errors import InvalidSetting, MissingFile
 from veridical.studies import (
     asymptotic_universality,
-    asymptotic_universality_pictures,
     circle_geometry,
     circle_pictures,
     gaussian_codes,
@@ -22,19 +21,16 @@ from veridical.studies import (
     group_codes_pictures,
     nested_chain,
     other_measures,
-    other_measures_pictures,
     per_sample,
     random_coding,
     random_coding_pictures,
     theory,
-    theory_pictures,
     universality,
     universality_pictures,
 )
 from veridical.studies.mnist import constructive, figures, pairs
 from veridical.studies.mnist.measurements import PRESETS
-from veridical.studies.records import Record, load_record, make_folder, save_record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run, load_record, make_folder, save_record
 
 __all__ = ["STUDIES", "Study", "check_names", "redraw_study", "run_study"]
 
@@ -65,16 +61,14 @@ STUDIES: dict[str, Study] = {
     "bm3": Study(
         "[BM] Fig. 3: R over D of Bernoulli(0.1) at several P",
         _at_once(theory.bm3),
-        theory_pictures.draw_bm3,
+        theory.draw_bm3,
     ),
     "bm4": Study(
         "[BM] Fig. 4: its surface, P over D at fixed R, R over P at fixed D",
         _at_once(theory.bm4),
-        theory_pictures.draw_bm4,
+        theory.draw_bm4,
     ),
-    "bm5": Study(
-        "[BM] Fig. 5: squared error, Theorem 2", _at_once(theory.bm5), theory_pictures.draw_bm5
-    ),
+    "bm5": Study("[BM] Fig. 5: squared error, Theorem 2", _at_once(theory.bm5), theory.draw_bm5),
     "t1": Study(
         "[T] Fig. 1: circle, one bit: cells and centroids",
         _at_once(circle_geometry.t1),
@@ -98,9 +92,7 @@ STUDIES: dict[str, Study] = {
     "t5": Study(
         "[T] Fig. 5: circle, dither", _at_once(circle_geometry.t5), circle_pictures.draw_t5
     ),
-    "t6": Study(
-        "[T] Fig. 6: circle, one bit, K = 1, 2, inf", _at_once(theory.t6), theory_pictures.draw_t6
-    ),
+    "t6": Study("[T] Fig. 6: circle, one bit, K = 1, 2, inf", _at_once(theory.t6), theory.draw_t6),
     "t7": Study(
         "[T] Fig. 7: circle, where a seed bit or an information bit leads",
         _at_once(circle_geometry.t7),
@@ -109,12 +101,12 @@ STUDIES: dict[str, Study] = {
     "t8": Study(
         "[T] Fig. 8: circle, seed bit or information bit",
         _at_once(theory.t8),
-        theory_pictures.draw_t8,
+        theory.draw_t8,
     ),
     "t11": Study(
         "[T] Fig. 11: KL, W1, energy distance and total variation in place of W2",
         other_measures.compute,
-        other_measures_pictures.draw_t11,
+        other_measures.draw_t11,
         ("quick", "full"),
     ),
     "per-sample": Study(
@@ -144,7 +136,7 @@ STUDIES: dict[str, Study] = {
     "asymptotic-universality": Study(
         "[T] IV-E: what an encoder that ignores perception costs a vector Gaussian",
         asymptotic_universality.compute,
-        asymptotic_universality_pictures.draw,
+        asymptotic_universality.draw,
         presets=("quick", "full"),
     ),
     "universality": Study(

@@ -36,8 +36,7 @@ from veridical.studies.gaussian_rivals import (
     make_group,
     make_random,
 )
-from veridical.studies.records import Record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run
 
 
 class BlockCode(Protocol):

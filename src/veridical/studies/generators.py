@@ -26,8 +26,7 @@ from veridical.measure import exact_w2_squared, mean_with_error
 from veridical.measure.perception_measures import energy_distance, over_parts
 from veridical.sources.circle import circle_samples
 from veridical.sources.planar import GaussianMixture, Spiral, TwoMoons
-from veridical.studies.records import Record, load_record, save_record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run, load_record, save_record
 from veridical.transport import exact_plan
 
 Sampler = Callable[[int, np.random.Generator], Array]

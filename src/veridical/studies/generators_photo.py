@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from veridical.errors import MissingFile
-from veridical.studies.records import Record, load_record, save_record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run, load_record, save_record
 from veridical.studies.style import figure, save_figure, shades
 
 if TYPE_CHECKING:

@@ -23,8 +23,7 @@ from veridical.measure import mean_with_error
 from veridical.quantize.group import NestedChain
 from veridical.sources.alphabet import Alphabet, bernoulli, quantized_gaussian
 from veridical.studies.block_law import block_law
-from veridical.studies.records import Record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run
 
 _SOURCES: dict[str, Alphabet] = {
     "bernoulli": bernoulli(0.3),

@@ -25,12 +25,11 @@ from veridical.measure import (
     mse_unit,
     wasserstein_distortion,
 )
-from veridical.photo.decode import decode_at
 from veridical.photo.encode import encode
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
-from veridical.studies.records import Record, load_record, save_record
-from veridical.studies.run import Run
+from veridical.photo.windows import decode_at
+from veridical.studies.records import Record, Run, load_record, save_record
 from veridical.studies.style import grid, save_figure, shades
 
 REALISMS = (0.0, 0.25, 0.5, 0.75, 1.0)

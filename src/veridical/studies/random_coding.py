@@ -20,8 +20,7 @@ from veridical.block.mismatch import law_mismatch
 from veridical.block.random_coding import block_price, random_code
 from veridical.limits import gaussian_distortion, gaussian_transport_cost
 from veridical.measure import exact_w2_squared, mean_with_error
-from veridical.studies.records import Record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run
 
 _RATE = 0.5
 _COMMON = (0.0, 0.5, 1.0, math.inf)

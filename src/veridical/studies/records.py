@@ -1,12 +1,12 @@
-"""What a study saves: named arrays and the facts about them, in one NPZ; pictures come from it alone."""
+"""What a study is given when it runs, and what it saves: named arrays and the facts about them, in one NPZ; pictures come from it alone."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,24 @@ from numpy.typing import NDArray
 from veridical.arrays import read_npz
 from veridical.errors import DamagedFile, MissingFile, UnwritableOutput
 from veridical.writing import write_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of a study.
+
+    Attributes:
+        work: Folder for finished parts and checkpoints, so that a killed run goes on. It belongs to
+            this study and preset alone; a study that needs it makes it.
+        preset: How much to spend; one of the study's own names.
+        data: Folder with data sets that the user names, for studies of real data.
+        progress: Called with (done, total) now and then.
+    """
+
+    work: Path
+    preset: str
+    data: Path | None = None
+    progress: Callable[[int, int], None] = lambda done, total: None
 
 
 @dataclass(frozen=True)
@@ -55,14 +73,9 @@ def save_record(record: Record, folder: Path) -> Path:
     head = np.array(
         json.dumps({"study": record.study, "facts": dict(record.facts)}, sort_keys=True)
     )
-
     payload: dict[str, Any] = {name: np.asarray(value) for name, value in record.arrays.items()}
     payload["__record__"] = head
-
-    def write(file: IO[bytes]) -> None:
-        np.savez_compressed(file, **payload)
-
-    write_whole(target, write)
+    write_whole(target, lambda file: np.savez_compressed(file, **payload))
     return target
 
 

@@ -78,10 +78,8 @@ def write_cells(
     steps = min(3000, 10 * n_pieces)
     network = fit_cell_network(rows, steps, lambda *done: progress("fitting cells", *done))
     header = belonging(path, "cells", form) | {"network": network.sizes}
-    card = read_card(path, model.estimator.digest)
-    del card["sha256"]
     graph = to_onnx(network, cell_example(), network.OUTPUTS, header)
-    write_weights(model.path_of("cells"), graph, card)
+    write_weights(model.path_of("cells"), graph, read_card(path, model.estimator.digest))
 
 
 def _measured(

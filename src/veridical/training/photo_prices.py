@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,11 @@ def write_prices(
     """
     model = load_restoration(form.name, DecodeOptions(weights=path))
     rows = measured(model, form, sources, validation, n_pieces, run / "prices.jsonl", progress)
-    network = fitted(rows, lambda done, total: progress("fitting prices", done, total))
+    told = (np.array([r[k] for r in rows]) for k in ("statistics", "mmse", "cost"))
+    weight = np.array([_weight(r["group"]) for r in rows])
+    network = fit_price_network(
+        *told, weight=weight, progress=lambda *done: progress("fitting prices", *done)
+    )
     graph = to_onnx(
         network, example(network, len(form.features)), network.OUTPUTS,
         belonging(path, "price", form) | {"network": network.sizes},
@@ -84,20 +88,10 @@ def write_prices(
         },
         "figures": figures_of([r for r in rows if r["number"] >= n_pieces], network),
     }
-    del card["sha256"]
     write_weights(model.path_of("price"), graph, card)
     for old in (path, model.path_of("generator"), model.path_of("cells")):
         if old.exists():
             write_weights(old, old.read_bytes(), card)
-
-
-def fitted(rows: Sequence[dict], progress: Callable[[int, int], None]) -> PriceNetwork:
-    """The network of what was measured."""
-    statistics, mmse, cost = (
-        np.array([r[k] for r in rows]) for k in ("statistics", "mmse", "cost")
-    )
-    weight = np.array([_weight(r["group"]) for r in rows])
-    return fit_price_network(statistics, mmse, cost, weight, progress=progress)
 
 
 def _weight(group: str) -> float:

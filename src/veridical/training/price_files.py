@@ -13,11 +13,10 @@ from PIL import Image
 
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.options import GRID
-from veridical.training.augment import augment
 from veridical.training.drawings import KINDS, draw
 from veridical.training.estimator_validation import opened, saved
 from veridical.training.pairs import Pairs, Piece
-from veridical.training.pictures import pictures
+from veridical.training.pictures import augment, pictures
 from veridical.training.pieces import PieceSampler
 from veridical.training.sources import Sources
 

@@ -17,9 +17,8 @@ import numpy as np
 from PIL import Image
 
 from veridical.errors import TrainingData
-from veridical.training.augment import augment
 from veridical.training.drawings import KINDS, draw
-from veridical.training.pictures import dihedral, pictures, squares
+from veridical.training.pictures import augment, dihedral, pictures, squares
 from veridical.writing import write_text
 
 _SIDE = 512

@@ -31,7 +31,6 @@ from veridical.errors import (
     VeridicalError,
     WrongModel,
 )
-from veridical.photo.decode import decode_at
 from veridical.photo.image import CodedImage
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
 from veridical.photo.vdc import model as model_module
@@ -39,6 +38,7 @@ from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.image import decode_latents
 from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.weights import write_weights
+from veridical.photo.windows import decode_at
 
 LIMIT = 10**7
 GOLDEN = Path(__file__).parent / "golden"

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from veridical.bitstream import FrequencyTables
-from veridical.errors import MissingFile, TrainingData
+from veridical.errors import MissingFile
 from veridical.studies.catalogue import redraw_study
 from veridical.studies.mnist import constructive, pairs
 from veridical.studies.mnist.measurements import MEASURES, measurements
 from veridical.studies.mnist.pairs import coded_bits
-from veridical.studies.records import Record, load_record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run, load_record
 
 
 def test_the_lower_hull_of_points():
@@ -122,15 +121,12 @@ def test_both_routes_on_small_digits(tmp_path):
     assert reports == []
     assert np.array_equal(again.arrays["table"], record.arrays["pairs"])
     # What is kept belongs to its pictures: under one name others are measured anew, and the same are not.
-    used = measurements(run, ("pairs",), train=False)
+    used = measurements(run, ("pairs",))
     first, other = (
         used.measured("one", lambda x=x: x, exact=False) for x in (used.coded, 1 - used.coded)
     )
     assert first["squared"] != other["squared"]
     assert used.measured("one", lambda: 1 - used.coded, exact=False) == other
-    # What no pair is trained for has no record; the deep ones are not.
-    with pytest.raises(TrainingData, match="bm8"):
-        pairs.bm8(run, train=False)
 
 
 @pytest.mark.parametrize("name", ["bm6", "bm7", "bm8", "bm9", "bm10", "constructive-mnist"])

@@ -13,12 +13,12 @@ from typing import Any, Protocol, cast
 from PIL import Image
 
 from veridical.errors import InvalidSetting, UnsupportedFormat, typed_errors
+from veridical.extras import EXTRA_OF
 from veridical.notices import Notice, check_callable, log_notice, silent
 from veridical.photo.formats.avif import AVIF
-from veridical.photo.formats.conventional import ConventionalFormat
+from veridical.photo.formats.conventional import CodedPayload, ConventionalFormat
 from veridical.photo.formats.jpeg import JPEG
 from veridical.photo.formats.jxl import JXL
-from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.formats.vdc import VDC
 from veridical.photo.formats.webp import WEBP
 from veridical.photo.image import CodedImage
@@ -174,7 +174,9 @@ def open_image(
             return image
     kind = foreign_format(data)
     found = kind or load_picture(data, name, o.max_pixels).format
-    needs = f' (with the extra: pip install "veridical[{FOREIGN[kind].extra}]")' if kind else ""
+    needs = (
+        f' (with the extra: pip install "veridical[{EXTRA_OF[FOREIGN[kind][0]]}]")' if kind else ""
+    )
     raise UnsupportedFormat(
         f"{name} is a {found} picture; only files of {', '.join(FORMATS)} hold something to restore. "
         f"To code it, use: veridical encode{needs}"

@@ -1,7 +1,7 @@
 """Film grain that an AVIF file asks its decoder to lay on the picture (AV1 specification, 5.9.12 to 5.9.30, 6.8.20).
 
 The table is the last part of the frame header, so that all between the quantizer and it is read and dropped.
-Only key frames that are shown are covered, as :mod:`veridical.photo.formats.av1_headers` says.
+Only key frames that are shown are covered, as :mod:`veridical.photo.formats.avif` says.
 """
 
 from __future__ import annotations

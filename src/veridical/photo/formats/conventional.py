@@ -7,8 +7,8 @@ and the file opens in every other program too.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -19,7 +19,6 @@ from veridical.errors import InvalidSetting, UnsupportedFormat
 from veridical.extras import require
 from veridical.notices import Notice, silent, told_to
 from veridical.photo.condition import BASIC_FEATURES, Condition
-from veridical.photo.formats.payload import CodedPayload
 from veridical.photo.image import CodedImage, RestoredImage, mean_of_channels
 from veridical.photo.loading import load_picture
 from veridical.photo.metadata import fit_profile, metadata_of, prepared_for
@@ -28,7 +27,35 @@ from veridical.photo.reader import is_neutral, split_channels
 from veridical.photo.restoration import Cells
 from veridical.photo.search import largest_quality
 
-__all__ = ["ConventionalFormat", "on_white"]
+__all__ = ["CodedPayload", "ConventionalFormat", "on_white"]
+
+
+@dataclass(frozen=True)
+class CodedPayload:
+    """The part of a file that codes the colour picture, as its headers alone tell.
+
+    A reader that meets what it does not cover (a tiled grid, an unusual header) gives None for the
+    quantizer and never fails: the networks know a state "quantizer unknown".
+
+    Attributes:
+        n_bytes: Bytes of the coded colour picture, without metadata and alpha.
+        quantizer: The quantizer on a scale from 0 (finest) to 1 (coarsest) within its format,
+            logarithmic in the step for JPEG and in the codec's own index for WebP and AVIF;
+            ``None`` if the headers do not tell.
+        chroma_full: Whether colour is coded at full resolution (4:4:4).
+        lossless: Whether the format's lossless mode was used.
+        grey: Whether the file says that lightness alone is coded.
+        remarks: Sentences for a person about what the ordinary decoder does with the file.
+        more: Further features of the format, by name.
+    """
+
+    n_bytes: int
+    quantizer: float | None
+    chroma_full: bool = False
+    lossless: bool = False
+    grey: bool = False
+    remarks: tuple[str, ...] = ()
+    more: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

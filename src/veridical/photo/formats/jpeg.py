@@ -6,11 +6,10 @@ from typing import Any
 
 from PIL import Image
 
+from veridical.notices import Notice
 from veridical.photo.damage import is_jpeg
-from veridical.photo.formats.conventional import ConventionalFormat, on_white
+from veridical.photo.formats.conventional import CodedPayload, ConventionalFormat, on_white
 from veridical.photo.formats.jpeg_cells import JpegCells
-from veridical.photo.formats.payload import CodedPayload
-from veridical.photo.image import Notice
 from veridical.photo.jpeg_header import CONDITIONS, own_conditions, parse_jpeg_header, quantizer
 
 _OTHER_COLOURS = (

@@ -15,8 +15,7 @@ from typing import Any
 from PIL import Image, ImageCms
 
 from veridical.notices import Notice
-from veridical.photo.formats.conventional import ConventionalFormat
-from veridical.photo.formats.payload import CodedPayload
+from veridical.photo.formats.conventional import CodedPayload, ConventionalFormat
 from veridical.photo.jxl_header import (
     Bits,
     JxlHeader,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 
 from veridical.photo.damage import is_webp
-from veridical.photo.formats.conventional import ConventionalFormat
-from veridical.photo.formats.payload import CodedPayload
+from veridical.photo.formats.conventional import CodedPayload, ConventionalFormat
 
 
 def read_webp(data: bytes) -> CodedPayload:

@@ -24,8 +24,7 @@ from veridical.studies.mnist.measurements import (
     spending,
 )
 from veridical.studies.mnist.pairs import COLUMNS, coded_bits, pair_table
-from veridical.studies.records import Record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run
 
 Array = NDArray[np.float64]
 
@@ -41,9 +40,9 @@ CODE_COLUMNS = (
 _FROM_A_CODEWORD = 12
 
 
-def constructive(run: Run, *, train: bool = True) -> Record:
+def constructive(run: Run) -> Record:
     """Both routes and what they cost."""
-    used = measurements(run, ("estimators", "generator", "pairs"), train=train)
+    used = measurements(run, ("estimators", "generator", "pairs"))
     outputs = used.codes()
     table = np.array([_code_row(used, output) for output in outputs])
     curves, off = _curves(used, outputs)

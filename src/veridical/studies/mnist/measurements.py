@@ -27,8 +27,7 @@ from veridical.measure import (
 from veridical.studies.mnist.data import Digits
 from veridical.studies.mnist.presets import BUDGETS, Budget, budget_named
 from veridical.studies.mnist.table import PairRow
-from veridical.studies.records import Record, load_record, make_folder, save_record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run, load_record, make_folder, save_record
 
 if TYPE_CHECKING:
     from veridical.studies.mnist.training.classifier import DigitClassifier
@@ -185,13 +184,12 @@ class Measurements:
         return frechet_with_error(parts[0], parts[1])
 
 
-def measurements(run: Run, parts: tuple[str, ...], *, train: bool = True) -> Measurements:
+def measurements(run: Run, parts: tuple[str, ...]) -> Measurements:
     """Everything that a study of digits needs, after training what is missing.
 
     Args:
         run: preset, folders, progress.
         parts: of the training, see :mod:`veridical.studies.mnist.training.run`.
-        train: False takes what is there, for a record of a run that is not finished.
 
     Raises:
         InvalidSetting: unknown preset.
@@ -203,10 +201,9 @@ def measurements(run: Run, parts: tuple[str, ...], *, train: bool = True) -> Mea
 
     budget = budget_named(run.preset)
     folder = run.work.parent / f"mnist-{run.preset}"
-    needed = ("classifier", *parts) if train else ("classifier",)
     train_parts(
         budget, run.data, folder / "checkpoints", folder / "out",
-        parts=needed, runtime=Runtime(progress=run.progress),
+        parts=("classifier", *parts), runtime=Runtime(progress=run.progress),
     )  # fmt: skip
     digits = budget.load_digits(run.data)
     classifier, facts = load_classifier(folder / "out" / "classifier.npz", digits.side)

@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veridical.bitstream import FrequencyTables, encode_symbols
-from veridical.errors import TrainingData
 from veridical.measure import mean_with_error
 from veridical.studies.mnist.measurements import MEASURES, Measurements, measurements, spending
 from veridical.studies.mnist.table import PairRow
-from veridical.studies.records import Record
-from veridical.studies.run import Run
+from veridical.studies.records import Record, Run
 
 Array = NDArray[np.float64]
 
@@ -106,11 +104,9 @@ def digit_grid(
     return facts, np.stack([np.broadcast_to(originals, np.shape(grid[0])), *map(np.stack, grid)])
 
 
-def _record(run: Run, name: str, kind: str, *, train: bool = True) -> tuple[Record, Measurements]:
-    used = measurements(run, ("pairs" if kind == "squared" else "deep",), train=train)
+def _record(run: Run, name: str, kind: str) -> tuple[Record, Measurements]:
+    used = measurements(run, ("pairs" if kind == "squared" else "deep",))
     table, facts = pair_table(used, kind)
-    if not len(table):
-        raise TrainingData(f"no pair of {name} is trained yet; train some first")
     facts |= spending(used) | {"columns": list(COLUMNS), "side": used.digits.side}
     facts["grid"], grid = digit_grid(used, kind, table)
     arrays: dict[str, Any] = {"table": table, "grid": grid}
@@ -118,14 +114,14 @@ def _record(run: Run, name: str, kind: str, *, train: bool = True) -> tuple[Reco
     return Record(name, facts, arrays), used
 
 
-def bm6(run: Run, *, train: bool = True) -> Record:
+def bm6(run: Run) -> Record:
     """[BM] Fig. 6: perception and distortion of all pairs, and their digits along three curves."""
-    return _record(run, "bm6", "squared", train=train)[0]
+    return _record(run, "bm6", "squared")[0]
 
 
-def bm7(run: Run, *, train: bool = True) -> Record:
+def bm7(run: Run) -> Record:
     """[BM] Fig. 7: cuts of the measured surface at fixed perception (a), distortion (b), rate (c)."""
-    record, _ = _record(run, "bm7", "squared", train=train)
+    record, _ = _record(run, "bm7", "squared")
     arrays = {k: v for k, v in record.arrays.items() if k != "grid"}
     table = record.arrays["table"]
     column = {name: table[:, k] for k, name in enumerate(COLUMNS)}
@@ -162,26 +158,24 @@ def _above(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float
     return (b[1] - a[1]) * (c[0] - a[0]) >= (c[1] - a[1]) * (b[0] - a[0])
 
 
-def bm8(run: Run, *, train: bool = True) -> Record:
+def bm8(run: Run) -> Record:
     """[BM] Fig. 8: perception and deep-feature distortion of the pairs trained with it."""
-    return _record(run, "bm8", "deep", train=train)[0]
+    return _record(run, "bm8", "deep")[0]
 
 
-def bm9(run: Run, *, train: bool = True) -> Record:
+def bm9(run: Run) -> Record:
     """[BM] Fig. 9: digits of pairs with deep-feature and with squared-error distortion side by side."""
-    record, used = _record(run, "bm9", "deep", train=train)
-    if train:
-        measurements(run, ("pairs",))
+    record, used = _record(run, "bm9", "deep")
+    measurements(run, ("pairs",))
     facts, grid = digit_grid(used, "squared", pair_table(used, "squared")[0])
     arrays = {**record.arrays, "squared_grid": grid}
     return Record("bm9", {**record.facts, "squared_grid": facts}, arrays)
 
 
-def bm10(run: Run, *, train: bool = True) -> Record:
+def bm10(run: Run) -> Record:
     """[BM] Fig. 10: what either distortion costs in the other, and in perception, at each rate."""
-    record, used = _record(run, "bm10", "deep", train=train)
-    if train:
-        measurements(run, ("pairs",))
+    record, used = _record(run, "bm10", "deep")
+    measurements(run, ("pairs",))
     squared, facts = pair_table(used, "squared")
     arrays = {"deep_table": record.arrays["table"], "squared_table": squared}
     arrays["floor"] = record.arrays["floor"]

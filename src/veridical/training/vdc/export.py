@@ -162,8 +162,7 @@ def save_prices(path: Path, prices: Mapping[int, QualityPrices]) -> None:
         tensors = {k: file[k] for k in file.files}
     header = json.loads(tensors.pop("header").tobytes())
     header |= {"prices": {str(number): p.as_json() for number, p in prices.items()}}
-    card = read_card(path, hashlib.sha256(data).hexdigest())
-    write_weights(path, _npz(header, tensors), {k: v for k, v in card.items() if k != "sha256"})
+    write_weights(path, _npz(header, tensors), read_card(path, hashlib.sha256(data).hexdigest()))
 
 
 def _npz(header: dict[str, Any], tensors: Tensors) -> bytes:

@@ -118,12 +118,12 @@ export async function restore(file, pixels, info, { tile = TILE, progress = () =
       const { price } = await prices.run({ ...state, ...cutTo(state, box, part) });
       predicted.push({ area, certain: drawn ? certainPart(part, drawn) : 0, numbers: price.data });
     }
-    const first = cropped(state.x_mmse.data, y.dims, box), x = first.slice();
-    if (cells && means) await expected(x, box, cells, cropped(state.size.data, y.dims, box).map(v => v * unit * 255), means);
+    const first = cropped(state.x_mmse, box), x = first.slice();
+    if (cells && means) await expected(x, box, cells, cropped(state.size, box).map(v => v * unit * 255), means);
     else inside(x, box);
     keep(mmse, x, box, core, width, channels);
     step();
-    const sample = cropped((await generator.run(state)).x_real.data, y.dims, box).map((v, i) => v + (x[i] - first[i]));
+    const sample = cropped((await generator.run(state)).x_real, box).map((v, i) => v + (x[i] - first[i]));
     inside(sample, box);
     keep(real, sample, box, core, width, channels);
   }
@@ -135,19 +135,21 @@ const common = (a, b) => ({
   left: Math.max(a.left, b.left), right: Math.min(a.right, b.right),
 });
 
+/** A part of planes from a place on. */
+function cut({ data, dims: [, channels, rows, columns] }, top, left, high, wide) {
+  const out = new Float32Array(channels * high * wide);
+  for (let c = 0; c < channels; c++)
+    for (let r = 0; r < high; r++) {
+      const from = (c * rows + top + r) * columns + left;
+      out.set(data.subarray(from, from + wide), (c * high + r) * wide);
+    }
+  return { data: out, dims: [1, channels, high, wide] };
+}
+
 /** Pictures of a window on a part of it. */
-function cutTo({ y, x_mmse, size }, box, part) {
-  const high = part.bottom - part.top, wide = part.right - part.left;
-  const cut = ({ data, dims: [, channels, rows, columns] }) => {
-    const out = new Float32Array(channels * high * wide);
-    for (let c = 0; c < channels; c++)
-      for (let r = 0; r < high; r++) {
-        const from = (c * rows + part.top - box.top + r) * columns + part.left - box.left;
-        out.set(data.subarray(from, from + wide), (c * high + r) * wide);
-      }
-    return { data: out, dims: [1, channels, high, wide] };
-  };
-  return { y: cut(y), x_mmse: cut(x_mmse), size: cut(size) };
+function cutTo(state, { top, left }, part) {
+  const names = ["y", "x_mmse", "size"], sides = [part.bottom - part.top, part.right - part.left];
+  return Object.fromEntries(names.map(name => [name, cut(state[name], part.top - top, part.left - left, ...sides)]));
 }
 
 /** The decoded picture without alpha. */
@@ -170,13 +172,7 @@ function planes({ rgba, width }, { grey }, { top, left, height, width: wide }) {
 }
 
 /** A window without what its sides were grown by. */
-function cropped(data, [, , rows, columns], box) {
-  const n = box.height * box.width, x = new Float32Array(3 * n);
-  for (let c = 0; c < 3; c++)
-    for (let r = 0; r < box.height; r++)
-      x.set(data.subarray((c * rows + r) * columns, (c * rows + r) * columns + box.width), c * n + r * box.width);
-  return x;
-}
+const cropped = (planes, { height, width }) => cut(planes, 0, 0, height, width).data;
 
 /** Write the core of a window to a picture, rounded to 8 bits. */
 function keep(out, x, box, core, width, channels) {

@@ -19,7 +19,7 @@ function fitting({ profile, exif }, { grey }) {
   return { profile: space === (grey ? "GRAY" : "RGB ") ? profile : null, exif };
 }
 
-/** The package's answer: a line of JSON and PNG files, or with a realism one PNG file (web/decoded.py). */
+/** The package's answer: a line of JSON and PNG files, or with a realism one PNG file (web/server.py). */
 async function ask(data, query = "") {
   const answer = await fetch(`decode${query}`, { method: "POST", body: data });
   if (!answer.ok) throw new Refused((await answer.text()).trim());

@@ -1,5 +1,5 @@
 // AVIF: boxes (ISO/IEC 14496-12, 23008-12), whether the AV1 sequence has film grain, and its frame header as far as
-// the quantizer (AV1 specification, 5.5, 5.9, 5.9.12); the rules of photo/avif_boxes.py and photo/formats/av1_headers.py.
+// the quantizer (AV1 specification, 5.5, 5.9, 5.9.12); the rules of photo/avif_boxes.py and photo/formats/avif.py.
 import { Bits, begins, joined, name4, orNull, uint } from "./bits.js";
 
 export function isAvif(data) {
