@@ -9,7 +9,9 @@ from veridical.errors import TrainingData
 from veridical.photo.condition import ResidualScale
 from veridical.photo.jpeg_header import CONDITIONS
 from veridical.training.drawings import HELD_OUT, KINDS, draw
-from veridical.training.estimator import BlockEstimator
+from veridical.training.estimator import BlockEstimator, Shrinkage
+from veridical.training.estimator_train import Plateau, train_estimator
+from veridical.training.loop import Execution
 from veridical.training.networks import NetworkConfig
 from veridical.training.pictures import conventional
 from veridical.training.pieces import PieceSampler, fit_scale
@@ -63,6 +65,54 @@ def test_the_head_corrects_in_units_of_the_steps():
         colour, _ = made(y, told(), torch.full((1, 1, 1, 1), 0.05))
     assert (grey[0] - grey[0, :1]).abs().max() < 1e-6
     assert (colour[0] - colour[0, :1]).abs().max() > 1e-3
+
+
+def test_shrinkage_keeps_what_least_squares_keep():
+    # Oracle: by hand: the change of every picture is twice the right one in luma's bands above 6, and right elsewhere
+    # with an error of its own, so the best factors are 0.5 and 1; 0.03. A new one changes nothing, 1e-6.
+    random = torch.Generator().manual_seed(0)
+    made = Shrinkage(2)
+    change = 0.1 * torch.randn(4, 192, 8, 8, generator=random)
+    y, size, told = torch.zeros_like(change), torch.full((4, 2, 8, 8), 0.01), torch.zeros(4, 2)
+    assert torch.allclose(made(change, y, size, told), change, rtol=1e-6)
+    k = torch.arange(64)
+    fine = torch.cat([(k // 8 + k % 8) > 6, torch.zeros(128, dtype=torch.bool)])[:, None, None]
+    adam = torch.optim.Adam(made.parameters(), 1e-2)
+    for _ in range(150):
+        moved = 0.1 * torch.randn(4, 192, 8, 8, generator=random)
+        right = torch.where(fine, moved / 2, moved) + 0.02 * torch.randn(
+            moved.shape, generator=random
+        )
+        loss = (made(moved, y, size, told) - right).square().sum()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    share = (made(change, y, size, told) / change).detach()
+    assert (share - torch.where(fine, 0.5, 1.0)).abs().max() < 0.03
+
+
+def test_shrinkage_alone_is_trained_in_its_stage(tmp_path):
+    # Oracle: contract; nothing else moves in that stage, and it does not in the others.
+    from accelerate import Accelerator
+
+    rows = (
+        torch.rand(2, 3, 48, 48),
+        torch.rand(2, 3, 48, 48),
+        told(2),
+        torch.full((2, 1, 1, 1), 0.05),
+    )
+    for part in ("shrinkage", "head", "whole"):
+        made = network()
+        before = {k: v.clone() for k, v in made.state_dict().items()}
+        execution = Execution(tmp_path / f"{part}.ckpt", Accelerator())
+        result = train_estimator(
+            made, lambda step: rows, Plateau(2, average=0.0, decay=1), execution, part=part
+        )
+        after = result[0].state_dict()
+        moved = {k for k in before if not torch.equal(before[k], after[k])}
+        assert moved
+        assert all(k.startswith("shrinkage.") == (part == "shrinkage") for k in moved)
+        assert part == "whole" or not any(k.startswith("network.tail") for k in moved)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *HELD_OUT])

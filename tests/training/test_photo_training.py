@@ -12,7 +12,7 @@ from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.formats import open_image
 from veridical.photo.weights import SHIPPED
 from veridical.training import loop, photo_run, price_files, sources
-from veridical.training.export import load_estimator
+from veridical.training.export import load_estimator, load_generator
 from veridical.training.loop import Execution, Schedule, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
 from veridical.training.photo_run import run_all
@@ -117,7 +117,7 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
 @pytest.mark.parametrize("name", ["JPEG", "WEBP"])
 def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypatch):
     # Oracle: contract: the result opens a file, knows its price, and its recipe says what was trained; a
-    # second call does no stage again; a start trains the whole estimator on, --keep-estimator none of it.
+    # second call does no stage again; a start trains the whole estimator on, --only what it names.
     for module in (sources, price_files):
         monkeypatch.setattr(module, "KINDS", ["flat"])  # others take long to draw
     monkeypatch.setattr(price_files, "_QUALITIES", (10, 40, 90))
@@ -131,8 +131,8 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypa
     assert open_image(data, veridical.DecodeOptions(weights=path)).info.price.mmse > 0
     card = json.loads(path.with_suffix(".json").read_text())
     assert card["training_data"]["photographs"] == 3
-    assert list(card["stages"]) == ["unet", "head", "whole", "generator"]
-    assert sum("stage" in s for s in said) == 4
+    assert list(card["stages"]) == ["unet", "head", "whole", "shrinkage", "generator"]
+    assert sum("stage" in s for s in said) == 5
     assert path.with_name(f"{path.stem}-price.json").exists()
     assert path.with_name(f"{path.stem}-cells.json").exists() == (name == "JPEG")
     assert not list(path.parent.glob("cells-*.npz"))
@@ -141,15 +141,25 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypa
     assert not any("stage" in s for s in said)
     if name == "JPEG":
         return
-    first = load_estimator(path)[1].state_dict()
-    for keep in (True, False):
+    first = [load(path)[1].state_dict() for load in (load_estimator, _generator_beside)]
+    for only in (["generator"], ["shrinkage"], []):
         again = run_all(
-            *arguments, tmp_path / str(keep), format=name, preset="tiny", start=path, keep_estimator=keep, seed=1
+            *arguments, tmp_path / "-".join(["b", *only]), format=name, preset="tiny", start=path, only=only, seed=1
         )  # fmt: skip
-        second = load_estimator(again)[1].state_dict()
-        same = {k for k in first if torch.equal(first[k], second[k])}
-        assert (same == set(first)) == keep
-        assert keep or not any(k.endswith("conv1.weight") for k in same)
+        moved = [
+            {k for k in a if not torch.equal(a[k], load(again)[1].state_dict()[k])}
+            for a, load in zip(first, (load_estimator, _generator_beside), strict=True)
+        ]
+        assert bool(moved[1]) == (only != ["shrinkage"])
+        if only:
+            assert all(k.startswith("shrinkage.") for k in moved[0])
+            assert bool(moved[0]) == (only == ["shrinkage"])
+        else:
+            assert any(k.endswith("conv1.weight") for k in moved[0])
+
+
+def _generator_beside(path):
+    return load_generator(path.with_name(f"{path.stem}-generator.onnx"))
 
 
 def test_settings_outside_their_domain(tmp_path):
@@ -158,7 +168,9 @@ def test_settings_outside_their_domain(tmp_path):
     with pytest.raises(InvalidSetting, match="seed"):
         run_all([tmp_path], tmp_path, tmp_path, format="JPEG", seed=-1)
     with pytest.raises(InvalidSetting, match="--start"):
-        run_all([tmp_path], tmp_path, tmp_path, format="JPEG", keep_estimator=True)
+        run_all([tmp_path], tmp_path, tmp_path, format="JPEG", only=["generator"])
+    with pytest.raises(InvalidSetting, match="whole"):
+        run_all([tmp_path], tmp_path, tmp_path, format="JPEG", start=tmp_path, only=["hole"])
     with pytest.raises(InvalidSetting):
         Schedule(0)
     with pytest.raises(InvalidSetting, match="hidden"):

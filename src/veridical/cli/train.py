@@ -62,10 +62,10 @@ def photo(
     preset: PresetName = "cpu",
     minutes: Minutes = None,
     start: Start = None,
-    keep_estimator: Annotated[
-        bool,
-        typer.Option("--keep-estimator", help="Keep its estimator; train the generator alone."),
-    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Stage to train alone: whole, shrinkage or generator; once for each."),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="Of the settings of the coded files and of every batch.")
     ] = 0,
@@ -82,7 +82,7 @@ def photo(
     with terminal.progress("preparing") as update:
         path = run_all(
             data, validation, run, format=format_named(format).name, camera=camera or [],
-            preset=preset, minutes=minutes, start=start, keep_estimator=keep_estimator, seed=seed,
+            preset=preset, minutes=minutes, start=start, only=only or [], seed=seed,
             progress=lambda stage, done, total: update(done, total), say=terminal.notice,
         )  # fmt: skip
     _say(path)

@@ -1,6 +1,6 @@
-"""Training of an estimator: its U-Net by least squares, the head on a U-Net that stays as it is, then all of it.
+"""Training of an estimator: its U-Net by least squares, the head on a U-Net that stays, all of it, and its shrinkage.
 
-The loss of the last two for a patch is ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error
+The loss of the last three for a patch is ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error
 that the network itself expects of the patch (its spread head, learned beside it by Gaussian likelihood, without
 gradient into the rest), completed by the residual scale to the power 0.4. The weight depends on what the
 decoder sees alone, so the minimiser stays ``E[x | file]``; and as the gradient of the logarithm of an error is
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,10 @@ _POWER = 0.8
 
 Tensors = Callable[[int], tuple[Tensor, ...]]
 """What a step learns from: for an estimator source, decoded, features and scale."""
+
+
+Part = Literal["head", "whole", "shrinkage"]
+"""What is trained: the head and the spread head; both and the U-Net; or the shrinkage."""
 
 
 @dataclass(frozen=True)
@@ -150,12 +154,14 @@ def _weight(y: Tensor, scale: Tensor) -> Tensor:
 
 
 def _estimator_loss(
-    network: BlockEstimator, x: Tensor, y: Tensor, features: Tensor, scale: Tensor, *, whole: bool
+    network: BlockEstimator, x: Tensor, y: Tensor, features: Tensor, scale: Tensor, part: Part
 ) -> Tensor:
     """See the module; ``x`` and ``y`` are (n, 3, height, width)."""
-    with torch.set_grad_enabled(whole):
+    with torch.set_grad_enabled(network.network.tail.weight.requires_grad):
         change, trunk = network.trunk(y, features, scale)
     out, log_size = network.head(y, features, scale, change, trunk)
+    if part == "shrinkage":
+        return ((out.float() - x).square().mean((1, 2, 3)) + _FLOOR).log().mean()
     size = local_size(log_size)
     expected = (size.detach() * scale).square().mean((1, 2, 3), keepdim=True)
     weight = (expected + _FLOOR) ** _POWER * scale ** (2 - 2 * _POWER)
@@ -169,21 +175,25 @@ def train_estimator(
     schedule: Schedule,
     execution: Execution,
     *,
-    whole: bool,
+    part: Part,
 ) -> Trained | None:
-    """Train the head and the spread head, or the ``whole``; None if the seconds ran out, with a checkpoint."""
+    """Train a part on what else stays as it is; None if the seconds ran out, with a checkpoint."""
     for name, parameter in network.named_parameters():
-        own = not name.startswith("network.")
-        parameter.requires_grad_(whole or own or name.startswith("network.spread"))
+        of_shrinkage, of_unet = (name.startswith(p) for p in ("shrinkage.", "network."))
+        head = not of_unet or name.startswith("network.spread")
+        trains = (
+            of_shrinkage if part == "shrinkage" else not of_shrinkage and (part == "whole" or head)
+        )
+        parameter.requires_grad_(trains)
     to_channels_last(network)
     trained = [p for p in network.parameters() if p.requires_grad]
 
-    def part(*rows: Tensor, more: BlockEstimator) -> tuple[Tensor, ...]:
+    def gradients(*rows: Tensor, more: BlockEstimator) -> tuple[Tensor, ...]:
         with execution.accelerator.autocast():
-            value = _estimator_loss(more, *rows, whole=whole)
+            value = _estimator_loss(more, *rows, part=part)
         return value.detach(), *torch.autograd.grad(value, trained)
 
-    split = in_threads(execution.accelerator, trained, part)
+    split = in_threads(execution.accelerator, trained, gradients)
     return train(
         network, lambda model, step: split(*batches(step), more=model), schedule, execution,
         network.hidden_weights(),

@@ -195,7 +195,9 @@ def load_estimator(path: Path) -> tuple[dict[str, Any], BlockEstimator]:
     with damaged_weights(path):
         config = NetworkConfig.of(header["network"])
         network = BlockEstimator(config, header["features"], **header["head"])
-    return header, filled(network, tensors, path)
+    # Older files have none, which is as if it were new.
+    new = {k: v for k, v in network.state_dict().items() if k.startswith("shrinkage.")}
+    return header, filled(network, new | tensors, path)
 
 
 def load_generator(path: Path) -> tuple[dict[str, Any], FilterGenerator]:

@@ -1,6 +1,6 @@
 """The whole training of a conventional format's weights, from pictures to a priced file.
 
-Stages: the U-Net of the estimator by least squares, its head on blocks, both together, the generator. Each leaves its
+Stages: the U-Net of the estimator by least squares, its head on blocks, both together, its shrinkage, the generator. Each leaves its
 result in the run's folder and is skipped when that is there, so the same command goes on after a kill.
 """
 
@@ -24,9 +24,15 @@ from veridical.errors import InvalidSetting
 from veridical.photo.condition import BASIC_FEATURES, ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.training.estimator import BlockEstimator
-from veridical.training.estimator_train import HeadPreset, Plateau, train_estimator, train_unet
+from veridical.training.estimator_train import (
+    HeadPreset,
+    Part,
+    Plateau,
+    train_estimator,
+    train_unet,
+)
 from veridical.training.estimator_validation import validate
-from veridical.training.export import example, load_estimator, write_weights_of
+from veridical.training.export import example, load_estimator, load_generator, write_weights_of
 from veridical.training.generator import SHARES, FilterGenerator, GeneratorPreset, train_generator
 from veridical.training.loop import Execution, Schedule, Trained
 from veridical.training.networks import NetworkConfig, kmac_per_pixel
@@ -60,6 +66,7 @@ class Preset:
         unet: Schedule of the U-Net.
         head: Sizes of the estimator's head.
         whole: Schedule of U-Net and head together.
+        shrinkage: Schedule of the estimator's shrinkage.
         generator: Of the generator.
         widths: Channels of the U-Net at 1/4, 1/8, 1/16.
         blocks: Its residual blocks at these on the way down.
@@ -77,6 +84,7 @@ class Preset:
     whole: Schedule = field(
         default_factory=lambda: Plateau(4000, 4e-4, hidden_rate=8e-4, decay=3000)
     )
+    shrinkage: Schedule = field(default_factory=lambda: Plateau(2000, 4e-3, decay=1200))
     generator: GeneratorPreset = field(default_factory=GeneratorPreset)
     widths: tuple[int, int, int] = (64, 112, 128)
     blocks: tuple[int, int, int] = (1, 4, 2)
@@ -102,21 +110,24 @@ PRESETS = {
         Schedule(30_000, 6e-4, 0.9995, hidden_rate=1.5e-3),
         HeadPreset(Plateau(6000, 1e-3, hidden_rate=2e-3)),
         Plateau(12_000, 4e-4, hidden_rate=8e-4, decay=6000),
-        GeneratorPreset(Schedule(8000, 5e-4), (64, 112, 128)),
+        generator=GeneratorPreset(Schedule(8000, 5e-4), (64, 112, 128)),
         widths=(96, 176, 224), patch=192, batch_size=32,
     ),
     "short": Preset(
         Schedule(2000, 8e-4, hidden_rate=1.5e-3), HeadPreset(Plateau(200, 1e-3, hidden_rate=2e-3, decay=150)),
-        Plateau(300, 4e-4, hidden_rate=8e-4, decay=250), GeneratorPreset(Schedule(100)),
+        Plateau(300, 4e-4, hidden_rate=8e-4, decay=250), Plateau(300, 4e-3, decay=200), GeneratorPreset(Schedule(100)),
         cell_pieces=300, price_pieces=400,
     ),
     "tiny": Preset(
         Schedule(6), HeadPreset(Plateau(4, hidden_rate=1e-3, decay=2), 8, 1),
-        Plateau(4, hidden_rate=1e-3, decay=2), GeneratorPreset(Schedule(4), (8, 8, 8)),
+        Plateau(4, hidden_rate=1e-3, decay=2), Plateau(4, decay=2), GeneratorPreset(Schedule(4), (8, 8, 8)),
         (8, 8, 8), (1, 1, 1), (1, 1), patch=48, batch_size=2, drawings=1, cell_pieces=2, price_pieces=4, mixed_precision="no",
     ),
 }  # fmt: skip
 """``cpu``: some hours of two cores; ``short``: minutes of one core from weights of another format; ``gpu``: for a large GPU, not yet run; ``tiny``: tests."""
+
+
+STAGES = ("unet", "head", "whole", "shrinkage", "generator")
 
 
 def run_all(
@@ -129,7 +140,7 @@ def run_all(
     preset: str | Preset = "cpu",
     minutes: float | None = None,
     start: Path | None = None,
-    keep_estimator: bool = False,
+    only: Sequence[str] = (),
     seed: int = 0,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda message: None,
@@ -146,7 +157,7 @@ def run_all(
         minutes: Stop with a checkpoint after this long.
         start: Estimator's weights file to train on as a whole; of the same format, the result is the mean of
             the weights before and after.
-        keep_estimator: Take the estimator of ``start`` as it is and train the generator alone.
+        only: Stages to train on weights of ``start`` of the same format, whose other networks stay as they are.
         seed: Of the settings at which the pictures are coded and of every batch.
         progress: Called with (stage, done, total).
         say: Called with a sentence at the start and end of stages.
@@ -155,20 +166,20 @@ def run_all(
         The weights file, or None if time ran out first.
 
     Raises:
-        InvalidSetting: Unknown preset, a negative seed, or an estimator to keep without weights to
+        InvalidSetting: Unknown preset or stage, a negative seed, or stages to train alone without weights to
             start from.
         BadWeights: ``start`` is not a weights file of an estimator.
         TrainingData: No usable pictures.
     """
     form = format if isinstance(format, Pairs) else conventional(format)
-    sizes = _checked(preset, start, keep_estimator, seed)
+    sizes = _checked(preset, start, only, seed)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     accelerator, group = accelerator_for(sizes.mixed_precision), processes()
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     estimator, known = _begin(start, sizes, form)
     before = {k: v.clone() for k, v in estimator.state_dict().items()}
-    generator = sizes.generator.network()
+    generator = _generator(start, sizes, only)
     if not group.is_main_process:
         progress, say = silent, (lambda message: None)
     with group.main_process_first():
@@ -194,12 +205,14 @@ def run_all(
         own = batches(3, shares=SHARES, finest=sizes.generator.finest, largest=sizes.patch + 72)
         return train_generator(generator, estimated, own, sizes.generator, execution)
 
-    def train_on_pieces(execution: Execution, *, whole: bool) -> Trained | None:
-        schedule = sizes.whole if whole else sizes.head.schedule
+    schedules = {"head": sizes.head.schedule, "whole": sizes.whole, "shrinkage": sizes.shrinkage}
+    numbers = {"head": 2, "whole": 4, "shrinkage": 5}
+
+    def train_on_pieces(execution: Execution, part: Part) -> Trained | None:
         result = train_estimator(
-            estimator, batches(4 if whole else 2), schedule, execution, whole=whole
+            estimator, batches(numbers[part]), schedules[part], execution, part=part
         )
-        if result is not None and known is not None:
+        if result is not None and part == "whole" and known is not None:
             halfway(result[0], before)
         return result
 
@@ -208,11 +221,18 @@ def run_all(
 
     stages = [
         Stage("unet", estimator.network, train_first, sizes.unet.steps),
-        Stage("head", estimator, partial(train_on_pieces, whole=False), sizes.head.schedule.steps),
-        Stage("whole", estimator, partial(train_on_pieces, whole=True), sizes.whole.steps),
+        Stage("head", estimator, partial(train_on_pieces, part="head"), sizes.head.schedule.steps),
+        Stage("whole", estimator, partial(train_on_pieces, part="whole"), sizes.whole.steps),
+        Stage(
+            "shrinkage",
+            estimator,
+            partial(train_on_pieces, part="shrinkage"),
+            sizes.shrinkage.steps,
+        ),
         Stage("generator", generator, train_on_estimates, sizes.generator.schedule.steps),
     ]
-    stages = stages[0 if start is None else 3 if keep_estimator else 2 :]
+    names = only or STAGES[0 if start is None else 2 :]
+    stages = [s for s in stages if s.name in names]
     if not run_stages(stages, run, accelerator, deadline=deadline, progress=progress, say=say):
         return None
     path = run / f"{form.name.lower()}.onnx"
@@ -220,7 +240,7 @@ def run_all(
         return path
     estimator, generator = estimator.cpu().eval(), generator.cpu().eval()
     command = _command(form, pictures_named(data, camera, validation))
-    more = [f"--seed {seed}"] * (seed > 0) + ["--keep-estimator"] * keep_estimator
+    more = [f"--seed {seed}"] * (seed > 0) + [f"--only {stage}" for stage in only]
     networks = {"estimator": estimator, "generator": generator}
     costs = {k: _costs(n, len(form.features)) for k, n in networks.items()}
     recipe = origin(command, preset, sources, start, more) | {
@@ -254,6 +274,13 @@ def _begin(
     return estimator, scale if header["format"] == form.name else None
 
 
+def _generator(start: Path | None, sizes: Preset, only: Sequence[str]) -> FilterGenerator:
+    """A new generator, or the one beside ``start`` where that stays."""
+    if start is None or not only or "generator" in only:
+        return sizes.generator.network()
+    return load_generator(start.with_name(f"{start.stem}-generator{start.suffix}"))[1]
+
+
 def halfway(network: nn.Module, before: Mapping[str, Tensor]) -> None:
     """The mean of a network's weights and those that it went on from.
 
@@ -272,11 +299,11 @@ def _scale(sources: Sources | Pairs, form: ConventionalFormat | Pairs, kept: Pat
     return ResidualScale(*map(np.array, json.loads(kept.read_text(encoding="utf-8"))))
 
 
-def _checked(
-    preset: str | Preset, start: Path | None, keep_estimator: bool, seed: int  # noqa: FBT001 (private)
-) -> Preset:  # fmt: skip
-    if keep_estimator and start is None:
-        raise InvalidSetting("keeping the estimator needs weights to start from (--start FILE)")
+def _checked(preset: str | Preset, start: Path | None, only: Sequence[str], seed: int) -> Preset:
+    if only and start is None:
+        raise InvalidSetting("stages alone need weights to start from (--start FILE)")
+    if unknown := set(only) - set(STAGES):
+        raise InvalidSetting(f"stages are {', '.join(STAGES)}; there is no {min(unknown)!r}")
     if seed < 0:
         raise InvalidSetting(f"the seed must not be negative, got {seed}")
     return chosen(preset, PRESETS)
