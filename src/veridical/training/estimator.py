@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from veridical.training.networks import Block, NetworkConfig, RestorationNetwork, zeroed
-from veridical.training.residual import detail, local_size
+from veridical.training.residual import detail, local_mean, local_size
 
 _STEP = 2.0
 """Of a format without tables, in units of the residual scale."""
@@ -72,18 +72,12 @@ class Shrinkage(nn.Module):
     def forward(self, change: Tensor, y: Tensor, size: Tensor, features: Tensor) -> Tensor:
         """``change`` and ``y`` (n, 192, rows, columns), ``size`` the squared error of blocks, (n, 2, rows, columns)."""
         moved, decoded = (nn.functional.conv2d(v * v, self.sums) for v in (change, y))
-        nearby = [_nearby(v, side) for v, side in ((moved, 3), (moved, 5), (size, 5))]
+        nearby = [local_mean(v, side) for v, side in ((moved, 3), (moved, 5), (size, 5))]
         seen = (torch.cat([moved, decoded, size, *nearby], 1) + 1e-7).log() / 3 + 3
         act = nn.functional.silu
         a = act(self.first(seen) + self.told(features)[:, :, None, None])
         share = 1.25 * torch.sigmoid(self.last(act(self.second(a))) + math.log(4))
         return change * nn.functional.conv2d(share, self.sums.transpose(0, 1))
-
-
-def _nearby(x: Tensor, side: int) -> Tensor:
-    """Means of a square of blocks, the border repeated."""
-    r = side // 2
-    return nn.functional.avg_pool2d(nn.functional.pad(x, (r, r, r, r), mode="replicate"), side, 1)
 
 
 class BlockEstimator(nn.Module):
