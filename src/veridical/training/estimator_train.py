@@ -1,10 +1,11 @@
 """Training of an estimator: its U-Net by least squares, the head on a U-Net that stays, all of it, and its shrinkage.
 
-The loss of the last three for a patch is ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error
+The loss of head and whole for a patch is ``|x - x_mmse|^2 / (e(y) + floor)^0.8``, where ``e(y)`` is the squared error
 that the network itself expects of the patch (its spread head, learned beside it by Gaussian likelihood, without
 gradient into the rest), completed by the residual scale to the power 0.4. The weight depends on what the
 decoder sees alone, so the minimiser stays ``E[x | file]``; and as the gradient of the logarithm of an error is
-its inverse, every patch counts nearly by its decibels, fine qualities and flat areas as much as coarse ones.
+its inverse, every patch counts nearly by its decibels, fine qualities and flat areas as much as coarse ones. That of the
+shrinkage is ``log(|x - x_mmse|^2 / n + floor)``, n the samples of a patch: exactly by decibels, with weights that depend on the source a little.
 """
 
 from __future__ import annotations

@@ -128,6 +128,7 @@ PRESETS = {
 
 
 STAGES = ("unet", "head", "whole", "shrinkage", "generator")
+"""In order; weights to start from enter at the third."""
 
 
 def run_all(
