@@ -212,6 +212,19 @@ def load_generator(path: Path) -> tuple[dict[str, Any], FilterGenerator]:
     return header, filled(network, tensors, path)
 
 
+def load_generator_beside(path: Path) -> FilterGenerator:
+    """Torch network of the generator that belongs to an estimator's file.
+
+    Raises:
+        BadWeights: Missing, damaged, or trained for another estimator.
+    """
+    place = path.with_name(f"{path.stem}-generator{path.suffix}")
+    header, generator = load_generator(place)
+    if header["estimator"] != hashlib.sha256(path.read_bytes()).hexdigest():
+        raise BadWeights(f"{place} was trained for another estimator than {path}; copy both again")
+    return generator
+
+
 def filled(network: N, tensors: dict[str, Tensor], path: Path) -> N:
     """The network with the tensors of a file, in evaluation mode."""
     with damaged_weights(path):
