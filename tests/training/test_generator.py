@@ -62,6 +62,12 @@ def test_filters_leave_a_level_alone_and_steer():
         assert torch.allclose(luma[k + 2, 0].T, luma[k + 2, 0], atol=1e-7)
 
 
+def test_filters_hold_no_number_that_is_slow_to_multiply():
+    # Oracle: by hand, a value is zero or so large that its product with a level of 1e-12 is a normal number.
+    for kernels in filters():
+        assert kernels[kernels != 0].abs().min() >= 1e-12
+
+
 def test_axes_of_colour_are_orthonormal():
     # Oracle: lengths and the identity, 1e-6.
     x = torch.randn(1, 3, 5, 7)
