@@ -22,7 +22,7 @@ from veridical.photo.restoration import (
     load_restoration,
 )
 from veridical.photo.tiles import Box
-from veridical.photo.weights import read_card, write_weights
+from veridical.photo.weights import write_weights
 from veridical.training.export import belonging, example, to_onnx
 from veridical.training.pairs import Pairs
 from veridical.training.pictures import pictures
@@ -53,6 +53,7 @@ def write_prices(
     validation: Path,
     n_pieces: int,
     run: Path,
+    recipe: dict[str, Any],
     progress: Progress = silent,
 ) -> None:
     """Measure a format's weights as they lie there, write the network of their prices beside them, and its figures into every card.
@@ -64,6 +65,7 @@ def write_prices(
         validation: Folder or tar file of photographs that nothing was trained on; pairs hold their own.
         n_pieces: Of training pictures to measure.
         run: Folder for a log from which a killed measurement goes on.
+        recipe: For the cards.
         progress: Called with (stage, done, total).
 
     Raises:
@@ -80,7 +82,7 @@ def write_prices(
         network, example(network, len(form.features)), network.OUTPUTS,
         belonging(path, "price", form) | {"network": network.sizes},
     )  # fmt: skip
-    card = read_card(path, model.estimator.digest) | {
+    card = recipe | {
         "price_pieces": n_pieces,
         "validation": {
             "files": sum(r["number"] >= n_pieces for r in rows),

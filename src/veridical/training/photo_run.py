@@ -216,13 +216,12 @@ class _Training:
         form, run = self.form, path.parent
         estimator, generator = self.estimator.cpu().eval(), self.generator.cpu().eval()
         recipe |= _costs({"estimator": estimator, "generator": generator}, len(form.features))
-        if not isinstance(form, Pairs):
-            gains = validate(estimator, form, self.scale, [validation])
-            means = {k: round(float(np.mean(v)), 3) for k, v in gains.items()}
-            recipe["gain_db_on_validation"] = means
         write_weights_of(path, form, estimator, generator, self.scale, recipe)
         write_cells(path, form, self.sources, self.sizes.cell_pieces, run, progress)
-        write_prices(path, form, self.sources, validation, self.sizes.price_pieces, run, progress)
+        if not isinstance(form, Pairs):
+            recipe["gain_db_on_validation"] = validate(path, form, [validation])
+        n = self.sizes.price_pieces
+        write_prices(path, form, self.sources, validation, n, run, recipe, progress)
         for measured in run.glob("cells-*.npz"):  # 160 MB of which nothing is asked any more
             measured.unlink()
 

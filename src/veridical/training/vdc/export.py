@@ -34,15 +34,6 @@ from veridical.training.vdc.transform import Synthesis, TransformConfig
 Tensors = dict[str, NDArray[Any]]
 
 
-class _Synthesis(nn.Module):
-    def __init__(self, synthesis: Synthesis) -> None:
-        super().__init__()
-        self.network = synthesis
-
-    def forward(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.with_features(y, quality)
-
-
 def codec_tensors(networks: TrainedCodec) -> Tensors:
     """Whole numbers of the prior and the tables, and the gains, by name."""
     out: Tensors = {}
@@ -95,11 +86,7 @@ def save_codec(
     graphs: dict[str, tuple[nn.Module, dict[str, Tensor], tuple[str, ...]]] = {
         "analysis": (networks.analysis, {"x": x}, ("y",)),
         "hyper-analysis": (networks.hyper_analysis, {"y": y}, ("z",)),
-        "synthesis": (
-            _Synthesis(networks.synthesis),
-            {"y": y, "quality": quality},
-            ("x_mmse", "features"),
-        ),
+        "synthesis": (networks.synthesis, {"y": y, "quality": quality}, ("x_mmse", "features")),
     }
     for part, (graph, inputs, outputs) in graphs.items():
         about = {"kind": f"vdc-{part}", "codec": digest, "network": asdict(transform)}
@@ -121,8 +108,10 @@ def load_synthesis(path: Path, latents: int) -> tuple[TransformConfig, Synthesis
     header, tensors = read_tensors(place, "vdc-synthesis")
     with damaged_weights(place):
         config = TransformConfig.of(header["network"])
-        network = _Synthesis(Synthesis(config, latents))
-    return config, filled(network, tensors, place).network
+        network = Synthesis(config, latents)
+    # Older files have the names of a module around it.
+    own = {name.removeprefix("network."): value for name, value in tensors.items()}
+    return config, filled(network, own, place)
 
 
 def save_decoder(

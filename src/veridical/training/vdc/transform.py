@@ -95,17 +95,13 @@ class Synthesis(nn.Module):
                 cosine_blocks(latents).reshape(latents, -1, 1, 1).transpose(0, 1)
             )
 
-    def forward(self, y: Tensor, quality: Tensor) -> Tensor:
-        """Pictures, (n, 3, 16 height, 16 width).
+    def forward(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures, (n, 3, 16 height, 16 width), and what the last layer sees, (n, widths[0], 4 height, 4 width).
 
         Args:
             y: Latents times the inverse gain, (n, latents, height, width).
             quality: 0 to ``QUALITY_STEPS``, shape (n,).
         """
-        return self.with_features(y, quality)[0]
-
-    def with_features(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """As :meth:`forward`, and what the last layer sees, (n, widths[0], 4 height, 4 width)."""
         with torch.autocast(y.device.type, enabled=False):  # their sums need every digit
             condition = self.embed(_features(quality).to(y.dtype))
             blocks = nn.functional.pixel_shuffle(self.block(y), STRIDE)
