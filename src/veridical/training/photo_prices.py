@@ -23,7 +23,7 @@ from veridical.photo.restoration import (
 )
 from veridical.photo.tiles import Box
 from veridical.photo.weights import write_weights
-from veridical.training.export import belonging, example, to_onnx
+from veridical.training.export import belonging, write_network
 from veridical.training.pairs import Pairs
 from veridical.training.pictures import pictures
 from veridical.training.price_files import SIDE, training_pieces, validation_pieces
@@ -78,10 +78,6 @@ def write_prices(
     network = fit_price_network(
         *told, weight=weight, progress=lambda *done: progress("fitting prices", *done)
     )
-    graph = to_onnx(
-        network, example(network, len(form.features)), network.OUTPUTS,
-        belonging(path, "price", form) | {"network": network.sizes},
-    )  # fmt: skip
     card = recipe | {
         "price_pieces": n_pieces,
         "validation": {
@@ -90,7 +86,9 @@ def write_prices(
         },
         "figures": figures_of([r for r in rows if r["number"] >= n_pieces], network),
     }
-    write_weights(model.path_of("price"), graph, card)
+    header = belonging(path, "price", form) | {"network": network.sizes}
+    features = (2, len(form.features))
+    write_network(model.path_of("price"), network, header, card, features=features)
     for old in (path, model.path_of("generator"), model.path_of("cells")):
         if old.exists():
             write_weights(old, old.read_bytes(), card)

@@ -365,7 +365,7 @@ def _costs(networks: Mapping[str, Any], n_features: int) -> dict[str, dict[str, 
     """Trained numbers, and thousands of multiply-accumulates a pixel, by network."""
     parameters, kmac = {}, {}
     for name, network in networks.items():
-        inputs = [*example(network, n_features).values()]
+        inputs = [*example(network, features=(2, n_features)).values()]
         macs = kmac_per_pixel(lambda n=network, x=inputs: n(*x), inputs[0].numel() // 3)
         parameters[name], kmac[name] = sum(p.numel() for p in network.parameters()), round(macs, 1)
     return {"parameters": parameters, "kmac_per_pixel": kmac}

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from veridical.bitstream.tables import TableSet
 from veridical.photo.vdc.coding import EntropyModel
@@ -25,7 +23,7 @@ from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import Prior
 from veridical.photo.weights import LAYOUT, damaged_weights, read_card, write_weights
-from veridical.training.export import example, filled, read_tensors, to_onnx
+from veridical.training.export import filled, read_tensors, write_network
 from veridical.training.generator import FilterGenerator
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.generator import LatentSpread
@@ -81,16 +79,14 @@ def save_codec(
     digest = check.hexdigest()  # by which coded files know their model
     transform, prior = networks.config
     recipe = {"name": name, **recipe}
-    x = 0.5 + 0.1 * torch.rand(2, 3, 160, 192, generator=torch.Generator().manual_seed(0))
-    y, quality = torch.randn(2, prior.latents, 12, 16), torch.tensor([5000.0, 2500.0])
-    graphs: dict[str, tuple[nn.Module, dict[str, Tensor], tuple[str, ...]]] = {
-        "analysis": (networks.analysis, {"x": x}, ("y",)),
-        "hyper-analysis": (networks.hyper_analysis, {"y": y}, ("z",)),
-        "synthesis": (networks.synthesis, {"y": y, "quality": quality}, ("x_mmse", "features")),
-    }
-    for part, (graph, inputs, outputs) in graphs.items():
+    latents = (2, prior.latents, 12, 16)
+    for part, graph, shapes in (
+        ("analysis", networks.analysis, {}),
+        ("hyper-analysis", networks.hyper_analysis, {"y": latents}),
+        ("synthesis", networks.synthesis, {"y": latents}),
+    ):
         about = {"kind": f"vdc-{part}", "codec": digest, "network": asdict(transform)}
-        write_weights(network_path(path, part), to_onnx(graph, inputs, outputs, about), recipe)
+        write_network(network_path(path, part), graph, about, recipe, **shapes)
     header = {
         "layout": LAYOUT, "kind": "vdc", "name": name, "digest": digest, "prior": asdict(prior),
         "prices": {},
@@ -130,18 +126,15 @@ def save_decoder(
         generators: "refinement" and "generator".
         recipe: For the cards.
     """
-    header = {"codec": load_model(path).digest}
-    inputs: dict[str, Tensor] = {}
+    codec, side = {"codec": load_model(path).digest}, (2, spread.channels, 40, 48)
     for part, graph in generators.items():
         config = graph.network.config
-        inputs = example(graph, config.features, config.side)
-        about = {"kind": f"vdc-{part}", "network": asdict(config), **header}
-        data = to_onnx(graph, inputs, graph.OUTPUTS, about)
-        write_weights(network_path(path, part), data, recipe)
-    two = torch.tensor([5000.0, 2500.0])
-    told = {"side": inputs["side"], "quality": two, "dithered": torch.tensor([0.0, 1.0])}
-    data = to_onnx(spread, told, spread.OUTPUTS, {"kind": "vdc-spread", **header})
-    write_weights(network_path(path, "spread"), data, recipe)
+        about = {"kind": f"vdc-{part}", "network": asdict(config), **codec}
+        features = (2, config.features)
+        place = network_path(path, part)
+        write_network(place, graph, about, recipe, side=side, features=features)
+    about = {"kind": "vdc-spread", **codec}
+    write_network(network_path(path, "spread"), spread, about, recipe, side=side)
 
 
 def save_prices(path: Path, prices: Mapping[int, QualityPrices]) -> None:

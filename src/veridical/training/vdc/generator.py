@@ -51,6 +51,7 @@ class LatentSpread(nn.Module):
 
     def __init__(self, side: int, anchors: int = 9) -> None:
         super().__init__()
+        self.channels = side
         self.spread = spread_head(side)
         self.register_buffer("log_scale", torch.full((anchors,), math.log(0.03)))
 

@@ -49,6 +49,8 @@ class TransformConfig(Sizes):
 class Analysis(nn.Module):
     """Pictures in [0, 1], (n, 3, height, width), to latents, (n, latents, height/16, width/16)."""
 
+    INPUTS, OUTPUTS = ("x",), ("y",)
+
     def __init__(self, config: TransformConfig, latents: int) -> None:
         super().__init__()
         w4, w8, w16 = config.widths
@@ -75,6 +77,8 @@ class Analysis(nn.Module):
 
 class Synthesis(nn.Module):
     """Latents and a quality to pictures around [0, 1]: the estimator ``E[X | file]``."""
+
+    INPUTS, OUTPUTS = ("y", "quality"), ("x_mmse", "features")
 
     def __init__(self, config: TransformConfig, latents: int) -> None:
         super().__init__()
@@ -148,6 +152,8 @@ def _features(quality: Tensor) -> Tensor:
 
 class HyperAnalysis(nn.Module):
     """Latents in steps, sides multiples of 4, to hyperlatents at a quarter of their resolution."""
+
+    INPUTS, OUTPUTS = ("y",), ("z",)
 
     def __init__(self, config: PriorConfig) -> None:
         super().__init__()
