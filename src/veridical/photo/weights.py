@@ -199,6 +199,11 @@ def _load(
     return Network(path, digest, header, session, run_options)
 
 
+def no_generator(path: Path) -> str:
+    """What is said where weights cannot decode at realisms above 0."""
+    return f"{path} has no generator beside it, so that realism 0 is all it can do; use --realism 0 or other weights"
+
+
 def _threads() -> int:
     said = os.environ.get("OMP_NUM_THREADS", "")
     if said.isdigit() and int(said) > 0:

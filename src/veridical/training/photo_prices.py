@@ -117,8 +117,8 @@ def measured(
     progress: Progress,
 ) -> list[dict]:
     """Errors, transport costs and statistics of training pieces and validation files, resumable."""
-    networks = (model.estimator, model.generator, *([] if model.cells is None else [model.cells]))
-    said = " ".join([*(n.digest for n in networks), str(n_pieces)])
+    networks = (model.estimator, model.generator, model.beside("cells"))
+    said = " ".join([*(n.digest for n in networks if n is not None), str(n_pieces)])
     digest = hashlib.sha256(said.encode()).hexdigest()[:16]
     found = MeasuredRows(log, digest)
     known = {r["number"] for r in found.rows}
