@@ -70,7 +70,13 @@ def test_size_and_contents(installed):
     assert weights
     assert max(weights) <= 16e6
     assert sum(weights) <= 60e6
-    for name in ("py.typed", "photo/page.html", "photo/weights/jpeg.json", "__main__.py"):
+    for name in (
+        "py.typed",
+        "photo/page.html",
+        "photo/view.js",
+        "photo/weights/jpeg.json",
+        "__main__.py",
+    ):
         assert f"veridical/{name}" in sizes
     assert not [name for name in sizes if "test" in name or name.endswith((".pyc", ".ipynb"))]
 

@@ -285,6 +285,23 @@ def test_usage_errors_are_one_line_that_controls_no_terminal(run, words):
     assert harmless(err)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--start", "webp.onnx", "--only", "generator"), "same format"), (("--start", "jpeg.onnx"), "features"),
+     (("--minutes", -1), "minutes")],
+)  # fmt: skip
+def test_options_of_a_training_that_do_not_fit_together(run, folder, words, said):
+    # Oracle: one line that says the cause and a remedy, and exit code 2; nothing is made.
+    pytest.importorskip("accelerate")
+    to = folder / "run"
+    code, _, err = run(
+        "train", "photo", folder, "--validation", folder, "--run", to, "--format", "avif", *words
+    )
+    assert (code, err.count("\n")) == (2, 1), err
+    assert said in err
+    assert not to.exists()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 @pytest.mark.parametrize("words", [("--help",), ("info", "photo.jpg"), ("models",)])
 def test_a_closed_pipe_ends_a_command_quietly(folder, words):

@@ -146,7 +146,7 @@ def test_windows_of_means_agree_with_the_whole():
     from veridical.photo.options import DecodeOptions
     from veridical.photo.restoration import load_restoration
 
-    network = load_restoration("JPEG", DecodeOptions()).cells
+    network = load_restoration("JPEG", DecodeOptions()).beside("cells")
     cells = JpegCells.read(saved(picture("words"), quality=40))
     random = np.random.default_rng(7)
     x, error = (random.random((3, 160, 208)).astype(np.float32) for _ in range(2))

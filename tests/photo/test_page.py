@@ -70,8 +70,8 @@ const touch = (type, id, x, y) => stage.dispatchEvent(new PointerEvent(type, {
   pointerId: id, pointerType: "touch", clientX: x, clientY: y, bubbles: true}));
 const notes = [];
 const note = name => notes.push([name, Number($("realism").value), view.k, view.x, view.y, !$("second").hidden,
-  Number($("other").style.opacity), Number($("point").getAttribute("cy")), stage.classList.contains("pixels")]);
-stage.style.height = "200px"; stage.style.width = "302px"; place();
+  Number($("other").style.opacity), Number($("point").getAttribute("cy")), stage.classList.contains("sharp")]);
+stage.style.height = "200px"; stage.style.width = "302px"; view.place();
 note("start");
 key("ArrowRight"); key("ArrowRight"); note("right");
 key("ArrowLeft"); note("left");
@@ -80,7 +80,7 @@ key("o"); note("ordinary"); key("o", {type: "keyup"}); note("released");
 key("+"); note("plus"); key("+"); note("plusplus"); key("-"); note("minus");
 key("ArrowRight", {}, stage); key("ArrowDown", {}, stage); note("panned");
 key("0"); note("zero");
-const c = pane();
+const c = view.box;
 stage.dispatchEvent(new WheelEvent("wheel", {deltaY: -300 * Math.LN2, clientX: c.left, clientY: c.top, cancelable: true}));
 note("wheel");
 touch("pointerdown", 1, c.left + 60, c.top + 60); touch("pointermove", 1, c.left + 50, c.top + 60);
@@ -151,7 +151,7 @@ def test_the_slider_is_the_interpolation(html, pictures, tmp_path, realism, k):
     move = f"""<style>.stage {{ position: fixed; inset: 0; width: {96 * k}px; height: {64 * k}px !important;
       z-index: 9 }} .tag {{ display: none }}</style>
       <script>const r = $("realism"); r.value = {realism}; r.dispatchEvent(new Event("input"));
-      $("beside").value = ""; beside(); fit();</script></html>"""
+      $("beside").value = ""; beside(); view.fit();</script></html>"""
     source = tmp_path / "page.html"
     source.write_text(html.replace("</html>", move), encoding="utf-8")
     shot = tmp_path / "shot.png"

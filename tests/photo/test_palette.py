@@ -91,7 +91,9 @@ def test_the_price_leaves_out_what_is_taken_for_exact():
     # Oracle: the price network's own numbers for the whole picture, times the part that it has to speak of.
     data = saved(np.concatenate([board(160, 112), gradient(160, 112)], axis=1), quality=60)
     image = veridical.open(data)
-    (predicted,) = image.decoder.model.prices(**image.decoder.run_estimator(image.pixels[None]))
+    (predicted,) = image.decoder.model.beside("price")(
+        **image.decoder.run_estimator(image.pixels[None])
+    )
     drawn = PaletteBlocks.read(image.pixels).drawn
     assert 0.3 < drawn.mean() < 0.6
     expected = (1 - drawn.mean()) * np.exp(predicted[0, :2].astype(float)) - LEAST

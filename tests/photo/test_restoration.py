@@ -75,7 +75,9 @@ def test_windows_stand_for_a_large_picture():
     # Oracle: the price of the whole picture, read as one: half a megapixel of windows out of 1.05, within
     # the standard deviation that the price states (found: half of it); twice the same.
     file = opened(Image.fromarray(data.astronaut()).resize((1024, 1024), Image.Resampling.LANCZOS))
-    (predicted,) = file.decoder.model.prices(**file.decoder.run_estimator(file.pixels[None]))
+    (predicted,) = file.decoder.model.beside("price")(
+        **file.decoder.run_estimator(file.pixels[None])
+    )
     found = file.price()
     whole = calibration_of(predicted)
     assert abs(10 * np.log10(found.mmse / whole.mmse)) < min(

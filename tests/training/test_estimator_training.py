@@ -15,7 +15,7 @@ from veridical.training.loop import Execution
 from veridical.training.networks import NetworkConfig
 from veridical.training.pictures import conventional
 from veridical.training.pieces import PieceSampler, fit_scale
-from veridical.training.residual import estimate
+from veridical.training.residual import local_size, unet_change
 from veridical.training.sources import prepare_sources
 
 SMALL = NetworkConfig(2, (8, 8, 8), spread=True, features=4)
@@ -42,9 +42,10 @@ def test_a_new_head_changes_nothing():
     scale = torch.full((2, 1, 1, 1), 0.05)
     with torch.no_grad():
         x, size = made(y, told(2), scale)
-        expected = estimate(made.network, y, told(2)[:, :4], scale)
-    assert torch.allclose(x, expected[0], atol=1e-5)
-    assert torch.allclose(size, expected[1], atol=1e-5)
+        change, trunk = unet_change(made.network, y, told(2), scale)
+        expected = local_size(made.network.spread(trunk))
+    assert torch.allclose(x, y + change, atol=1e-5)
+    assert torch.allclose(size, expected, atol=1e-5)
     assert (x - y).abs().max() > 0.01
 
 

@@ -104,7 +104,7 @@ def test_pieces_are_coded_as_files_are(sampler, vdc_run, tmp_path):
     y = torch.from_numpy(sampler.coded(batch["source"][0], 4000, "scalar", 9))[None]
     _, synthesis = load_synthesis(vdc_run[1], sampler.model.n_latents)
     with torch.no_grad():
-        x_mmse = synthesis(y, torch.tensor([4000]))[0].numpy()
+        x_mmse = synthesis(y, torch.tensor([4000]))[0][0].numpy()
     data = encode(
         Image.fromarray(batch["source"][0]), format="VDC", quality=40.0, weights=vdc_run[1]
     )

@@ -1,6 +1,7 @@
 """Training: pairs are right, a killed run goes on as if it had not been killed, weights decode."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from veridical.training.networks import NetworkConfig, RestorationNetwork, to_ch
 from veridical.training.photo_run import run_all
 from veridical.training.pictures import augment, dihedral
 from veridical.training.pieces import fit_scale
+from veridical.training.stages import claim
 
 pytest.importorskip("accelerate")
 
@@ -175,6 +177,43 @@ def test_settings_outside_their_domain(tmp_path):
         Schedule(0)
     with pytest.raises(InvalidSetting, match="hidden"):
         Schedule(2, hidden_rate=-1e-3)
+
+
+def test_settings_that_do_not_fit_together(tmp_path):
+    # Oracle: contract: told before anything is read or made.
+    for name in ("jpeg.onnx", "jpeg.json"):
+        shutil.copy(SHIPPED / name, tmp_path)
+    for end in (".onnx", ".json"):
+        shutil.copy(SHIPPED / f"webp-generator{end}", tmp_path / f"jpeg-generator{end}")
+    mixed = tmp_path / "jpeg.onnx"
+    for kind, said, given in (
+        (InvalidSetting, "same format", {"start": SHIPPED / "webp.onnx", "only": ["generator"]}),
+        (InvalidSetting, "other features", {"start": SHIPPED / "jpeg.onnx"}),
+        (BadWeights, "another estimator", {"start": mixed, "only": ["whole"], "format": "JPEG"}),
+        (InvalidSetting, "not 'head'", {"start": SHIPPED / "avif.onnx", "only": ["head"]}),
+        (InvalidSetting, "minutes", {"minutes": -1.0}),
+        (InvalidSetting, "minutes", {"minutes": float("nan")}),
+    ):
+        with pytest.raises(kind, match=said):
+            run_all(
+                [tmp_path],
+                tmp_path,
+                tmp_path / "run",
+                **{"format": "AVIF", "preset": "tiny"} | given,
+            )
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_folder_of_another_run_is_refused(tmp_path):
+    # Oracle: contract: the same run goes on; another format or other weights would get its finished stages.
+    start = SHIPPED / "webp.onnx"
+    for name, run, own in (("AVIF", tmp_path / "a", None), ("WEBP", tmp_path / "b", start)):
+        for _ in range(2):
+            claim(run, name, own)
+    with pytest.raises(InvalidSetting, match=r"a run for AVIF files; .*--run"):
+        claim(tmp_path / "a", "VDC", None)
+    with pytest.raises(InvalidSetting, match="WEBP files from other weights"):
+        claim(tmp_path / "b", "WEBP", None)
 
 
 def test_weights_of_another_kind_are_no_start(pictures, tmp_path):

@@ -102,8 +102,8 @@ def test_the_same_data_give_the_same_network(fit):
 def test_torch_and_onnx_agree(fit):
     # Oracle: torch; weights in half precision and float32 leave 1e-3 of a logarithm (found 3e-5).
     _, network = fit
-    inputs = example(network, NAMES)
-    graph = to_onnx(network, inputs, network.OUTPUTS, {})
+    inputs = example(network, features=(2, NAMES))
+    graph = to_onnx(network, inputs, {})
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     for shape in ((2, 160, 192), (1, 16, 48)):
         n, height, width = shape

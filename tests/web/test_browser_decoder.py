@@ -12,6 +12,7 @@ from chromium import pixels, restored, status
 from PIL import Image
 
 from veridical.photo.formats import open_image
+from veridical.photo.formats.jpeg import _OTHER_COLOURS
 from veridical.photo.options import DecodeOptions
 from veridical.photo.windows import decode_at
 
@@ -114,7 +115,7 @@ def test_drawings_in_avif(page, tmp_path):
 
 
 NOTES = {
-    "rgb.jpg": ("JPEG", {"quality": 60, "keep_rgb": True}, "RGB or CMYK"),
+    "rgb.jpg": ("JPEG", {"quality": 60, "keep_rgb": True}, f"The file {_OTHER_COLOURS}"),
     "grain.avif": ("AVIF", {"quality": 40, "codec": "aom", "advanced": {"film-grain-test": "1"}}, "film grain"),
     "plain.avif": ("AVIF", {"quality": 40}, None),
 }  # fmt: skip
@@ -122,7 +123,7 @@ NOTES = {
 
 @pytest.mark.parametrize("name", NOTES)
 def test_files_whose_price_is_off_say_so(page, small, tmp_path, name):
-    # Oracle: what was written into the file.
+    # Oracle: what was written into the file; of its colours, the sentence of the package.
     kind, options, said = NOTES[name]
     path = tmp_path / name
     path.write_bytes(encoded(small.crop((0, 0, 48, 40)), kind, **options))

@@ -65,10 +65,10 @@ def test_keyboard_alone(page, tiny):
     page.key("1")
     assert page.run(scale) == "100 %"
     page.key("+")
-    assert page.run(scale) == "150 %"
+    assert page.run(scale) == "200 %"
     press = "stage.dispatchEvent(new KeyboardEvent('keydown', {key: '+', ctrlKey: true}))"
     page.run(f"(stage => {press})(document.getElementById('stage'))")
-    assert page.run(scale) == "150 %"
+    assert page.run(scale) == "200 %"
     page.key("0")
     assert page.run(scale) == fitted
 

@@ -7,11 +7,11 @@ there of a file that was cut can be completed so that an ordinary decoder accept
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass
 
 from veridical.errors import DamagedFile
+from veridical.photo.jpeg_header import ALONE, segments
 
 MOST_SCANS = 100
 """Scans of a JPEG file; encoders write 1 to 13, and each passes over the whole picture."""
@@ -24,9 +24,6 @@ MOST_FILL = 1 << 16
 
 _MOST_MISSING = 16
 """A chunk of a WebP file may claim at most this many times the bytes that are there."""
-
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_ALONE = frozenset((0x01, 0xD8))
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -59,24 +56,17 @@ class _Walk:
 
 
 def _walk(data: bytes) -> _Walk:
-    """One pass over the markers (ITU-T T.81, annex B), linear in the length of the file."""
+    """One pass, linear in the length of the file."""
     pos, scans, metadata, fill, in_scan = 2, 0, 0, 0, False
-    while (found := _MARKER.search(data, pos)) is not None:
-        between = found.start() - pos
-        fill += 2 * data.count(b"\xff\xff", pos, found.end()) if in_scan else between
-        start, pos, marker = found.start(), found.end(), data[found.end() - 1]
-        in_scan = False
-        if marker == 0xD9:
-            return _Walk(scans, metadata, fill, pos, ended=True)
-        if marker in _ALONE:
-            continue
-        length = max(2, struct.unpack_from(">H", data, pos)[0]) if pos + 2 <= len(data) else 2
-        if pos + length > len(data):
-            return _Walk(scans, metadata, fill, start, ended=False)
-        pos += length
+    for marker, at, end in segments(data):
+        fill += 2 * data.count(b"\xff\xff", pos, at + 2) if in_scan else at - pos
+        if marker == 0xD9 or end > len(data):
+            ended = marker == 0xD9
+            return _Walk(scans, metadata, fill, end if ended else at, ended)
         in_scan = marker == 0xDA
         scans += in_scan
-        metadata += 0 if in_scan else length + 2
+        metadata += 0 if in_scan or marker in ALONE else end - at
+        pos = end
     if not in_scan:
         fill += len(data) - pos
     return _Walk(scans, metadata, fill, len(data) if in_scan else pos, ended=False)

@@ -3,7 +3,7 @@
 ```
  SOI ─ APPn, COM (skipped) ─ DQT ─ SOF ─ DHT ─ SOS ─ scan data ─ ... ─ EOI ─ trailing bytes
 ```
-One pass over the markers (ITU-T T.81, annex B). Bytes behind the end of the picture (a second
+One pass over the markers (ITU-T T.81, annex B): :func:`segments`. Bytes behind the end of the picture (a second
 picture, a gain map, a film, anything appended) are counted apart: they code nothing of it.
 Damaged input never raises: what cannot be read is left out.
 """
@@ -13,14 +13,17 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from veridical.photo.condition import BASIC_FEATURES
 
-_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_NO_LENGTH = frozenset((0x01, 0xD8, *range(0xD0, 0xD8)))
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+ALONE = frozenset((0x01, 0xD8, 0xD9))
+"""Markers without a length."""
+
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MOST_COMPONENTS = 4
 
@@ -82,33 +85,36 @@ class _State:
     tables: dict[int, np.ndarray] = field(default_factory=dict)
 
 
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, place, end) of each segment up to the end of the picture, in one pass that is linear in the file's length.
+
+    Behind the segment of a scan lie its data, as far as the next place; of a segment that is cut short the end lies
+    beyond the file.
+    """
+    pos = 2
+    while (found := _MARKER.search(data, pos)) is not None:
+        pos, marker = found.end(), data[found.end() - 1]
+        if marker not in ALONE:
+            pos += max(2, struct.unpack_from(">H", data, pos)[0]) if pos + 2 <= len(data) else 2
+        yield marker, found.start(), pos
+        if marker == 0xD9:
+            return
+
+
 def parse_jpeg_header(data: bytes) -> JpegHeader:
     """Read the markers of a JPEG file; never raises, time linear in the length of the file."""
-    state = _State()
-    pos, scan_bytes, complete = 2, 0, False
-    while (found := _NEXT_MARKER.search(data, pos)) is not None:
-        pos, marker = found.end(), data[found.end() - 1]
+    state, scan, scan_bytes, trailing = _State(), len(data), 0, 0
+    for marker, at, end in segments(data):
+        scan_bytes += max(0, at - scan)
+        scan = end if marker == 0xDA else len(data)
         if marker == 0xD9:
-            complete = True
-            break
-        if marker in _NO_LENGTH:
-            continue
-        if pos + 2 > len(data):
-            pos = len(data)
-            break
-        length = max(2, struct.unpack_from(">H", data, pos)[0])
-        _segment(state, marker, data[pos + 2 : pos + length])
-        pos = min(len(data), pos + length)
-        if marker == 0xDA:
-            end = _NEXT_MARKER.search(data, pos)
-            stop = len(data) if end is None else end.start()
-            scan_bytes += stop - pos
-            pos = stop
+            trailing = len(data) - end
+        _segment(state, marker, data[at + 4 : end])
     return JpegHeader(
         sampling=tuple((h, v) for h, v, _ in state.components),
         tables=tuple(state.tables.get(q) for _, _, q in state.components),
-        scan_bytes=scan_bytes,
-        trailing=len(data) - pos if complete else 0,
+        scan_bytes=scan_bytes + max(0, len(data) - scan),
+        trailing=trailing,
         luma_chroma=_luma_chroma(state),
         **state.frame,  # type: ignore[arg-type]
     )

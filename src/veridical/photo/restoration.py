@@ -25,7 +25,13 @@ from veridical.photo.noise import NoiseField
 from veridical.photo.options import GRID, DecodeOptions
 from veridical.photo.price import calibration_of
 from veridical.photo.tiles import Box
-from veridical.photo.weights import Network, damaged_weights, load_network, weights_path
+from veridical.photo.weights import (
+    Network,
+    damaged_weights,
+    load_network,
+    no_generator,
+    weights_path,
+)
 
 WINDOW = 128
 """Side in pixels of a window that a price is read from."""
@@ -62,34 +68,20 @@ class RestorationModel:
         Raises:
             BadWeights: Missing, damaged, or made for another estimator.
         """
-        network = self._beside("generator")
+        network = self.beside("generator")
         if network is None:
-            raise InvalidSetting(
-                f"{self.estimator.path} has no generator beside it, so that realism 0 is all it can do; use "
-                "--realism 0 or other weights"
-            )
+            raise InvalidSetting(no_generator(self.estimator.path))
         return network
 
-    @cached_property
-    def prices(self) -> Network | None:
-        """``y, x_mmse, size, features, scale -> price``; None before prices are measured.
+    def beside(self, kind: str) -> Network | None:
+        """A network that belongs to this estimator, None if there is none: "generator", "price" or "cells".
+
+        A price is ``y, x_mmse, size, features, scale -> price``, which weights have when prices are measured; cells are
+        ``place, level, error, steps, chroma -> expected``, which some formats have.
 
         Raises:
-            BadWeights: Damaged, or measured for another estimator.
+            BadWeights: Damaged, or made for another estimator.
         """
-        return self._beside("price")
-
-    @cached_property
-    def cells(self) -> Network | None:
-        """``place, level, error, steps, chroma -> expected``; None for formats and weights that have none.
-
-        Raises:
-            BadWeights: Damaged, or fitted to another estimator.
-        """
-        return self._beside("cells")
-
-    def _beside(self, kind: str) -> Network | None:
-        """A network that belongs to this estimator, if there is one."""
         o, path = self.options, self.path_of(kind)
         if not path.exists():
             return None
@@ -238,7 +230,7 @@ class RestorationDecoder:
         state = self.run_estimator(index.pixels[None])
         height, width = index.pixels.shape[:2]
         found, error = (v[:, :height, :width] for v in (state["x_mmse"][0], error_in_levels(state)))
-        return Estimate(index.expected(found, error, self.model.cells), (index, state))
+        return Estimate(index.expected(found, error, self.model.beside("cells")), (index, state))
 
     def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
         """The realistic picture near ``x_mmse``; the file's film grain is all the noise there is."""
@@ -255,7 +247,7 @@ class RestorationDecoder:
 
     def price(self, index: PixelWindow) -> Calibration | None:
         """Price of a picture, from what its file tells and what the estimator expects of some windows of it."""
-        prices = self.model.prices
+        prices = self.model.beside("price")
         if prices is None:
             return None
         boxes = price_windows(*index.pixels.shape[:2])

@@ -91,7 +91,11 @@ def page(original: Image.Image | None, coded: Sequence[PageFile]) -> str:
             for f in coded
         ],
     }
-    template = files("veridical.photo").joinpath("page.html").read_text(encoding="utf-8")
+    template, viewer = (
+        files("veridical.photo").joinpath(name).read_text(encoding="utf-8")
+        for name in ("page.html", "view.js")
+    )
+    template = template.replace("/*VIEW*/", viewer.replace("export class", "class"))
     return template.replace("/*DATA*/null", json.dumps(data).replace("<", "\\u003c"))
 
 

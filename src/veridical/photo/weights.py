@@ -38,6 +38,13 @@ _ELSEWHERE = re.compile(rb"\n(?:\x08|\x88\x80*\x00)location")
 LAYOUT = 3
 """Of the metadata."""
 
+_RUN_AS = {"cells": ("ORT_ENABLE_EXTENDED", False), "price": ("ORT_DISABLE_ALL", True)}
+"""By kind, how far ONNX Runtime rearranges a network, and whether it keeps an arena of memory; other kinds: all, and one.
+
+Layers of cells have few channels: in blocks of sixteen they take twice the memory, and what an arena grew to for them
+stays. A price has a thousand small nodes: to rearrange them takes three times as long as to load them.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -170,14 +177,13 @@ def _load(
     settings.log_severity_level = 4  # what goes wrong is raised, and said once
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     run_options = onnxruntime.RunOptions()
-    if kind == "cells":
-        # Layers of few channels: in blocks of sixteen they take five times as long, and what an arena grew to for them stays.
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        settings.enable_cpu_mem_arena = False
-    else:  # what a network took is free for what is done with its outputs, and for the next network
+    level, arena = _RUN_AS.get(kind, ("ORT_ENABLE_ALL", True))
+    settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    settings.enable_cpu_mem_arena = arena
+    if (
+        arena
+    ):  # what a network took is free for what is done with its outputs, and for the next network
         run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    if kind == "price":  # a thousand small nodes: to rearrange them takes longer than it saves
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     settings.enable_mem_pattern = False  # sizes differ from window to window
     # Its second try on the processor prints to standard output, and would be the first once more.
     again = int(name != "CPUExecutionProvider")
@@ -191,6 +197,11 @@ def _load(
         raise BadWeights(f"{path} holds a network of kind {header['kind']!r}, not {kind!r}")
     _LOGGER.info("loaded %s (SHA-256 %s) on %s, %d threads", path, digest[:12], name, threads)
     return Network(path, digest, header, session, run_options)
+
+
+def no_generator(path: Path) -> str:
+    """What is said where weights cannot decode at realisms above 0."""
+    return f"{path} has no generator beside it, so that realism 0 is all it can do; use --realism 0 or other weights"
 
 
 def _threads() -> int:

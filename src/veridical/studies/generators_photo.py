@@ -156,8 +156,7 @@ def _measured(generate: Generator, folder: Path) -> dict[str, NDArray[np.float64
     from veridical.measure import FeatureStatistics, PatchFeatures, frechet_with_error
     from veridical.photo.encode import encode
     from veridical.photo.formats.avif import AVIF
-    from veridical.training.estimator_validation import opened
-    from veridical.training.pictures import pictures
+    from veridical.training.pictures import opened, pictures
 
     estimator, scale = _estimator()
     patches = PatchFeatures()

@@ -97,16 +97,6 @@ class CellNetwork(nn.Module):
         return place.clamp(-0.5, 0.5) * self.share(told).reshape(place.shape)
 
 
-def cell_example() -> dict[str, Tensor]:
-    """Inputs of the right shapes, for an export."""
-    random = torch.Generator().manual_seed(0)
-    shapes = {"error": (2, 1, 5, 6), "steps": (2, 64, 1, 1), "chroma": (2, 1, 1, 1)}
-    return {
-        name: 0.1 + torch.rand(shapes.get(name, (2, 64, 5, 6)), generator=random)
-        for name in CellNetwork.INPUTS
-    }
-
-
 def samples_of(
     inputs: dict[str, np.ndarray], source: np.ndarray, known: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:

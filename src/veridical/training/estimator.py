@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from veridical.training.networks import Block, NetworkConfig, RestorationNetwork, zeroed
-from veridical.training.residual import detail, local_mean, local_size
+from veridical.training.residual import local_mean, local_size, unet_change
 
 _STEP = 2.0
 """Of a format without tables, in units of the residual scale."""
@@ -83,7 +83,7 @@ class Shrinkage(nn.Module):
 class BlockEstimator(nn.Module):
     """``forward(y, features, scale)`` gives the estimate and the local size of its error.
 
-    Shapes are those of ``residual.estimate``; ``features`` are (n, len(names)).
+    Shapes are those of ``residual.unet_change``; ``features`` are (n, len(names)).
 
     Args:
         config: Of the U-Net, which is told the first of the features alone.
@@ -149,12 +149,6 @@ class BlockEstimator(nn.Module):
         tables = torch.cat([luma, chroma, chroma], 1)
         return (torch.exp(8 * math.log(2) * tables) / 255)[:, :, None, None]
 
-    def trunk(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """What the U-Net alone gives: its change of the picture, and its last features at 1/4."""
-        seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
-        trunk = self.network.trunk(seen, features[:, : self.network.config.features])
-        return scale * nn.functional.pixel_shuffle(self.network.tail(trunk), 4), trunk
-
     def head(
         self, y: Tensor, features: Tensor, scale: Tensor, change: Tensor, trunk: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -185,5 +179,6 @@ class BlockEstimator(nn.Module):
 
     def forward(self, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        x_mmse, log_size = self.head(y, features, scale, *self.trunk(y, features, scale))
+        change, trunk = unet_change(self.network, y, features, scale)
+        x_mmse, log_size = self.head(y, features, scale, change, trunk)
         return x_mmse, local_size(log_size)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from veridical.training.estimator import BlockEstimator
 from veridical.training.loop import Execution, Schedule, Trained, train
 from veridical.training.networks import RestorationNetwork, to_channels_last
-from veridical.training.residual import along_colours, estimate, local_size
+from veridical.training.residual import along_colours, local_size, unet_change
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -137,8 +137,8 @@ def train_unet(
     def loss(model: RestorationNetwork, step: int) -> Tensor:
         x, y, features, scale = batches(step)
         with execution.accelerator.autocast():
-            out, _ = estimate(model, y, features[:, : model.config.features], scale)
-        return ((out.float() - x) ** 2 * _weight(y, scale)).mean()
+            change, _ = unet_change(model, y, features, scale)
+        return (((y + change).float() - x) ** 2 * _weight(y, scale)).mean()
 
     return train(network, loss, schedule, execution, network.hidden_weights())
 
@@ -159,7 +159,7 @@ def _estimator_loss(
 ) -> Tensor:
     """See the module; ``x`` and ``y`` are (n, 3, height, width)."""
     with torch.set_grad_enabled(network.network.tail.weight.requires_grad):
-        change, trunk = network.trunk(y, features, scale)
+        change, trunk = unet_change(network.network, y, features, scale)
     out, log_size = network.head(y, features, scale, change, trunk)
     if part == "shrinkage":
         return ((out.float() - x).square().mean((1, 2, 3)) + _FLOOR).log().mean()

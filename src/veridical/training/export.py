@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,12 +36,10 @@ _LARGE = 256
 """Tensors of at least so many numbers are stored in half precision."""
 
 
-def example(graph: Any, n_features: int, side: int = 0) -> dict[str, Tensor]:
-    """Inputs of the right shapes by name; ``graph`` names them in ``INPUTS``."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "features": (2, n_features), "scale": (2, 1, 1, 1), "side": (2, side, 40, 48),
-    }  # fmt: skip
-    picture = (2, 3, 10 * GRID, 12 * GRID)
+def example(graph: Any, **shapes: tuple[int, ...]) -> dict[str, Tensor]:
+    """Inputs by the names that ``graph`` has in ``INPUTS``, of the given shapes; others are pictures, or one number each."""
+    picture, numbers = (2, 3, 10 * GRID, 12 * GRID), {"quality": (2,), "dithered": (2,)}
+    shapes = {"scale": (2, 1, 1, 1)} | numbers | shapes
     generator = torch.Generator().manual_seed(0)
     return {
         name: 0.5 + 0.1 * torch.rand(shapes.get(name, picture), generator=generator)
@@ -49,19 +47,13 @@ def example(graph: Any, n_features: int, side: int = 0) -> dict[str, Tensor]:
     }
 
 
-def to_onnx(
-    graph: nn.Module,
-    inputs: Mapping[str, Tensor],
-    outputs: Sequence[str],
-    header: dict[str, Any],
-) -> bytes:
+def to_onnx(graph: Any, inputs: Mapping[str, Tensor], header: dict[str, Any]) -> bytes:
     """An ONNX model of a module.
 
     Args:
-        graph: Called with ``inputs`` in their order; in evaluation mode.
+        graph: Called with ``inputs`` in their order, gives what ``OUTPUTS`` names; in evaluation mode.
         inputs: Examples by name. Batch sizes are dynamic, and so are the sides of what has four axes and
             more than one place along the last two.
-        outputs: Names of the outputs.
         header: Goes into the metadata.
 
     Raises:
@@ -81,7 +73,7 @@ def to_onnx(
         warnings.simplefilter("ignore")
         # By tracing: half a second where the other exporter takes twenty, for the same graph.
         torch.onnx.export(
-            graph, tuple(inputs.values()), buffer, input_names=list(inputs), output_names=list(outputs),
+            graph, tuple(inputs.values()), buffer, input_names=list(inputs), output_names=list(graph.OUTPUTS),
             dynamic_axes=axes, dynamo=False, opset_version=18,
         )  # fmt: skip
     model = onnx.load_from_string(buffer.getvalue())
@@ -115,16 +107,15 @@ def _halve(model: Any) -> None:
     model.graph.node.extend(casts + nodes)
 
 
-def header_of(
-    form: ConventionalFormat | Pairs, estimator: BlockEstimator, scale: ResidualScale
-) -> dict[str, Any]:
-    """Metadata of an estimator's file."""
-    return {
-        "kind": "estimator", "format": form.name, "features": list(form.features),
-        "rate_known": not isinstance(form, Pairs) or form.rate_known,
-        "network": asdict(estimator.network.config), "head": estimator.sizes,
-        "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
-    }  # fmt: skip
+def write_network(
+    path: Path,
+    graph: Any,
+    header: dict[str, Any],
+    recipe: dict[str, Any],
+    **shapes: tuple[int, ...],
+) -> None:
+    """Write a network with its card; shapes are those of :func:`example`."""
+    write_weights(path, to_onnx(graph, example(graph, **shapes), header), recipe)
 
 
 def write_weights_of(
@@ -145,12 +136,20 @@ def write_weights_of(
         scale: Residual scale.
         recipe: For the cards.
     """
-    header = header_of(form, estimator, scale)
-    data = to_onnx(estimator, example(estimator, len(form.features)), estimator.OUTPUTS, header)
-    write_weights(path, data, recipe)
+    header = {
+        "kind": "estimator", "format": form.name, "features": list(form.features),
+        "rate_known": not isinstance(form, Pairs) or form.rate_known,
+        "network": asdict(estimator.network.config), "head": estimator.sizes,
+        "scale": [scale.with_quantizer.tolist(), scale.without_quantizer.tolist()],
+    }  # fmt: skip
+    features = (2, len(form.features))
+    write_network(path, estimator, header, recipe, features=features)
     own = belonging(path, "generator", form) | {"network": asdict(generator.network.config)}
-    graph = to_onnx(generator, example(generator, len(form.features)), generator.OUTPUTS, own)
-    write_weights(path.with_name(f"{path.stem}-generator{path.suffix}"), graph, recipe)
+    write_network(_generator_of(path), generator, own, recipe, features=features)
+
+
+def _generator_of(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-generator{path.suffix}")
 
 
 def belonging(path: Path, kind: str, form: ConventionalFormat | Pairs) -> dict[str, Any]:
@@ -210,6 +209,19 @@ def load_generator(path: Path) -> tuple[dict[str, Any], FilterGenerator]:
     with damaged_weights(path):
         network = FilterGenerator(NetworkConfig.of(header["network"]))
     return header, filled(network, tensors, path)
+
+
+def load_generator_beside(path: Path) -> FilterGenerator:
+    """Torch network of the generator that belongs to an estimator's file.
+
+    Raises:
+        BadWeights: Missing, damaged, or trained for another estimator.
+    """
+    place = _generator_of(path)
+    header, generator = load_generator(place)
+    if header["estimator"] != hashlib.sha256(path.read_bytes()).hexdigest():
+        raise BadWeights(f"{place} was trained for another estimator than {path}; copy both again")
+    return generator
 
 
 def filled(network: N, tensors: dict[str, Tensor], path: Path) -> N:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from veridical.errors import InvalidSetting, TrainingData
 from veridical.training.muon import ConvolutionMuon
+from veridical.writing import replacing
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -133,10 +134,11 @@ class _Run:
         loss: Callable[[Any, int], Tensor],
         schedule: Schedule,
         hidden: Sequence[nn.Parameter],
-        checkpoint: Path,
-        accelerator: Accelerator,
+        execution: Execution,
     ) -> None:
-        self.checkpoint, self.accelerator = checkpoint, accelerator
+        self.checkpoint, self.accelerator = execution.checkpoint, execution.accelerator
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        accelerator = self.accelerator
         model.to(accelerator.device)  # the optimizers hold its memory
         self.averaged = copy.deepcopy(model).requires_grad_(False)
         hidden = hidden if schedule.hidden_rate else ()
@@ -149,8 +151,8 @@ class _Run:
             made["muon"] = ConvolutionMuon(hidden, lr=schedule.hidden_rate)
         self.step, self.seconds, self.recent = 0, 0.0, 0.0
         saved = None
-        if checkpoint.exists():
-            saved = _load(checkpoint)
+        if self.checkpoint.exists():
+            saved = _load(self.checkpoint)
             self._restore(model, saved, made)
         self.network = model
         self.task, *ready = accelerator.prepare(_Task(model, loss), *made.values())
@@ -174,20 +176,16 @@ class _Run:
         self.step, self.seconds, self.recent = saved["step"], saved["seconds"], saved["recent"]
 
     def save(self) -> None:
-        """Write the checkpoint under a temporary name and rename it."""
+        """Write the checkpoint, whole or not at all."""
         if not self.accelerator.is_main_process:
             return
-        temporary = self.checkpoint.with_suffix(".tmp")
         state = {
-            "model": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
+            "model": self.network.state_dict(), "averaged": self.averaged.state_dict(),
             **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "step": self.step,
-            "seconds": self.seconds,
-            "recent": self.recent,
-        }
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
+            "step": self.step, "seconds": self.seconds, "recent": self.recent,
+        }  # fmt: skip
+        with replacing(self.checkpoint) as temporary:
+            torch.save(state, temporary)
 
     def advance(self, schedule: Schedule) -> Tensor:
         """One optimizer step and one step of the average; returns the loss."""
@@ -256,8 +254,7 @@ def train(
     Raises:
         TrainingData: The loss is not finite, or the checkpoint belongs to another network.
     """
-    execution.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    run = _Run(model, loss, schedule, hidden, execution.checkpoint, execution.accelerator)
+    run = _Run(model, loss, schedule, hidden, execution)
     first = run.step
     began = last_save = last_report = time.monotonic()
     already = run.seconds

@@ -48,7 +48,7 @@ class NetworkConfig(Sizes):
         widths: Channels at 1/4, 1/8 and 1/16 of the resolution.
         blocks: Residual blocks at each of the three levels, on the way down.
         blocks_up: Residual blocks at 1/8 and 1/4 on the way up.
-        spread: Whether it also predicts the local size of the error (see :func:`estimate`).
+        spread: Whether it also predicts the local size of the error (see :func:`spread_head`).
         tail: Whether it ends in a picture; if not, :meth:`RestorationNetwork.trunk` is all it has.
         side: Channels of a second input at 1/4 of the resolution; 0 for none.
         features: Numbers that the network is told.
@@ -114,6 +114,14 @@ class Stack(nn.Module):
         return x
 
 
+def spread_head(width: int) -> nn.Sequential:
+    """From features at 1/4 of the resolution to the logarithms of two local sizes of the error."""
+    return nn.Sequential(
+        nn.Conv2d(width, 48, 3, padding=1), nn.SiLU(),
+        nn.Conv2d(48, 48, 3, padding=1), nn.SiLU(), nn.Conv2d(48, 2, 1),
+    )  # fmt: skip
+
+
 class RestorationNetwork(nn.Module):
     """Maps stacked pictures and a condition to one RGB picture.
 
@@ -144,24 +152,13 @@ class RestorationNetwork(nn.Module):
         if config.tail:
             self.tail = zeroed(nn.Conv2d(w4, 48, 3, padding=1))
         if config.spread:
-            self.spread = nn.Sequential(
-                nn.Conv2d(w4, 48, 3, padding=1),
-                nn.SiLU(),
-                nn.Conv2d(48, 48, 3, padding=1),
-                nn.SiLU(),
-                nn.Conv2d(48, 2, 1),
-            )
+            self.spread = spread_head(w4)
         if config.side:
             self.side = zeroed(nn.Conv2d(config.side, w4, 1))
 
     def forward(self, x: Tensor, features: Tensor, side: Tensor | None = None) -> Tensor:
         """See the class."""
         return nn.functional.pixel_shuffle(self.tail(self.trunk(x, features, side)), 4)
-
-    def with_spread(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``forward``, and the logarithms of two local sizes, (n, 2, height / 4, width / 4)."""
-        trunk = self.trunk(x, features)
-        return nn.functional.pixel_shuffle(self.tail(trunk), 4), self.spread(trunk)
 
     def trunk(self, x: Tensor, features: Tensor, side: Tensor | None = None) -> Tensor:
         """The last features at 1/4 of the resolution, (n, widths[0], height / 4, width / 4)."""

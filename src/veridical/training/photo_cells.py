@@ -16,9 +16,9 @@ from veridical.photo.restoration import (
     error_in_levels,
     load_restoration,
 )
-from veridical.photo.weights import read_card, write_weights
-from veridical.training.cell_network import cell_example, fit_cell_network, samples_of
-from veridical.training.export import belonging, to_onnx
+from veridical.photo.weights import read_card
+from veridical.training.cell_network import fit_cell_network, samples_of
+from veridical.training.export import belonging, write_network
 from veridical.training.pairs import Pairs, Piece
 from veridical.training.pieces import PieceSampler
 from veridical.training.sources import Sources
@@ -78,8 +78,11 @@ def write_cells(
     steps = min(3000, 10 * n_pieces)
     network = fit_cell_network(rows, steps, lambda *done: progress("fitting cells", *done))
     header = belonging(path, "cells", form) | {"network": network.sizes}
-    graph = to_onnx(network, cell_example(), network.OUTPUTS, header)
-    write_weights(model.path_of("cells"), graph, read_card(path, model.estimator.digest))
+    card, of_blocks = read_card(path, model.estimator.digest), (2, 64, 5, 6)
+    write_network(
+        model.path_of("cells"), network, header, card, place=of_blocks, level=of_blocks,
+        error=(2, 1, 5, 6), steps=(2, 64, 1, 1), chroma=(2, 1, 1, 1),
+    )  # fmt: skip
 
 
 def _measured(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +29,8 @@ from veridical.training.stages import (
     Stage,
     accelerator_for,
     chosen,
+    claim,
+    deadline_after,
     origin,
     pictures_named,
     run_stages,
@@ -77,13 +78,15 @@ def run_codec(
         The weights file of the codec, or None if time ran out first.
 
     Raises:
-        InvalidSetting: Unknown preset.
+        InvalidSetting: Unknown preset, a negative time, or the folder of another run.
         BadWeights: ``start`` is no weights file of a codec.
         TrainingData: No usable pictures, or a checkpoint of other sizes.
     """
     sizes = chosen(preset, CODEC_PRESETS)
-    deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    run.mkdir(parents=True, exist_ok=True)
+    deadline = deadline_after(minutes)
+    if start is not None:
+        load_model(start)  # damaged ones are refused here
+    claim(run, "VDC", start)
     taken = {} if start is None else {"codec": _take(start, run)}
     sources = prepare_sources(
         data, camera, run / "sources", lambda done, total: progress("preparing", done, total),
@@ -176,7 +179,7 @@ def _train_codec(
 
 def _take(start: Path, run: Path) -> dict[str, Any]:
     """The files of a codec without its generator and figures, into the folder of a run that has none; its recipe."""
-    path, model = run / "vdc.npz", load_model(start)  # damaged ones are refused here
+    path, model = run / "vdc.npz", load_model(start)
     card = json.loads(start.with_suffix(".json").read_text(encoding="utf-8"))
     recipe = {k: card[k] for k in ("command", "training_data", "stages", "codec") if k in card}
     if path.exists():

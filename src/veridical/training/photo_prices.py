@@ -22,8 +22,8 @@ from veridical.photo.restoration import (
     load_restoration,
 )
 from veridical.photo.tiles import Box
-from veridical.photo.weights import read_card, write_weights
-from veridical.training.export import belonging, example, to_onnx
+from veridical.photo.weights import write_weights
+from veridical.training.export import belonging, write_network
 from veridical.training.pairs import Pairs
 from veridical.training.pictures import pictures
 from veridical.training.price_files import SIDE, training_pieces, validation_pieces
@@ -53,6 +53,7 @@ def write_prices(
     validation: Path,
     n_pieces: int,
     run: Path,
+    recipe: dict[str, Any],
     progress: Progress = silent,
 ) -> None:
     """Measure a format's weights as they lie there, write the network of their prices beside them, and its figures into every card.
@@ -64,6 +65,7 @@ def write_prices(
         validation: Folder or tar file of photographs that nothing was trained on; pairs hold their own.
         n_pieces: Of training pictures to measure.
         run: Folder for a log from which a killed measurement goes on.
+        recipe: For the cards.
         progress: Called with (stage, done, total).
 
     Raises:
@@ -76,11 +78,7 @@ def write_prices(
     network = fit_price_network(
         *told, weight=weight, progress=lambda *done: progress("fitting prices", *done)
     )
-    graph = to_onnx(
-        network, example(network, len(form.features)), network.OUTPUTS,
-        belonging(path, "price", form) | {"network": network.sizes},
-    )  # fmt: skip
-    card = read_card(path, model.estimator.digest) | {
+    card = recipe | {
         "price_pieces": n_pieces,
         "validation": {
             "files": sum(r["number"] >= n_pieces for r in rows),
@@ -88,7 +86,9 @@ def write_prices(
         },
         "figures": figures_of([r for r in rows if r["number"] >= n_pieces], network),
     }
-    write_weights(model.path_of("price"), graph, card)
+    header = belonging(path, "price", form) | {"network": network.sizes}
+    features = (2, len(form.features))
+    write_network(model.path_of("price"), network, header, card, features=features)
     for old in (path, model.path_of("generator"), model.path_of("cells")):
         if old.exists():
             write_weights(old, old.read_bytes(), card)
@@ -117,8 +117,8 @@ def measured(
     progress: Progress,
 ) -> list[dict]:
     """Errors, transport costs and statistics of training pieces and validation files, resumable."""
-    networks = (model.estimator, model.generator, *([] if model.cells is None else [model.cells]))
-    said = " ".join([*(n.digest for n in networks), str(n_pieces)])
+    networks = (model.estimator, model.generator, model.beside("cells"))
+    said = " ".join([*(n.digest for n in networks if n is not None), str(n_pieces)])
     digest = hashlib.sha256(said.encode()).hexdigest()[:16]
     found = MeasuredRows(log, digest)
     known = {r["number"] for r in found.rows}

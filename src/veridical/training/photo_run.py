@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 import platform
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +31,12 @@ from veridical.training.estimator_train import (
     train_unet,
 )
 from veridical.training.estimator_validation import validate
-from veridical.training.export import example, load_estimator, load_generator, write_weights_of
+from veridical.training.export import (
+    example,
+    load_estimator,
+    load_generator_beside,
+    write_weights_of,
+)
 from veridical.training.generator import SHARES, FilterGenerator, GeneratorPreset, train_generator
 from veridical.training.loop import Execution, Schedule, Trained
 from veridical.training.networks import NetworkConfig, kmac_per_pixel
@@ -48,6 +52,8 @@ from veridical.training.stages import (
     Stage,
     accelerator_for,
     chosen,
+    claim,
+    deadline_after,
     origin,
     pictures_named,
     processes,
@@ -127,8 +133,97 @@ PRESETS = {
 """``cpu``: some hours of two cores; ``short``: minutes of one core from weights of another format; ``gpu``: for a large GPU, not yet run; ``tiny``: tests."""
 
 
-STAGES = ("unet", "head", "whole", "shrinkage", "generator")
-"""In order; weights to start from enter at the third."""
+STAGES: dict[str, tuple[int, Callable[[Preset], Schedule]]] = {
+    "unet": (1, lambda sizes: sizes.unet),
+    "head": (2, lambda sizes: sizes.head.schedule),
+    "whole": (4, lambda sizes: sizes.whole),
+    "shrinkage": (5, lambda sizes: sizes.shrinkage),
+    "generator": (3, lambda sizes: sizes.generator.schedule),
+}
+"""In order, each with the number that seeds its batches and its schedule."""
+
+_GOES_ON = ("whole", "shrinkage", "generator")
+"""Stages of a training that starts from weights; those before begin with new ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """What the stages of a run train, and on what.
+
+    Attributes:
+        sizes: Of the run.
+        form: The format.
+        sources: Training pictures; pairs are their own.
+        scale: Residual scale.
+        estimator, generator: New, or to go on with.
+        before: Weights that an estimator of the same format goes on from; empty if there are none.
+        accelerator: Of all stages.
+        seed: Of the run.
+    """
+
+    sizes: Preset
+    form: ConventionalFormat | Pairs
+    sources: Sources | Pairs
+    scale: ResidualScale
+    estimator: BlockEstimator
+    generator: FilterGenerator
+    before: Mapping[str, Tensor]
+    accelerator: Any
+    seed: int
+
+    def stage(self, name: str) -> Stage:
+        """One of :data:`STAGES`."""
+        _, schedule = STAGES[name]
+        parts: dict[str, nn.Module] = {"unet": self.estimator.network, "generator": self.generator}
+        network = parts.get(name, self.estimator)
+        return Stage(name, network, partial(self._train, name), schedule(self.sizes).steps)
+
+    def _batches(self, name: str, **kinds: Any) -> Batches:
+        sampler = PieceSampler(
+            self.sources, self.form, self.form.features, self.scale, patch=self.sizes.patch,
+            batch_size=self.sizes.batch_size, seed=STAGES[name][0] + 4 * self.seed, **kinds,
+        )  # fmt: skip
+        return Batches(sampler, self.accelerator)
+
+    def _train(self, name: str, execution: Execution) -> Trained | None:
+        if name == "generator":
+            finest, largest = self.sizes.generator.finest, self.sizes.patch + 72
+            batches = self._batches(name, shares=SHARES, finest=finest, largest=largest)
+            own = self.sizes.generator
+            return train_generator(self.generator, self._estimated(), batches, own, execution)
+        schedule, batches = STAGES[name][1](self.sizes), self._batches(name)
+        if name == "unet":
+            return train_unet(self.estimator.network, batches, schedule, execution)
+        part = cast("Part", name)
+        result = train_estimator(self.estimator, batches, schedule, execution, part=part)
+        if result is not None and name == "whole" and self.before:
+            halfway(result[0], self.before)
+        return result
+
+    def _estimated(self) -> Callable[..., tuple[Tensor, ...]]:
+        """Of rows of a batch, what the generator is given by the estimator as it is."""
+        fixed = self.estimator.to(self.accelerator.device).eval().requires_grad_(False)
+
+        def of(x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
+            return x, *fixed(y, features, scale), y, features, scale
+
+        return of
+
+    def write(
+        self, path: Path, recipe: dict[str, Any], validation: Path, progress: Progress
+    ) -> None:
+        """Weights, cells and prices, with the recipe on every card."""
+        form, run = self.form, path.parent
+        estimator, generator = self.estimator.cpu().eval(), self.generator.cpu().eval()
+        recipe |= _costs({"estimator": estimator, "generator": generator}, len(form.features))
+        write_weights_of(path, form, estimator, generator, self.scale, recipe)
+        write_cells(path, form, self.sources, self.sizes.cell_pieces, run, progress)
+        if not isinstance(form, Pairs):
+            recipe["gain_db_on_validation"] = validate(path, form, [validation])
+        n = self.sizes.price_pieces
+        write_prices(path, form, self.sources, validation, n, run, recipe, progress)
+        for measured in run.glob("cells-*.npz"):  # 160 MB of which nothing is asked any more
+            measured.unlink()
 
 
 def run_all(
@@ -167,20 +262,20 @@ def run_all(
         The weights file, or None if time ran out first.
 
     Raises:
-        InvalidSetting: Unknown preset or stage, a negative seed, or stages to train alone without weights to
-            start from.
-        BadWeights: ``start`` is not a weights file of an estimator.
+        InvalidSetting: Unknown preset or stage, a negative seed or time, stages to train alone without weights of
+            the same format to start from, weights that are told other features, or the folder of another run.
+        BadWeights: ``start`` is not a weights file of an estimator, or has no generator of its own that could stay.
         TrainingData: No usable pictures.
     """
     form = format if isinstance(format, Pairs) else conventional(format)
     sizes = _checked(preset, start, only, seed)
-    deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    accelerator, group = accelerator_for(sizes.mixed_precision), processes()
-    run.mkdir(parents=True, exist_ok=True)
+    deadline = deadline_after(minutes)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
-    estimator, known = _begin(start, sizes, form)
-    before = {k: v.clone() for k, v in estimator.state_dict().items()}
-    generator = _generator(start, sizes, only)
+    estimator, known = _begin(start, sizes, form, only)
+    stays = start is not None and only and "generator" not in only
+    generator = load_generator_beside(start) if stays else sizes.generator.network()
+    claim(run, form.name, start)
+    accelerator, group = accelerator_for(sizes.mixed_precision), processes()
     if not group.is_main_process:
         progress, say = silent, (lambda message: None)
     with group.main_process_first():
@@ -189,97 +284,47 @@ def run_all(
             n_drawings=sizes.drawings,
         )  # fmt: skip
         scale = known or _scale(sources, form, run / "scale.json")
-
-    def batches(number: int, **kinds: Any) -> Batches:
-        sampler = PieceSampler(
-            sources, form, form.features, scale, patch=sizes.patch, batch_size=sizes.batch_size,
-            seed=number + 4 * seed, **kinds,
-        )  # fmt: skip
-        return Batches(sampler, accelerator)
-
-    def train_on_estimates(execution: Execution) -> Trained | None:
-        fixed = estimator.to(accelerator.device).eval().requires_grad_(False)
-
-        def estimated(x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
-            return x, *fixed(y, features, scale), y, features, scale
-
-        own = batches(3, shares=SHARES, finest=sizes.generator.finest, largest=sizes.patch + 72)
-        return train_generator(generator, estimated, own, sizes.generator, execution)
-
-    schedules = {"head": sizes.head.schedule, "whole": sizes.whole, "shrinkage": sizes.shrinkage}
-    numbers = {"head": 2, "whole": 4, "shrinkage": 5}
-
-    def train_on_pieces(execution: Execution, part: Part) -> Trained | None:
-        result = train_estimator(
-            estimator, batches(numbers[part]), schedules[part], execution, part=part
-        )
-        if result is not None and part == "whole" and known is not None:
-            halfway(result[0], before)
-        return result
-
-    def train_first(execution: Execution) -> Trained | None:
-        return train_unet(estimator.network, batches(1), sizes.unet, execution)
-
-    stages = [
-        Stage("unet", estimator.network, train_first, sizes.unet.steps),
-        Stage("head", estimator, partial(train_on_pieces, part="head"), sizes.head.schedule.steps),
-        Stage("whole", estimator, partial(train_on_pieces, part="whole"), sizes.whole.steps),
-        Stage(
-            "shrinkage",
-            estimator,
-            partial(train_on_pieces, part="shrinkage"),
-            sizes.shrinkage.steps,
-        ),
-        Stage("generator", generator, train_on_estimates, sizes.generator.schedule.steps),
-    ]
-    names = only or STAGES[0 if start is None else 2 :]
-    stages = [s for s in stages if s.name in names]
+    before = {} if known is None else {k: v.clone() for k, v in estimator.state_dict().items()}
+    training = _Training(
+        sizes, form, sources, scale, estimator, generator, before, accelerator, seed
+    )
+    wanted = only or (STAGES if start is None else _GOES_ON)
+    stages = [training.stage(name) for name in STAGES if name in wanted]
     if not run_stages(stages, run, accelerator, deadline=deadline, progress=progress, say=say):
         return None
     path = run / f"{form.name.lower()}.onnx"
-    if not group.is_main_process:
-        return path
-    estimator, generator = estimator.cpu().eval(), generator.cpu().eval()
-    command = _command(form, pictures_named(data, camera, validation))
-    more = [f"--seed {seed}"] * (seed > 0) + [f"--only {stage}" for stage in only]
-    networks = {"estimator": estimator, "generator": generator}
-    costs = {k: _costs(n, len(form.features)) for k, n in networks.items()}
-    recipe = origin(command, preset, sources, start, more) | {
-        "format": form.name,
-        "stages": stage_figures(stages, run),
-        "preset": asdict(sizes),
-        "machine": f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}",
-        "parameters": {k: n for k, (n, _) in costs.items()},
-        "kmac_per_pixel": {k: kmac for k, (_, kmac) in costs.items()},
-    }
-    if not isinstance(form, Pairs):
-        gains = validate(estimator, form, scale, [validation])
-        recipe["gain_db_on_validation"] = {k: round(float(np.mean(v)), 3) for k, v in gains.items()}
-    write_weights_of(path, form, estimator, generator, scale, recipe)
-    write_cells(path, form, sources, sizes.cell_pieces, run, progress)
-    write_prices(path, form, sources, validation, sizes.price_pieces, run, progress)
-    for measured in run.glob("cells-*.npz"):  # 160 MB of which nothing is asked any more
-        measured.unlink()
-    say(f"weights: {path}")
+    if group.is_main_process:
+        command = _command(form, pictures_named(data, camera, validation))
+        more = [f"--seed {seed}"] * (seed > 0) + [f"--only {stage}" for stage in only]
+        recipe = origin(command, preset, sources, start, more) | {
+            "format": form.name, "stages": stage_figures(stages, run), "preset": asdict(sizes),
+            "machine": f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}",
+        }  # fmt: skip
+        training.write(path, recipe, validation, progress)
+        say(f"weights: {path}")
     return path
 
 
 def _begin(
-    start: Path | None, sizes: Preset, form: ConventionalFormat | Pairs
+    start: Path | None, sizes: Preset, form: ConventionalFormat | Pairs, only: Sequence[str]
 ) -> tuple[BlockEstimator, ResidualScale | None]:
     """A new estimator or the one to go on with, and its residual scale where that is of the same format."""
     if start is None:
         return sizes.estimator(form.features), None
     header, estimator = load_estimator(start)
+    same = header["format"] == form.name
+    if only and not same:
+        raise InvalidSetting(
+            f"stages alone are trained on weights of the same format, and {start} is for {header['format']} files; "
+            f"start from weights for {form.name}, or train all stages (without --only)"
+        )
+    if header["features"] != list(form.features):
+        raise InvalidSetting(
+            f"{start} is told other features than files of {form.name} have; start from weights for "
+            f"{form.name} or for a format of like features, or from nothing (without --start)"
+        )
     scale = ResidualScale(*(np.array(table, dtype=float) for table in header["scale"]))
-    return estimator, scale if header["format"] == form.name else None
-
-
-def _generator(start: Path | None, sizes: Preset, only: Sequence[str]) -> FilterGenerator:
-    """A new generator, or the one beside ``start`` where that stays."""
-    if start is None or not only or "generator" in only:
-        return sizes.generator.network()
-    return load_generator(start.with_name(f"{start.stem}-generator{start.suffix}"))[1]
+    return estimator, scale if same else None
 
 
 def halfway(network: nn.Module, before: Mapping[str, Tensor]) -> None:
@@ -303,8 +348,8 @@ def _scale(sources: Sources | Pairs, form: ConventionalFormat | Pairs, kept: Pat
 def _checked(preset: str | Preset, start: Path | None, only: Sequence[str], seed: int) -> Preset:
     if only and start is None:
         raise InvalidSetting("stages alone need weights to start from (--start FILE)")
-    if unknown := set(only) - set(STAGES):
-        raise InvalidSetting(f"stages are {', '.join(STAGES)}; there is no {min(unknown)!r}")
+    if unknown := set(only) - set(_GOES_ON):
+        raise InvalidSetting(f"stages alone are {', '.join(_GOES_ON)}, not {min(unknown)!r}")
     if seed < 0:
         raise InvalidSetting(f"the seed must not be negative, got {seed}")
     return chosen(preset, PRESETS)
@@ -316,8 +361,11 @@ def _command(form: ConventionalFormat | Pairs, named: Sequence[str]) -> tuple[st
     return ("photo", *named, "--format", form.name.lower())
 
 
-def _costs(network: BlockEstimator | FilterGenerator, n_features: int) -> tuple[int, float]:
-    """Trained numbers, and thousands of multiply-accumulates a pixel."""
-    inputs = [*example(network, n_features).values()]
-    kmac = kmac_per_pixel(lambda: network(*inputs), inputs[0].numel() // 3)
-    return sum(p.numel() for p in network.parameters()), round(kmac, 1)
+def _costs(networks: Mapping[str, Any], n_features: int) -> dict[str, dict[str, float]]:
+    """Trained numbers, and thousands of multiply-accumulates a pixel, by network."""
+    parameters, kmac = {}, {}
+    for name, network in networks.items():
+        inputs = [*example(network, features=(2, n_features)).values()]
+        macs = kmac_per_pixel(lambda n=network, x=inputs: n(*x), inputs[0].numel() // 3)
+        parameters[name], kmac[name] = sum(p.numel() for p in network.parameters()), round(macs, 1)
+    return {"parameters": parameters, "kmac_per_pixel": kmac}

@@ -55,6 +55,19 @@ def augment(picture: Image.Image, rng: np.random.Generator, smallest_side: int) 
     return Image.fromarray((x + grain).round().clip(0, 255).astype(np.uint8))
 
 
+def saved(picture: Image.Image, name: str, **options: object) -> bytes:
+    """A file of a picture."""
+    buffer = io.BytesIO()
+    picture.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+def opened(data: bytes, mode: str = "RGB") -> Image.Image:
+    """The picture of a file."""
+    with Image.open(io.BytesIO(data)) as im:
+        return im.convert(mode)
+
+
 def dihedral(x: np.ndarray, k: int) -> np.ndarray:
     """One of the eight symmetries of the square as a view; ``k`` in 0..7."""
     x = np.rot90(x, k & 3)
@@ -115,7 +128,7 @@ def centre_crops(source: Path, side: int) -> list[np.ndarray]:
     out = []
     for _, data in pictures([source]):
         try:
-            x = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            x = np.asarray(opened(data))
         except Exception:  # noqa: BLE001, S112 (Pillow's readers raise almost anything; the picture is skipped)
             continue
         if min(x.shape[:2]) >= min(side, 64):

@@ -8,7 +8,6 @@ JPEG files of quality 93, whose traces would be learned.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from veridical.photo.condition import ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.jpeg_header import parse_jpeg_header
 from veridical.training.pairs import Pairs, Piece
+from veridical.training.pictures import opened, saved
 from veridical.training.sources import Sources
 
 FINE = 80
@@ -54,9 +54,7 @@ def _tables(rng: np.random.Generator, quality: int) -> dict[str, Any]:
 
 
 def _standard_tables() -> list[list[int]]:
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "JPEG", quality=50)
-    tables = parse_jpeg_header(buffer.getvalue()).tables[:2]
+    tables = parse_jpeg_header(saved(Image.new("RGB", (8, 8)), "JPEG", quality=50)).tables[:2]
     return [[] if t is None else t.ravel().tolist() for t in tables]
 
 
@@ -90,14 +88,11 @@ def _settings(rng: np.random.Generator, name: str, quality: int, mode: str) -> d
 
 def code(picture: Image.Image, name: str, **options: Any) -> tuple[np.ndarray, bytes]:
     """A picture coded in a format: decoded pixels, (height, width, 3), and the file."""
-    buffer = io.BytesIO()
     try:
-        picture.save(buffer, name, **options)
+        data = saved(picture, name, **options)
     except OSError:  # for progressive files Pillow reserves one byte a pixel, and noise needs more
-        buffer = io.BytesIO()
-        picture.save(buffer, name, **options | {"progressive": False})
-    with Image.open(buffer) as im:
-        return np.asarray(im.convert("RGB")), buffer.getvalue()
+        data = saved(picture, name, **options | {"progressive": False})
+    return np.asarray(opened(data)), data
 
 
 def fit_scale(
@@ -197,17 +192,14 @@ class PieceSampler:
         rng: np.random.Generator, picture: Image.Image
     ) -> tuple[Image.Image, Image.Image]:
         """The picture as an earlier file leaves it, and the source, both cut to a shifted grid."""
-        kind = rng.random()
-        buffer = io.BytesIO()
-        quality = int(rng.integers(5, 96))
+        kind, quality = rng.random(), int(rng.integers(5, 96))
         if kind < 0.4:
-            picture.save(buffer, "JPEG", quality=quality)
+            data = saved(picture, "JPEG", quality=quality)
         elif kind < 0.65:
-            picture.save(buffer, "WEBP", quality=quality, method=2)
+            data = saved(picture, "WEBP", quality=quality, method=2)
         else:
-            picture.save(buffer, "AVIF", quality=quality, speed=int(rng.integers(8, 11)))
-        with Image.open(buffer) as im:
-            before = im.convert(picture.mode)
+            data = saved(picture, "AVIF", quality=quality, speed=int(rng.integers(8, 11)))
+        before = opened(data, picture.mode)
         x, y = (int(v) for v in rng.integers(0, 8, 2)) if rng.random() < 0.6 else (0, 0)
         box = (x, y, picture.width, picture.height)
         return before.crop(box), picture.crop(box)

@@ -14,9 +14,8 @@ from PIL import Image
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.options import GRID
 from veridical.training.drawings import KINDS, draw
-from veridical.training.estimator_validation import opened, saved
 from veridical.training.pairs import Pairs, Piece
-from veridical.training.pictures import augment, pictures
+from veridical.training.pictures import augment, opened, pictures, saved
 from veridical.training.pieces import PieceSampler
 from veridical.training.sources import Sources
 

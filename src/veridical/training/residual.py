@@ -51,24 +51,20 @@ _COLOURS = (
 """Orthonormal axes of colour: lightness and two differences; lengths are kept."""
 
 
-def estimate(
+def unet_change(
     network: RestorationNetwork, y: Tensor, features: Tensor, scale: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Least-error picture ``x_mmse = y + s N(y, condition)`` and the local size of its error.
+    """Change ``s N(y, condition)`` of decoded pictures by an estimator's U-Net, and its last features at 1/4.
 
     Args:
-        network: Estimator network, with a spread head.
+        network: With a tail; it is told the first of the features alone.
         y: Decoded pictures in [0, 1], shape (n, 3, height, width), sides multiples of GRID.
         features: Conditions, shape (n, names).
         scale: Residual scale ``s``, shape (n, 1, 1, 1).
-
-    Returns:
-        The picture, and the standard deviation to expect of ``(x - x_mmse)/s`` along the three
-        axes of colour, both of the shape of ``y``.
     """
     seen = torch.cat([2 * y - 1, detail(y, scale)], 1)
-    change, log_size = network.with_spread(seen, features)
-    return y + scale * change, local_size(log_size)
+    trunk = network.trunk(seen, features[:, : network.config.features])
+    return scale * functional.pixel_shuffle(network.tail(trunk), 4), trunk
 
 
 def local_size(log_size: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from veridical.errors import InvalidSetting
 from veridical.photo.condition import Condition, ResidualScale
 from veridical.photo.options import GRID
-from veridical.training.export import load_estimator, load_generator
+from veridical.training.export import load_estimator, load_generator_beside
 
 __all__ = ["RestorerModule"]
 
@@ -34,7 +34,7 @@ class RestorerModule(nn.Module):
         super().__init__()
         weights = Path(weights)
         header, self.estimator = load_estimator(weights)
-        _, self.generator = load_generator(weights.with_name(f"{weights.stem}-generator.onnx"))
+        self.generator = load_generator_beside(weights)
         self.rate_known = bool(header.get("rate_known", True))
         self._names, tables = header["features"], header["scale"]
         Condition(1.0).features(self._names)

@@ -7,7 +7,6 @@ size where files are fine; there they are scaled down.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from PIL import Image
 
 from veridical.errors import TrainingData
 from veridical.training.drawings import KINDS, draw
-from veridical.training.pictures import augment, dihedral, pictures, squares
+from veridical.training.pictures import augment, dihedral, opened, pictures, squares
 from veridical.writing import write_text
 
 _SIDE = 512
@@ -161,7 +160,7 @@ def prepare_sources(
 def _tiles(data: bytes, factor: int = 1) -> list[np.ndarray]:
     """Pieces of a picture at a fraction of its size; none if it is too small or cannot be read."""
     try:
-        picture = Image.open(io.BytesIO(data)).convert("RGB")
+        picture = opened(data)
     except Exception:  # noqa: BLE001 (Pillow's readers raise almost anything; the picture is skipped)
         return []
     x = np.asarray(picture.reduce(factor) if factor > 1 else picture)

@@ -43,6 +43,46 @@ def chosen(preset: str | P, presets: Mapping[str, P]) -> P:
     return presets[preset]
 
 
+def deadline_after(minutes: float | None) -> float | None:
+    """Of the monotonic clock, in seconds; None for no end.
+
+    Raises:
+        InvalidSetting: A negative time, or no number.
+    """
+    if minutes is None:
+        return None
+    if not minutes >= 0:
+        raise InvalidSetting(f"minutes must be 0 or more, got {minutes}")
+    return time.monotonic() + 60 * minutes
+
+
+def claim(run: Path, name: str, start: Path | None) -> None:
+    """Make the folder of a run, whose finished stages are taken for those of every later one in it.
+
+    Args:
+        run: The folder.
+        name: Of the format.
+        start: Weights that the run goes on from.
+
+    Raises:
+        InvalidSetting: It holds a run of another format, or from other weights.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    own, kept = {"format": name, "started_from": _digest(start)}, run / "run.json"
+    if not kept.exists():
+        write_text(kept, json.dumps(own))
+    found = json.loads(kept.read_text(encoding="utf-8"))
+    if found != own:
+        raise InvalidSetting(
+            f"{run} holds a run for {found['format']} files{' from other weights' * (found['format'] == name)}; name "
+            "another folder (--run), or remove that one"
+        )
+
+
+def _digest(start: Path | None) -> str | None:
+    return None if start is None else hashlib.sha256(start.read_bytes()).hexdigest()
+
+
 def _on_processor() -> bool:
     """No GPU, or none wanted; accelerate joins processes without GPUs only if it is told so."""
     wanted = os.environ.get("ACCELERATE_USE_CPU", "").lower() in {"1", "true", "yes"}
@@ -222,7 +262,7 @@ def origin(
             "photographs": len(sources.photographs), "camera_pieces": len(sources.camera),
             "drawings": len(sources.drawings), "sha256": sources.digest,
         },
-        "started_from": None if start is None else hashlib.sha256(start.read_bytes()).hexdigest(),
+        "started_from": _digest(start),
     }  # fmt: skip
 
 

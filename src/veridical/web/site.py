@@ -29,6 +29,7 @@ def site_files() -> dict[str, Path]:
     """Every file of the page by its path below the page's address, with "/" between parts."""
     found = {p.relative_to(PAGE).as_posix(): p for p in sorted(PAGE.rglob("*")) if p.is_file()}
     networks = {f"weights/{n}.onnx": SHIPPED / f"{n}.onnx" for n in _NETWORKS}
+    found["view.js"] = SHIPPED.with_name("view.js")  # which the page of veridical.view has too
     return found | {name: path for name, path in networks.items() if path.is_file()}
 
 

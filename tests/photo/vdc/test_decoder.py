@@ -40,7 +40,7 @@ def test_networks_are_the_trained_ones(networks, trained_generator, lively, wind
     with torch.no_grad():
         y = torch.from_numpy(window.latents.astype(np.float32))[None]
         y = y * networks.gains(quality)[1] / 16
-        x, side = in_half_precision(networks.synthesis).with_features(y, quality)
+        x, side = in_half_precision(networks.synthesis)(y, quality)
         size, scale, features = spread(side, quality, torch.ones(1))
         x = refine(x, size, side, features, scale)
         x_real = generator(x, size, side, features, scale)

@@ -38,7 +38,7 @@ def test_before_training_the_transforms_are_nearly_a_cosine_transform():
     picture = np.stack([0.5 + 0.4 * np.sin(4 * x + 3 * y + k) for k in range(3)])
     with torch.no_grad():
         tensor = torch.from_numpy(picture)[None].float()
-        found = synthesis(analysis(tensor), torch.tensor([5000]))
+        found, _ = synthesis(analysis(tensor), torch.tensor([5000]))
     assert found.shape == tensor.shape
     assert float((found - tensor).square().mean()) < 10**-2.5
 

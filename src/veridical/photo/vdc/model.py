@@ -35,6 +35,7 @@ from veridical.photo.weights import (
     default_weights,
     file_state,
     load_network,
+    no_generator,
     read_card,
 )
 
@@ -131,10 +132,7 @@ class VdcModel:
         """
         path = network_path(self.path, part)
         if part == "generator" and not self.has_generator:
-            raise InvalidSetting(
-                f"{self.path} has no generator beside it, so that realism 0 is all it can do; use "
-                "--realism 0 or other weights"
-            )
+            raise InvalidSetting(no_generator(self.path))
         found = load_network(path, kind=f"vdc-{part}", device=self.device, threads=self.threads)
         if found.header.get("codec") != self.digest:
             raise BadWeights(

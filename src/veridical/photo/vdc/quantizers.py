@@ -45,8 +45,8 @@ class Quantizer(Protocol):
         ...
 
 
-QUANTIZERS: dict[str, Callable[[], Quantizer]] = {"scalar": Scalar, "dither": Dithered, "e8": E8}
-"""What an encoder is asked for, by name, each with its usual amount of common randomness."""
+QUANTIZERS: dict[str, Callable[..., Quantizer]] = {"scalar": Scalar, "dither": Dithered, "e8": E8}
+"""By name, in the order of their numbers; each takes its bits of common randomness, and without them its usual ones."""
 
 QUANTIZER_TITLES = {0: "scalar", 1: "scalar with dither", 2: "E8 with dither"}
 """What a file's number says to people."""
@@ -63,21 +63,18 @@ def quantizer_named(name: str) -> Quantizer:
     return QUANTIZERS[name]()
 
 
-_NUMBERED: dict[int, Callable[[int], Quantizer]] = {0: Scalar, 1: Dithered, 2: E8}
-
-
 def quantizer_numbered(number: int, bits: int) -> Quantizer:
     """The quantizer of a file's header.
 
     Raises:
         UnsupportedFormat: This version does not have it.
     """
-    if number not in _NUMBERED:
+    if number >= len(QUANTIZERS):
         raise UnsupportedFormat(
             f"the file uses quantizer {number}, which this version does not have; update it"
         )
     try:
-        return _NUMBERED[number](bits)
+        return [*QUANTIZERS.values()][number](bits)
     except InvalidSetting as cause:
         raise UnsupportedFormat(
             f"the file asks for what this version cannot do: {cause}"

@@ -82,8 +82,11 @@ class TrainedCodec(nn.Module):
                 hyperlatents use its upper left corner.
             dither: Quantize with dither on eight levels, instead of rounding.
         """
-        y, z, inverse = self._analysed(x, quality)
+        y = self.analysis(x)
         with torch.autocast(x.device.type, enabled=False):
+            gain, inverse = self.gains(quality)
+            y = y * gain
+            z = self.hyper_analysis(y)
             n_latents = y.shape[1]
             u = noise[:, n_latents:, : z.shape[2], : z.shape[3]]
             row = (quality * self.gains.segments + QUALITY_STEPS // 2) // QUALITY_STEPS
@@ -97,17 +100,9 @@ class TrainedCodec(nn.Module):
             decoded = latents * (inverse / MEAN_UNIT)
         symbols = ((latents - mean) / MEAN_UNIT).detach()
         return Relaxed(
-            self.synthesis(decoded, quality),
+            self.synthesis(decoded, quality)[0],
             latent_bits.sum((1, 2, 3)), hyper_bits.sum((1, 2, 3)), symbols, rows.detach(),
         )  # fmt: skip
-
-    def _analysed(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents in steps, hyperlatents before rounding, and the inverse gain."""
-        y = self.analysis(x)
-        with torch.autocast(x.device.type, enabled=False):
-            gain, inverse = self.gains(quality)
-            y = y * gain
-            return y, self.hyper_analysis(y), inverse
 
     def _passes(
         self, y: Tensor, z: Tensor, quality: Tensor, noise: Tensor, *, dither: bool

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from veridical.bitstream.tables import TableSet
 from veridical.photo.vdc.coding import EntropyModel
@@ -25,22 +23,13 @@ from veridical.photo.vdc.model import load_model, network_path
 from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import Prior
 from veridical.photo.weights import LAYOUT, damaged_weights, read_card, write_weights
-from veridical.training.export import example, filled, read_tensors, to_onnx
+from veridical.training.export import filled, read_tensors, write_network
 from veridical.training.generator import FilterGenerator
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.generator import LatentSpread
 from veridical.training.vdc.transform import Synthesis, TransformConfig
 
 Tensors = dict[str, NDArray[Any]]
-
-
-class _Synthesis(nn.Module):
-    def __init__(self, synthesis: Synthesis) -> None:
-        super().__init__()
-        self.network = synthesis
-
-    def forward(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.with_features(y, quality)
 
 
 def codec_tensors(networks: TrainedCodec) -> Tensors:
@@ -90,20 +79,14 @@ def save_codec(
     digest = check.hexdigest()  # by which coded files know their model
     transform, prior = networks.config
     recipe = {"name": name, **recipe}
-    x = 0.5 + 0.1 * torch.rand(2, 3, 160, 192, generator=torch.Generator().manual_seed(0))
-    y, quality = torch.randn(2, prior.latents, 12, 16), torch.tensor([5000.0, 2500.0])
-    graphs: dict[str, tuple[nn.Module, dict[str, Tensor], tuple[str, ...]]] = {
-        "analysis": (networks.analysis, {"x": x}, ("y",)),
-        "hyper-analysis": (networks.hyper_analysis, {"y": y}, ("z",)),
-        "synthesis": (
-            _Synthesis(networks.synthesis),
-            {"y": y, "quality": quality},
-            ("x_mmse", "features"),
-        ),
-    }
-    for part, (graph, inputs, outputs) in graphs.items():
+    latents = (2, prior.latents, 12, 16)
+    for part, graph, shapes in (
+        ("analysis", networks.analysis, {}),
+        ("hyper-analysis", networks.hyper_analysis, {"y": latents}),
+        ("synthesis", networks.synthesis, {"y": latents}),
+    ):
         about = {"kind": f"vdc-{part}", "codec": digest, "network": asdict(transform)}
-        write_weights(network_path(path, part), to_onnx(graph, inputs, outputs, about), recipe)
+        write_network(network_path(path, part), graph, about, recipe, **shapes)
     header = {
         "layout": LAYOUT, "kind": "vdc", "name": name, "digest": digest, "prior": asdict(prior),
         "prices": {},
@@ -121,8 +104,10 @@ def load_synthesis(path: Path, latents: int) -> tuple[TransformConfig, Synthesis
     header, tensors = read_tensors(place, "vdc-synthesis")
     with damaged_weights(place):
         config = TransformConfig.of(header["network"])
-        network = _Synthesis(Synthesis(config, latents))
-    return config, filled(network, tensors, place).network
+        network = Synthesis(config, latents)
+    # Older files have the names of a module around it.
+    own = {name.removeprefix("network."): value for name, value in tensors.items()}
+    return config, filled(network, own, place)
 
 
 def save_decoder(
@@ -141,18 +126,15 @@ def save_decoder(
         generators: "refinement" and "generator".
         recipe: For the cards.
     """
-    header = {"codec": load_model(path).digest}
-    inputs: dict[str, Tensor] = {}
+    codec, side = {"codec": load_model(path).digest}, (2, spread.channels, 40, 48)
     for part, graph in generators.items():
         config = graph.network.config
-        inputs = example(graph, config.features, config.side)
-        about = {"kind": f"vdc-{part}", "network": asdict(config), **header}
-        data = to_onnx(graph, inputs, graph.OUTPUTS, about)
-        write_weights(network_path(path, part), data, recipe)
-    two = torch.tensor([5000.0, 2500.0])
-    told = {"side": inputs["side"], "quality": two, "dithered": torch.tensor([0.0, 1.0])}
-    data = to_onnx(spread, told, spread.OUTPUTS, {"kind": "vdc-spread", **header})
-    write_weights(network_path(path, "spread"), data, recipe)
+        about = {"kind": f"vdc-{part}", "network": asdict(config), **codec}
+        features = (2, config.features)
+        place = network_path(path, part)
+        write_network(place, graph, about, recipe, side=side, features=features)
+    about = {"kind": "vdc-spread", **codec}
+    write_network(network_path(path, "spread"), spread, about, recipe, side=side)
 
 
 def save_prices(path: Path, prices: Mapping[int, QualityPrices]) -> None:

@@ -27,11 +27,10 @@ from veridical.photo.vdc.quantizers import QUANTIZERS, quantizer_named
 from veridical.training.estimator_train import Tensors, spread_loss
 from veridical.training.generator import FilterGenerator
 from veridical.training.loop import Execution, Schedule, Trained, train
+from veridical.training.networks import spread_head
 from veridical.training.residual import local_size
 from veridical.training.sources import Sources, SourceSampler
 from veridical.training.vdc.transform import Synthesis
-
-_WIDTH = 48
 
 
 class LatentSpread(nn.Module):
@@ -52,10 +51,8 @@ class LatentSpread(nn.Module):
 
     def __init__(self, side: int, anchors: int = 9) -> None:
         super().__init__()
-        self.spread = nn.Sequential(
-            nn.Conv2d(side, _WIDTH, 3, padding=1), nn.SiLU(),
-            nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1), nn.SiLU(), nn.Conv2d(_WIDTH, 2, 1),
-        )  # fmt: skip
+        self.channels = side
+        self.spread = spread_head(side)
         self.register_buffer("log_scale", torch.full((anchors,), math.log(0.03)))
 
     def forward(
@@ -136,7 +133,7 @@ def decoded(synthesis: Synthesis, batches: Tensors) -> Tensors:
     def of(step: int) -> tuple[Tensor, ...]:
         x, y, quality, dithered = batches(step)
         with torch.no_grad():
-            return x, *synthesis.with_features(y, quality), quality, dithered
+            return x, *synthesis(y, quality), quality, dithered
 
     return of
 
@@ -166,7 +163,7 @@ def given(
     """Of rows of a batch what a generator is given; see ``training.generator.train_generator``."""
 
     def of(x: Tensor, y: Tensor, quality: Tensor, dithered: Tensor) -> tuple[Tensor, ...]:
-        x_mmse, side = synthesis.with_features(y, quality)
+        x_mmse, side = synthesis(y, quality)
         size, scale, features = spread(side, quality, dithered)
         if refinement is not None:
             x_mmse = refinement(x_mmse, size, side, features, scale)

@@ -49,6 +49,8 @@ class TransformConfig(Sizes):
 class Analysis(nn.Module):
     """Pictures in [0, 1], (n, 3, height, width), to latents, (n, latents, height/16, width/16)."""
 
+    INPUTS, OUTPUTS = ("x",), ("y",)
+
     def __init__(self, config: TransformConfig, latents: int) -> None:
         super().__init__()
         w4, w8, w16 = config.widths
@@ -76,6 +78,8 @@ class Analysis(nn.Module):
 class Synthesis(nn.Module):
     """Latents and a quality to pictures around [0, 1]: the estimator ``E[X | file]``."""
 
+    INPUTS, OUTPUTS = ("y", "quality"), ("x_mmse", "features")
+
     def __init__(self, config: TransformConfig, latents: int) -> None:
         super().__init__()
         w4, w8, w16 = config.widths
@@ -95,17 +99,13 @@ class Synthesis(nn.Module):
                 cosine_blocks(latents).reshape(latents, -1, 1, 1).transpose(0, 1)
             )
 
-    def forward(self, y: Tensor, quality: Tensor) -> Tensor:
-        """Pictures, (n, 3, 16 height, 16 width).
+    def forward(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures, (n, 3, 16 height, 16 width), and what the last layer sees, (n, widths[0], 4 height, 4 width).
 
         Args:
             y: Latents times the inverse gain, (n, latents, height, width).
             quality: 0 to ``QUALITY_STEPS``, shape (n,).
         """
-        return self.with_features(y, quality)[0]
-
-    def with_features(self, y: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """As :meth:`forward`, and what the last layer sees, (n, widths[0], 4 height, 4 width)."""
         with torch.autocast(y.device.type, enabled=False):  # their sums need every digit
             condition = self.embed(_features(quality).to(y.dtype))
             blocks = nn.functional.pixel_shuffle(self.block(y), STRIDE)
@@ -152,6 +152,8 @@ def _features(quality: Tensor) -> Tensor:
 
 class HyperAnalysis(nn.Module):
     """Latents in steps, sides multiples of 4, to hyperlatents at a quarter of their resolution."""
+
+    INPUTS, OUTPUTS = ("y",), ("z",)
 
     def __init__(self, config: PriorConfig) -> None:
         super().__init__()

@@ -52,8 +52,8 @@ async function rgbaOf(data, type) {
   return { rgba, width, height };
 }
 
-const NOTICES = {
-  colours: "The file codes RGB or CMYK instead of luma and chroma. No such file was trained on: little is gained, and the predicted price may be some dB off.",
+const NOTICES = { // colours: as the package says it (photo/formats/jpeg.py)
+  colours: "The file codes RGB or CMYK instead of luma and chroma; no such file was trained on, so that little is gained and the predicted error may be some dB off",
   grain: "The file asks its decoder for film grain, which this page does not set apart: realism 0 keeps some of it, and the predicted price is too good. The command sets it apart: veridical decode.",
 };
 

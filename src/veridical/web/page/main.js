@@ -6,7 +6,10 @@ const slider = $("realism");
 const local = document.documentElement.dataset.served === "local"; // what the browser cannot, the package decodes
 let worker = null, current = null, urls = [];
 
-const view = new View($("stage"), dots => { $("scale").textContent = `${Math.round(100 * dots)} %`; });
+const view = new View($("stage"), k => { $("scale").textContent = `${Math.round(100 * k)} %`; });
+/** The stage ends where the window does (style.css); called when what stands above it has changed. */
+const fill = () => $("stage").style.setProperty("--top", `${$("stage").getBoundingClientRect().top + scrollY}px`);
+addEventListener("resize", fill);
 
 function say(text, fault = false) {
   $("status").textContent = text;
@@ -49,6 +52,7 @@ const received = {
     await Promise.all([show("plain", blob), show("plain2", blob)]);
     if (mine !== current) return;
     $("viewer").hidden = false;
+    fill();
     view.show($("plain").naturalWidth, $("plain").naturalHeight);
     facts();
     draw();
@@ -66,7 +70,7 @@ const received = {
     if (mine !== current) return;
     Object.assign(current, { price, ready: true });
     $("progress").hidden = true;
-    view.fill();
+    fill();
     for (const id of ["realism", "save", "ordinary", "beside"]) $(id).disabled = false;
     document.title = `${current.name}: one file, any realism`;
     say(current.info.lossless ? "The file is lossless: every realism is the picture itself." : "Done. Move the slider.");
@@ -127,8 +131,7 @@ $("ordinary").addEventListener("click", () => {
 $("beside").addEventListener("click", () => {
   press("beside", !pressed("beside"));
   $("second").hidden = !pressed("beside");
-  if (view.fitted) view.fit();
-  else view.place();
+  view.place();
 });
 $("save").addEventListener("click", () => {
   $("save").disabled = true;
@@ -136,8 +139,8 @@ $("save").addEventListener("click", () => {
 });
 $("fit").addEventListener("click", () => view.fit());
 $("true").addEventListener("click", () => view.truePixels());
-$("in").addEventListener("click", () => view.zoom(2));
-$("out").addEventListener("click", () => view.zoom(0.5));
+$("in").addEventListener("click", () => view.step(true));
+$("out").addEventListener("click", () => view.step(false));
 
 $("file").addEventListener("change", e => {
   if (e.target.files[0]) open(e.target.files[0]);
