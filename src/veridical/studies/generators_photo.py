@@ -122,7 +122,7 @@ def _trained(kind: str, folder: Path, run: Run) -> Generator:
     )  # fmt: skip
     estimator, scale = _estimator()
     sampler = PieceSampler(
-        sources, AVIF, AVIF.features, scale, patch=sizes.patch, batch_size=sizes.batch_size, seed=3,
+        sources, AVIF, scale, patch=sizes.patch, batch_size=sizes.batch_size, seed=3,
         shares=SHARES, finest=preset.finest, largest=sizes.patch + 72,
     )  # fmt: skip
     accelerator = accelerator_for(sizes.mixed_precision)

@@ -57,7 +57,7 @@ def write_cells(
         return
     model = load_restoration(form.name, DecodeOptions(weights=path))
     sampler = PieceSampler(
-        sources, form, form.features, None, patch=_SIDE, batch_size=1, seed=_SEED, shares=_SHARES,
+        sources, form, None, patch=_SIDE, batch_size=1, seed=_SEED, shares=_SHARES,
     )  # fmt: skip
     rows: list[dict[str, np.ndarray]] = []
     for first in range(0, n_pieces, _TOGETHER):

@@ -180,7 +180,7 @@ class _Training:
 
     def _batches(self, name: str, **kinds: Any) -> Batches:
         sampler = PieceSampler(
-            self.sources, self.form, self.form.features, self.scale, patch=self.sizes.patch,
+            self.sources, self.form, self.scale, patch=self.sizes.patch,
             batch_size=self.sizes.batch_size, seed=STAGES[name][0] + 4 * self.seed, **kinds,
         )  # fmt: skip
         return Batches(sampler, self.accelerator)
