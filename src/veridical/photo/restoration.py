@@ -120,10 +120,7 @@ def load_restoration(name: str, options: DecodeOptions) -> RestorationModel:
             )
         scale = (np.array(table, dtype=float) for table in header["scale"])
         model = RestorationModel(
-            estimator,
-            tuple(str(n) for n in header["features"]),
-            ResidualScale(*scale),
-            options,
+            estimator, tuple(str(n) for n in header["features"]), ResidualScale(*scale), options
         )
         _probe(model)
     return model
@@ -146,7 +143,6 @@ class Cells(Protocol):
 
     def project(self, x: np.ndarray, top: int = 0, left: int = 0) -> np.ndarray:
         """The nearest picture in the set to a window, float32 (3, height, width) in [0, 1]."""
-        ...
 
     def expected(
         self, x: np.ndarray, error: np.ndarray, network: Network, top: int = 0, left: int = 0

@@ -27,11 +27,7 @@ from veridical.training.export import belonging, write_network
 from veridical.training.pairs import Pairs
 from veridical.training.pictures import pictures
 from veridical.training.price_files import SIDE, training_pieces, validation_pieces
-from veridical.training.price_network import (
-    PictureStatistics,
-    PriceNetwork,
-    fit_price_network,
-)
+from veridical.training.price_network import PictureStatistics, PriceNetwork, fit_price_network
 from veridical.training.sources import Sources
 from veridical.training.stages import MeasuredRows, Progress, silent
 

@@ -54,13 +54,7 @@ def entropy_model(networks: TrainedCodec) -> EntropyModel:
     return EntropyModel(prior, networks.latent_law.tables(), networks.hyper_law.tables())
 
 
-def save_codec(
-    path: Path,
-    networks: TrainedCodec,
-    recipe: dict[str, Any],
-    *,
-    name: str,
-) -> None:
+def save_codec(path: Path, networks: TrainedCodec, recipe: dict[str, Any], *, name: str) -> None:
     """Write the weights files of a codec with their cards, ``path`` last; it has no prices yet.
 
     Args:
