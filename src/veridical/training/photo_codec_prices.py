@@ -18,11 +18,11 @@ from veridical.photo.tiles import Box
 from veridical.photo.vdc.decoder import LatentWindow, VdcDecoder
 from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.image import decode_latents
-from veridical.photo.vdc.model import VdcModel, load_model, network_path
+from veridical.photo.vdc.model import VdcModel, load_model
 from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import QUALITY_STEPS
 from veridical.photo.vdc.quantizers import QUANTIZERS
-from veridical.photo.weights import write_weights
+from veridical.photo.weights import network_path, write_weights
 from veridical.training.pictures import centre_crops
 from veridical.training.stages import MeasuredRows, Progress, silent
 from veridical.training.vdc.export import save_prices

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from veridical.photo.vdc.model import load_model, network_path
-from veridical.photo.weights import write_weights
+from veridical.photo.vdc.model import load_model
+from veridical.photo.weights import network_path, write_weights
 from veridical.training.generator import train_generator
 from veridical.training.photo_codec import CODEC_PRESETS, CodecPreset, new_networks, train_codec
 from veridical.training.photo_codec_prices import measure_codec, measure_generator

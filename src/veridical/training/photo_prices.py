@@ -22,7 +22,7 @@ from veridical.photo.restoration import (
     load_restoration,
 )
 from veridical.photo.tiles import Box
-from veridical.photo.weights import write_weights
+from veridical.photo.weights import network_path, write_weights
 from veridical.training.export import belonging, write_network
 from veridical.training.pairs import Pairs
 from veridical.training.pictures import pictures
@@ -84,8 +84,8 @@ def write_prices(
     }
     header = belonging(path, "price", form) | {"network": network.sizes}
     features = (2, len(form.features))
-    write_network(model.path_of("price"), network, header, card, features=features)
-    for old in (path, model.path_of("generator"), model.path_of("cells")):
+    write_network(network_path(path, "price"), network, header, card, features=features)
+    for old in (path, network_path(path, "generator"), network_path(path, "cells")):
         if old.exists():
             write_weights(old, old.read_bytes(), card)
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from veridical.bitstream.tables import TableSet
 from veridical.photo.vdc.coding import EntropyModel
-from veridical.photo.vdc.model import load_model, network_path
+from veridical.photo.vdc.model import load_model
 from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import Prior
-from veridical.photo.weights import LAYOUT, damaged_weights, read_card, write_weights
+from veridical.photo.weights import LAYOUT, damaged_weights, network_path, read_card, write_weights
 from veridical.training.export import filled, read_tensors, write_network
 from veridical.training.generator import FilterGenerator
 from veridical.training.vdc.codec import TrainedCodec
