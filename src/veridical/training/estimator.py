@@ -71,7 +71,8 @@ class Shrinkage(nn.Module):
 class BlockEstimator(nn.Module):
     """``forward(y, features, scale)`` gives the estimate and the local size of its error.
 
-    Shapes are those of ``residual.unet_change``; ``features`` are (n, len(names)).
+    The size is the standard deviation to expect of ``(x - x_mmse) / scale`` along the three axes of colour; both have the
+    shape of ``y``. Shapes are those of ``residual.unet_change``; ``features`` are (n, len(names)).
 
     Args:
         config: Of the U-Net, which is told the first of the features alone.
