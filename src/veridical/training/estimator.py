@@ -171,3 +171,7 @@ class BlockEstimator(nn.Module):
         change, trunk = unet_change(self.network, y, features, scale)
         x_mmse, log_size = self.head(y, features, scale, change, trunk)
         return x_mmse, local_size(log_size)
+
+    def given(self, x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
+        """Of rows of a batch with their source, what a generator is trained on; see ``generator.train_generator``."""
+        return x, *self(y, features, scale), y, features, scale
