@@ -32,9 +32,10 @@ import veridical
 from veridical.measure import mse_unit
 from veridical.photo.options import EncodeOptions
 from veridical.photo.vdc.encode import LatentPicture, VdcEncoder
-from veridical.photo.vdc.model import VdcModel, load_model, network_path, vdc_path
+from veridical.photo.vdc.model import VdcModel, load_model, vdc_path
 from veridical.photo.vdc.prior import QUALITY_STEPS
 from veridical.photo.vdc.quantizers import QUANTIZERS
+from veridical.photo.weights import network_path
 
 WITHIN = 0.01
 BESIDE = (0.6, 1.6)

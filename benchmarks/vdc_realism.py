@@ -27,7 +27,8 @@ from veridical.errors import TargetUnreachable
 from veridical.measure import mse_unit
 from veridical.photo.options import Target
 from veridical.photo.vdc.encode import VdcEncoder
-from veridical.photo.vdc.model import load_model, network_path, vdc_path
+from veridical.photo.vdc.model import load_model, vdc_path
+from veridical.photo.weights import network_path
 
 
 def weights_key(path: Path | None, digest: str) -> str:

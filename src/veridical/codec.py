@@ -48,7 +48,6 @@ class Encoder(Protocol[X_contra, Index_co]):
 
     def encode(self, x: X_contra, seed: int) -> Index_co:
         """Index of a source; ``seed`` is the common randomness."""
-        ...
 
 
 class Coder(Protocol[Index]):
@@ -56,7 +55,6 @@ class Coder(Protocol[Index]):
 
     def pack(self, index: Index, seed: int) -> bytes:
         """The bytes of an index, entropy-coded."""
-        ...
 
     def unpack(self, data: bytes, seed: int) -> Index:
         """The index that :meth:`pack` was given.
@@ -64,7 +62,6 @@ class Coder(Protocol[Index]):
         Raises:
             DamagedFile: The bytes are not a message of this coder.
         """
-        ...
 
 
 @dataclass(frozen=True)
@@ -85,15 +82,12 @@ class Decoder(Protocol[Index_contra, X, Randomness_contra]):
 
     def estimate(self, index: Index_contra, seed: int) -> Estimate[X]:
         """Least-error reconstruction, with the state from which a sample is drawn."""
-        ...
 
     def generate(self, estimate: Estimate[X], rng: Randomness_contra) -> X:
         """A sample ``x_real`` that follows the source, near ``x_mmse``; ``rng`` is private randomness."""
-        ...
 
     def price(self, index: Index_contra) -> Calibration | None:
         """Error and transport cost to expect of an index; None if they were not measured."""
-        ...
 
 
 class Estimator(Protocol[Index_contra, X_co]):
@@ -101,7 +95,6 @@ class Estimator(Protocol[Index_contra, X_co]):
 
     def estimate(self, index: Index_contra, seed: int) -> X_co:
         """Least-error reconstruction."""
-        ...
 
 
 class Generator(Protocol[X, Index_contra, Randomness_contra]):
@@ -109,7 +102,6 @@ class Generator(Protocol[X, Index_contra, Randomness_contra]):
 
     def generate(self, x_mmse: X, rng: Randomness_contra, context: Index_contra) -> X:
         """A sample; ``rng`` is private randomness, ``context`` the index it may condition on."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -174,7 +166,6 @@ class Codec(Generic[X, Index, Randomness]):
         @property
         def decoder(self) -> Decoder[Index, X, Randomness]:
             """See the class."""
-            ...
 
     def encode(self, x: X, *, seed: int = 0) -> Index:
         """Index of a source under the common randomness ``seed``."""

@@ -14,6 +14,7 @@ from veridical.photo.options import DecodeOptions
 from veridical.photo.price import calibration_of
 from veridical.photo.restoration import MOST_WINDOWS, WINDOW, price_windows
 from veridical.photo.tiles import Box
+from veridical.photo.weights import network_path
 from veridical.photo.windows import decode_at
 from veridical.training.cell_network import CellNetwork
 from veridical.training.export import filled, load_estimator, load_generator, read_tensors
@@ -29,7 +30,7 @@ def in_torch(file):
     """Oracle: one pass over the whole picture, sides multiples of 16, by torch."""
     model = file.decoder.model
     _, estimator = load_estimator(model.estimator.path)
-    _, generator = load_generator(model.path_of("generator"))
+    _, generator = load_generator(network_path(model.estimator.path, "generator"))
     y = torch.from_numpy(np.array(file.pixels)).permute(2, 0, 1)[None].float() / 255
     scale = torch.full((1, 1, 1, 1), model.scale(file.condition))
     features = torch.from_numpy(file.condition.features(model.features))[None]
@@ -41,7 +42,7 @@ def in_torch(file):
 
 def cells_in_torch(file):
     """The network of cells as ``JpegCells.expected`` calls it."""
-    path = file.decoder.model.path_of("cells")
+    path = network_path(file.decoder.model.estimator.path, "cells")
     if not path.exists():
         return None
     header, tensors = read_tensors(path, "cells")

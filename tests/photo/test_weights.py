@@ -15,7 +15,14 @@ from onnx import numpy_helper
 from veridical.errors import BadWeights, InvalidSetting
 from veridical.photo.options import DecodeOptions
 from veridical.photo.restoration import load_restoration
-from veridical.photo.weights import SHIPPED, load_network, provider, read_card, write_weights
+from veridical.photo.weights import (
+    SHIPPED,
+    load_network,
+    network_path,
+    provider,
+    read_card,
+    write_weights,
+)
 
 
 @pytest.fixture
@@ -86,7 +93,7 @@ def test_a_generator_of_another_estimator(copy, with_header):
 def test_weights_without_a_generator(copy):
     copy.with_name("jpeg-generator.onnx").unlink()
     model = load_restoration("JPEG", DecodeOptions(weights=copy))
-    assert not model.path_of("generator").exists()
+    assert not network_path(copy, "generator").exists()
     with pytest.raises(InvalidSetting, match="realism 0"):
         _ = model.generator
 

@@ -148,7 +148,7 @@ def test_batches_depend_on_the_step_alone_and_conditions_on_the_file(sources, na
     form = conventional(name)
     scale = ResidualScale(np.array([-9.0, 0, 0, 0, 0, 0, 0]), np.array([-9.0, 0, 0, 0, 0, 0, 0]))
     settings = {"patch": 48, "batch_size": 4, "seed": 3}
-    sampler = PieceSampler(sources, form, form.features, scale, **settings)
+    sampler = PieceSampler(sources, form, scale, **settings)
     a, b = sampler.batch(7), sampler.batch(7)
     assert all(np.array_equal(a[k], b[k]) for k in a)
     assert a["source"].shape == a["decoded"].shape == (4, 48, 48, 3)
@@ -191,7 +191,7 @@ def test_the_scale_follows_the_errors(sources):
     # Oracle: errors of other pieces, within a factor of 2.5 on average (a fit of seven numbers to few pieces).
     form = conventional("WEBP")
     scale = fit_scale(sources, form, n=60)
-    sampler = PieceSampler(sources, form, form.features, None, patch=128, batch_size=1, seed=5)
+    sampler = PieceSampler(sources, form, None, patch=128, batch_size=1, seed=5)
     pieces = [sampler.piece(np.random.default_rng([2, k]), "photograph") for k in range(20)]
     ratios = [
         np.sqrt(np.mean((p.source / 255.0 - p.decoded / 255.0) ** 2)) / scale(p.condition)

@@ -54,15 +54,12 @@ class Support(Protocol):
 
     def at(self, L: Array, mu: float) -> Local:
         """Value and derivatives; ``perception`` is minus the slope in ``mu``."""
-        ...
 
     def value(self, L: Array, mu: float) -> float:
         """The value alone."""
-        ...
 
     def trust(self, here: Local, L: Array, dL: Array, dmu: float) -> float:
         """Largest fraction of a step within the range of the quadratic model."""
-        ...
 
 
 class EqualLaws:

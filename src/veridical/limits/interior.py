@@ -120,7 +120,6 @@ class Factored(Protocol):
 
     def direction(self, tau: float, corrections: list[Array]) -> Direction:
         """Solve; ``corrections`` are second-order terms, first (s, q), (lambda, y), then the block's."""
-        ...
 
 
 class Block(Protocol):
@@ -131,19 +130,15 @@ class Block(Protocol):
 
     def pairs(self) -> Pairs:
         """Slacks and multipliers of the block."""
-        ...
 
     def factor(self, point: Point) -> Factored:
         """Linearise at a point."""
-        ...
 
     def move(self, step: float, direction: Direction) -> None:
         """Take a step."""
-        ...
 
     def trust(self, point: Point, direction: Direction, step: float) -> float:
         """Shorten a step that leaves the range of the block's linear model."""
-        ...
 
 
 def positive_solver(matrix: Array) -> Callable[[Array], Array]:

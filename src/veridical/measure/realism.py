@@ -42,7 +42,6 @@ class Way(Protocol):
             squared: ``c = |X- - X~|^2``, shape ``(n,)``.
             draws: private randomness, uniform on [0, 1), shape ``(n,)``.
         """
-        ...
 
 
 class _Kind(Protocol):
@@ -52,7 +51,6 @@ class _Kind(Protocol):
 
     def at(self, share: float, squared: Array) -> Way:
         """The setting at a share of its range."""
-        ...
 
 
 @dataclass(frozen=True)

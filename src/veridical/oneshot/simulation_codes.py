@@ -54,11 +54,9 @@ class IndexCode(Protocol):
 
     def to_bytes(self, index: ArrayLike, *, seed: int = 0) -> bytes:
         """Indices as a message with a checksum."""
-        ...
 
     def from_bytes(self, data: bytes, count: int, *, seed: int = 0) -> Whole:
         """The indices of ``count`` samples."""
-        ...
 
 
 def bound_bits(divergence_bits: float, *, greedy: bool = False) -> float:

@@ -19,12 +19,7 @@ from veridical.notices import Notice, log_notice
 from veridical.photo.condition import Condition
 from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
-from veridical.photo.restoration import (
-    Cells,
-    PixelWindow,
-    RestorationDecoder,
-    load_restoration,
-)
+from veridical.photo.restoration import Cells, PixelWindow, RestorationDecoder, load_restoration
 from veridical.photo.tiles import Box
 from veridical.photo.weights import weights_path
 from veridical.photo.windows import Progress, decode_image
@@ -76,7 +71,6 @@ class Decodes(Protocol):
         @property
         def options(self) -> DecodeOptions:
             """How it is decoded unless :meth:`decode` is told otherwise."""
-            ...
 
     @overload
     def decode(
@@ -141,49 +135,39 @@ class CodedImage(Decodes, Protocol):
     @property
     def height(self) -> int:
         """In pixels."""
-        ...
 
     @property
     def width(self) -> int:
         """In pixels."""
-        ...
 
     @property
     def info(self) -> FileInfo:
         """What the file is, with its predicted price."""
-        ...
 
     @property
     def ordinary(self) -> Image.Image | None:
         """What every other program shows, of mode RGB; None if no other program opens the file."""
-        ...
 
     @property
     def default_realism(self) -> float:
         """The realism of a decoder that is not told one."""
-        ...
 
     @property
     def has_generator(self) -> bool:
         """Whether realisms above 0 can be decoded."""
-        ...
 
     @property
     def decoder(self) -> Decoder[Any, np.ndarray, NoiseField] | None:
         """Gives float32 arrays (3, height, width) in [0, 1] of a window; None if the file is lossless."""
-        ...
 
     def price(self) -> Calibration | None:
         """Predicted error and transport cost; None if it was not measured."""
-        ...
 
     def window(self, box: Box) -> Any:
         """The decoder's index of a window whose top and left are multiples of 16."""
-        ...
 
     def finish(self, colours: np.ndarray) -> Image.Image:
         """A Pillow picture of decoded colours, uint8 of shape (height, width, 3), with all that goes with it."""
-        ...
 
 
 def check_original(original: Image.Image, image: CodedImage) -> None:

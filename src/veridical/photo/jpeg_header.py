@@ -28,10 +28,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MOST_COMPONENTS = 4
 
 ZIGZAG = np.array(
-    sorted(
-        range(64),
-        key=lambda n: (n // 8 + n % 8, (n // 8, n % 8)[(n // 8 + n % 8 + 1) % 2]),
-    )
+    sorted(range(64), key=lambda n: (n // 8 + n % 8, (n // 8, n % 8)[(n // 8 + n % 8 + 1) % 2]))
 )
 """Row-major index of each coefficient in the order of the file (T.81, figure A.6), shape (64,)."""
 

@@ -26,7 +26,6 @@ class Tensor(Protocol):
 
     def detach(self) -> Any:
         """Without its gradient."""
-        ...
 
 
 Picture = Source | Image.Image | np.ndarray | Tensor

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +28,7 @@ from veridical.photo.weights import (
     Network,
     damaged_weights,
     load_network,
+    network_path,
     no_generator,
     weights_path,
 )
@@ -56,11 +56,6 @@ class RestorationModel:
     scale: ResidualScale
     options: DecodeOptions = field(repr=False)
 
-    def path_of(self, part: str) -> Path:
-        """Where the file of "generator", "price" or "cells" would be."""
-        path = self.estimator.path
-        return path.with_name(f"{path.stem}-{part}{path.suffix}")
-
     @cached_property
     def generator(self) -> Network:
         """``x_mmse, size, y, features, scale -> x_real``, loaded when it is first used.
@@ -82,7 +77,7 @@ class RestorationModel:
         Raises:
             BadWeights: Damaged, or made for another estimator.
         """
-        o, path = self.options, self.path_of(kind)
+        o, path = self.options, network_path(self.estimator.path, kind)
         if not path.exists():
             return None
         network = load_network(path, kind=kind, device=o.device, threads=o.threads)
@@ -120,10 +115,7 @@ def load_restoration(name: str, options: DecodeOptions) -> RestorationModel:
             )
         scale = (np.array(table, dtype=float) for table in header["scale"])
         model = RestorationModel(
-            estimator,
-            tuple(str(n) for n in header["features"]),
-            ResidualScale(*scale),
-            options,
+            estimator, tuple(str(n) for n in header["features"]), ResidualScale(*scale), options
         )
         _probe(model)
     return model
@@ -146,7 +138,6 @@ class Cells(Protocol):
 
     def project(self, x: np.ndarray, top: int = 0, left: int = 0) -> np.ndarray:
         """The nearest picture in the set to a window, float32 (3, height, width) in [0, 1]."""
-        ...
 
     def expected(
         self, x: np.ndarray, error: np.ndarray, network: Network, top: int = 0, left: int = 0

@@ -39,10 +39,7 @@ class Tile:
     def kept(self) -> tuple[slice, slice]:
         """Rows and columns of the core within the window."""
         w, c = self.window, self.core
-        return (
-            slice(c.top - w.top, c.bottom - w.top),
-            slice(c.left - w.left, c.right - w.left),
-        )
+        return (slice(c.top - w.top, c.bottom - w.top), slice(c.left - w.left, c.right - w.left))
 
 
 def tiles(height: int, width: int, side: int, margin: int = MARGIN) -> list[Tile]:

@@ -77,16 +77,14 @@ def page(original: Image.Image | None, coded: Sequence[PageFile]) -> str:
     data = {
         "original": None if original is None else _url(original),
         "files": [
-            {
-                "title": f.title,
+            vars(f)
+            | {
                 "width": f.x_mmse.width,
                 "height": f.x_mmse.height,
                 "x_mmse": _url(f.x_mmse),
                 "x_real": _url(f.x_real),
                 "ordinary": None if f.ordinary is None else _url(f.ordinary),
                 "price": None if f.price is None else asdict(f.price),
-                "header": list(f.header),
-                "rows": [list(r) for r in f.rows],
             }
             for f in coded
         ],

@@ -103,6 +103,11 @@ def weights_path(name: str, weights: Path | None) -> Path:
     return weights.with_name(weights.stem + dash + part + weights.suffix)
 
 
+def network_path(path: Path, part: str) -> Path:
+    """Where a network beside a weights file is: "generator" of an estimator's file, "synthesis" of a codec's, and so on."""
+    return path.with_name(f"{path.stem}-{part}{'.onnx' if path.suffix == '.npz' else path.suffix}")
+
+
 def provider(device: str) -> tuple[str, dict[str, Any]]:
     """ONNX Runtime's execution provider for a device, with its options.
 

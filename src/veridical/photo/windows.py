@@ -44,12 +44,10 @@ def decode_image(
     progress: Progress = lambda done, total: None,
 ) -> Image.Image:
     """The picture of an open file at the realism or perception of the options, or else at the file's own."""
-    if options.realism is None and options.perception is None:
-        a = image.default_realism
-    elif options.perception is not None:
-        a = resolve_realism(image.price(), None, options.perception)
-    else:
-        a = resolve_realism(None, options.realism, None)
+    realism, perception = options.realism, options.perception
+    if realism is None and perception is None:
+        realism = image.default_realism
+    a = resolve_realism(None if perception is None else image.price(), realism, perception)
     return decode_at(image, [a], options, notice=notice, progress=progress)[0]
 
 

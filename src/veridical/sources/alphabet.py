@@ -119,11 +119,9 @@ class ContinuousLaw(Protocol):
 
     def cdf(self, x: Any) -> Any:
         """Probability up to ``x``."""
-        ...
 
     def sf(self, x: Any) -> Any:
         """Probability beyond ``x``."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -45,21 +45,17 @@ class BlockCode(Protocol):
     @property
     def calibration(self) -> Calibration:
         """Price list per dimension."""
-        ...
 
     def encode(self, x: Array, *, seed: int = 0) -> Any:
         """Index of blocks."""
-        ...
 
     def to_bytes(self, index: Any, *, seed: int = 0) -> bytes:
         """The index as bytes."""
-        ...
 
     def decode(
         self, index: Any, rng: np.random.Generator, *, realism: float, seed: int = 0
     ) -> Array:
         """Blocks at a realism."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -122,17 +122,13 @@ def _trained(kind: str, folder: Path, run: Run) -> Generator:
     )  # fmt: skip
     estimator, scale = _estimator()
     sampler = PieceSampler(
-        sources, AVIF, AVIF.features, scale, patch=sizes.patch, batch_size=sizes.batch_size, seed=3,
+        sources, AVIF, scale, patch=sizes.patch, batch_size=sizes.batch_size, seed=3,
         shares=SHARES, finest=preset.finest, largest=sizes.patch + 72,
     )  # fmt: skip
     accelerator = accelerator_for(sizes.mixed_precision)
     torch.manual_seed(0)  # initial weights only
-
-    def estimated(x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
-        return x, *estimator(y, features, scale), y, features, scale
-
     result = train_generator(
-        preset.network(), estimated, Batches(sampler, accelerator), preset,
+        preset.network(), estimator.given, Batches(sampler, accelerator), preset,
         Execution(run.work / f"{kind}.ckpt", accelerator),
     )  # fmt: skip
     assert result is not None  # no limit of time

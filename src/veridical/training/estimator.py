@@ -19,24 +19,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from veridical.photo.formats.jpeg_cells import DCT, TO_YCC
 from veridical.training.networks import Block, NetworkConfig, RestorationNetwork, zeroed
 from veridical.training.residual import local_mean, local_size, unet_change
 
 _STEP = 2.0
 """Of a format without tables, in units of the residual scale."""
-
-_TO_YCC = torch.tensor(
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
-)
-"""RGB to YCbCr without offsets (JFIF 1.02, page 3)."""
-
-
-def _dct() -> Tensor:
-    """The orthonormal two-dimensional DCT of a block, (64 frequencies, 64 pixels), both row-major."""
-    k, x = torch.arange(8.0)[:, None], torch.arange(8.0)[None]
-    one = 0.5 * torch.cos(torch.pi * (2 * x + 1) * k / 16)
-    one[0] = 8**-0.5
-    return torch.kron(one, one)
 
 
 def _asinh(x: Tensor) -> Tensor:
@@ -83,7 +71,8 @@ class Shrinkage(nn.Module):
 class BlockEstimator(nn.Module):
     """``forward(y, features, scale)`` gives the estimate and the local size of its error.
 
-    Shapes are those of ``residual.unet_change``; ``features`` are (n, len(names)).
+    The size is the standard deviation to expect of ``(x - x_mmse) / scale`` along the three axes of colour; both have the
+    shape of ``y``. Shapes are those of ``residual.unet_change``; ``features`` are (n, len(names)).
 
     Args:
         config: Of the U-Net, which is told the first of the features alone.
@@ -120,9 +109,9 @@ class BlockEstimator(nn.Module):
         self.to_change = zeroed(nn.Conv2d(width, 192, 1))
         self.to_size = zeroed(nn.Conv2d(width, 8, 1))
         self.shrinkage = Shrinkage(1 + len(names))
-        transform = _dct()
-        self.register_buffer("to_ycc", _TO_YCC[:, :, None, None], persistent=False)
-        self.register_buffer("to_rgb", _TO_YCC.inverse()[:, :, None, None], persistent=False)
+        to_ycc, transform = torch.from_numpy(TO_YCC), torch.from_numpy(DCT)
+        self.register_buffer("to_ycc", to_ycc[:, :, None, None], persistent=False)
+        self.register_buffer("to_rgb", to_ycc.inverse()[:, :, None, None], persistent=False)
         self.register_buffer("dct", transform[:, :, None, None], persistent=False)
         self.register_buffer("idct", transform.T[:, :, None, None].contiguous(), persistent=False)
 
@@ -182,3 +171,7 @@ class BlockEstimator(nn.Module):
         change, trunk = unet_change(self.network, y, features, scale)
         x_mmse, log_size = self.head(y, features, scale, change, trunk)
         return x_mmse, local_size(log_size)
+
+    def given(self, x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
+        """Of rows of a batch with their source, what a generator is trained on; see ``generator.train_generator``."""
+        return x, *self(y, features, scale), y, features, scale

@@ -125,10 +125,7 @@ def in_threads(
 
 
 def train_unet(
-    network: RestorationNetwork,
-    batches: Tensors,
-    schedule: Schedule,
-    execution: Execution,
+    network: RestorationNetwork, batches: Tensors, schedule: Schedule, execution: Execution
 ) -> Trained | None:
     """Least squares, all but the spread head; None if the seconds ran out, with a checkpoint."""
     network.requires_grad_(True).spread.requires_grad_(False)

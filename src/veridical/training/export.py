@@ -24,7 +24,7 @@ from veridical.extras import require
 from veridical.photo.condition import ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.options import GRID
-from veridical.photo.weights import LAYOUT, damaged_weights, read_card, write_weights
+from veridical.photo.weights import LAYOUT, damaged_weights, network_path, read_card, write_weights
 from veridical.training.estimator import BlockEstimator
 from veridical.training.generator import FilterGenerator
 from veridical.training.networks import NetworkConfig
@@ -145,11 +145,7 @@ def write_weights_of(
     features = (2, len(form.features))
     write_network(path, estimator, header, recipe, features=features)
     own = belonging(path, "generator", form) | {"network": asdict(generator.network.config)}
-    write_network(_generator_of(path), generator, own, recipe, features=features)
-
-
-def _generator_of(path: Path) -> Path:
-    return path.with_name(f"{path.stem}-generator{path.suffix}")
+    write_network(network_path(path, "generator"), generator, own, recipe, features=features)
 
 
 def belonging(path: Path, kind: str, form: ConventionalFormat | Pairs) -> dict[str, Any]:
@@ -217,7 +213,7 @@ def load_generator_beside(path: Path) -> FilterGenerator:
     Raises:
         BadWeights: Missing, damaged, or trained for another estimator.
     """
-    place = _generator_of(path)
+    place = network_path(path, "generator")
     header, generator = load_generator(place)
     if header["estimator"] != hashlib.sha256(path.read_bytes()).hexdigest():
         raise BadWeights(f"{place} was trained for another estimator than {path}; copy both again")

@@ -16,7 +16,7 @@ from veridical.photo.restoration import (
     error_in_levels,
     load_restoration,
 )
-from veridical.photo.weights import read_card
+from veridical.photo.weights import network_path, read_card
 from veridical.training.cell_network import fit_cell_network, samples_of
 from veridical.training.export import belonging, write_network
 from veridical.training.pairs import Pairs, Piece
@@ -57,7 +57,7 @@ def write_cells(
         return
     model = load_restoration(form.name, DecodeOptions(weights=path))
     sampler = PieceSampler(
-        sources, form, form.features, None, patch=_SIDE, batch_size=1, seed=_SEED, shares=_SHARES,
+        sources, form, None, patch=_SIDE, batch_size=1, seed=_SEED, shares=_SHARES,
     )  # fmt: skip
     rows: list[dict[str, np.ndarray]] = []
     for first in range(0, n_pieces, _TOGETHER):
@@ -80,7 +80,7 @@ def write_cells(
     header = belonging(path, "cells", form) | {"network": network.sizes}
     card, of_blocks = read_card(path, model.estimator.digest), (2, 64, 5, 6)
     write_network(
-        model.path_of("cells"), network, header, card, place=of_blocks, level=of_blocks,
+        network_path(path, "cells"), network, header, card, place=of_blocks, level=of_blocks,
         error=(2, 1, 5, 6), steps=(2, 64, 1, 1), chroma=(2, 1, 1, 1),
     )  # fmt: skip
 

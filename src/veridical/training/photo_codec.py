@@ -132,10 +132,7 @@ def new_networks(preset: CodecPreset) -> TrainedCodec:
 
 
 def train_codec(
-    network: TrainedCodec,
-    batches: Tensors,
-    preset: CodecPreset,
-    execution: Execution,
+    network: TrainedCodec, batches: Tensors, preset: CodecPreset, execution: Execution
 ) -> Trained | None:
     """Train all of it; None if the seconds ran out, with a checkpoint."""
     to_channels_last(network)

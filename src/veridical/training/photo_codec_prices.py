@@ -12,17 +12,17 @@ from PIL import Image
 
 from veridical.bitstream.container import read
 from veridical.photo.decode import decode
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import EncodeOptions, Target
 from veridical.photo.tiles import Box
 from veridical.photo.vdc.decoder import LatentWindow, VdcDecoder
 from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.image import decode_latents
-from veridical.photo.vdc.model import VdcModel, load_model, network_path
+from veridical.photo.vdc.model import VdcModel, load_model
 from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import QUALITY_STEPS
 from veridical.photo.vdc.quantizers import QUANTIZERS
-from veridical.photo.weights import write_weights
+from veridical.photo.weights import network_path, write_weights
+from veridical.training.photo_prices import errors_of
 from veridical.training.pictures import centre_crops
 from veridical.training.stages import MeasuredRows, Progress, silent
 from veridical.training.vdc.export import save_prices
@@ -165,9 +165,5 @@ def _costs(
     latents, _ = decode_latents(container, model)
     box = Box(0, picture.shape[0], 0, picture.shape[1])
     window = LatentWindow(latents, box, quality, container.header.quantizer)
-    source = picture.transpose(2, 0, 1).astype(np.float64) / 255
-    estimate = VdcDecoder(model).estimate(window)
-    x_mmse = estimate.x_mmse.clip(0, 1).astype(np.float64)
-    x_real = VdcDecoder(model).generate(estimate, NoiseField(seed)).clip(0, 1)
-    pairs = ((x_mmse, source), (x_real, source), (x_real, x_mmse))
-    return [*(float(np.mean((a - b) ** 2)) for a, b in pairs), container.bits_per_pixel or 0.0]
+    _, errors = errors_of(VdcDecoder(model), window, picture, seed)
+    return [errors["mmse"], errors["error_real"], errors["cost"], container.bits_per_pixel or 0.0]

@@ -16,10 +16,9 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from veridical.photo.vdc.model import load_model, network_path
-from veridical.photo.weights import write_weights
+from veridical.photo.vdc.model import load_model
+from veridical.photo.weights import network_path, write_weights
 from veridical.training.generator import train_generator
-from veridical.training.loop import Execution, Trained
 from veridical.training.photo_codec import CODEC_PRESETS, CodecPreset, new_networks, train_codec
 from veridical.training.photo_codec_prices import measure_codec, measure_generator
 from veridical.training.sources import Sources, SourceSampler, prepare_sources
@@ -119,26 +118,15 @@ def run_codec(
     def fixed(network: N) -> N:
         return network.to(accelerator.device).eval().requires_grad_(False)
 
-    def train_first(execution: Execution) -> Trained | None:
-        seen = decoded(fixed(synthesis), batches(2))
-        return train_spread(spread, seen, sizes.spread, execution)
-
-    def refine(execution: Execution) -> Trained | None:
-        seen = given(fixed(synthesis), fixed(spread))
-        return train_generator(
-            refinement, seen, batches(4), sizes.generator.least_squares(), execution
-        )
-
-    def generate(execution: Execution) -> Trained | None:
-        seen = given(fixed(synthesis), fixed(spread), fixed(refinement))
-        return train_generator(generator, seen, batches(3), sizes.generator, execution)
-
-    steps = sizes.generator.schedule.steps
+    own, least = sizes.generator, sizes.generator.least_squares()
     stages = (
-        Stage("spread", spread, train_first, sizes.spread.steps),
-        Stage("refinement", refinement, refine, steps),
-        Stage("generator", generator, generate, steps),
-    )
+        Stage("spread", spread, steps=sizes.spread.steps, train=lambda execution: train_spread(
+            spread, decoded(fixed(synthesis), batches(2)), sizes.spread, execution)),
+        Stage("refinement", refinement, steps=least.schedule.steps, train=lambda execution: train_generator(
+            refinement, given(fixed(synthesis), fixed(spread)), batches(4), least, execution)),
+        Stage("generator", generator, steps=own.schedule.steps, train=lambda execution: train_generator(
+            generator, given(fixed(synthesis), fixed(spread), fixed(refinement)), batches(3), own, execution)),
+    )  # fmt: skip
     if not go(*stages):
         return None
     recipe["stages"] = recipe.get("stages", {}) | stage_figures(stages, run)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from veridical.codec import Decoder
 from veridical.errors import TrainingData
 from veridical.photo.formats.conventional import ConventionalFormat
 from veridical.photo.noise import NoiseField
@@ -22,16 +23,12 @@ from veridical.photo.restoration import (
     load_restoration,
 )
 from veridical.photo.tiles import Box
-from veridical.photo.weights import write_weights
+from veridical.photo.weights import network_path, write_weights
 from veridical.training.export import belonging, write_network
 from veridical.training.pairs import Pairs
 from veridical.training.pictures import pictures
 from veridical.training.price_files import SIDE, training_pieces, validation_pieces
-from veridical.training.price_network import (
-    PictureStatistics,
-    PriceNetwork,
-    fit_price_network,
-)
+from veridical.training.price_network import PictureStatistics, PriceNetwork, fit_price_network
 from veridical.training.sources import Sources
 from veridical.training.stages import MeasuredRows, Progress, silent
 
@@ -88,8 +85,8 @@ def write_prices(
     }
     header = belonging(path, "price", form) | {"network": network.sizes}
     features = (2, len(form.features))
-    write_network(model.path_of("price"), network, header, card, features=features)
-    for old in (path, model.path_of("generator"), model.path_of("cells")):
+    write_network(network_path(path, "price"), network, header, card, features=features)
+    for old in (path, network_path(path, "generator"), network_path(path, "cells")):
         if old.exists():
             write_weights(old, old.read_bytes(), card)
 
@@ -157,25 +154,27 @@ def measure_window(
         source: Of the same place, uint8 of shape (height, width, 3).
         seed: Of the generator's noise.
     """
-    x = source.transpose(2, 0, 1) / 255
-    estimate = decoder.estimate(window)
-    state = estimate.state[1]
-    x_mmse = np.clip(estimate.x_mmse, 0, 1)
-    x_real = np.clip(decoder.generate(estimate, NoiseField(seed)), 0, 1)
+    state, errors = errors_of(decoder, window, source, seed)
     with torch.inference_mode():
         told = (torch.from_numpy(state[name]) for name in PriceNetwork.INPUTS)
         statistics = PictureStatistics()(*told)[0].numpy()
-    return {
-        "decoded": _square(window.pixels.transpose(2, 0, 1) / 255, x),
-        "mmse": _square(x_mmse, x),
-        "cost": _square(x_real, x_mmse),
-        "error_real": _square(x_real, x),
-        "statistics": [round(float(v), 4) for v in statistics],
-    }
+    decoded = float(np.mean(np.square((window.pixels - source.astype(float)) / 255)))
+    return {"decoded": decoded} | errors | {"statistics": [round(float(v), 4) for v in statistics]}
 
 
-def _square(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.mean(np.square(a - b)))
+def errors_of(
+    decoder: Decoder[Any, np.ndarray, NoiseField], window: Any, source: np.ndarray, seed: int
+) -> tuple[Any, dict[str, float]]:
+    """The estimator's state; and errors of realism 0 and 1 and the transport cost, all on the [0, 1] scale and clipped to it."""
+    estimate = decoder.estimate(window, 0)
+    x_mmse, x_real = (
+        np.clip(v, 0, 1, dtype=np.float64)
+        for v in (estimate.x_mmse, decoder.generate(estimate, NoiseField(seed)))
+    )
+    x = source.transpose(2, 0, 1) / 255
+    pairs = {"mmse": (x_mmse, x), "cost": (x_real, x_mmse), "error_real": (x_real, x)}
+    errors = {name: float(np.mean(np.square(a - b))) for name, (a, b) in pairs.items()}
+    return estimate.state[1], errors
 
 
 @torch.inference_mode()

@@ -180,7 +180,7 @@ class _Training:
 
     def _batches(self, name: str, **kinds: Any) -> Batches:
         sampler = PieceSampler(
-            self.sources, self.form, self.form.features, self.scale, patch=self.sizes.patch,
+            self.sources, self.form, self.scale, patch=self.sizes.patch,
             batch_size=self.sizes.batch_size, seed=STAGES[name][0] + 4 * self.seed, **kinds,
         )  # fmt: skip
         return Batches(sampler, self.accelerator)
@@ -189,8 +189,9 @@ class _Training:
         if name == "generator":
             finest, largest = self.sizes.generator.finest, self.sizes.patch + 72
             batches = self._batches(name, shares=SHARES, finest=finest, largest=largest)
+            fixed = self.estimator.to(self.accelerator.device).eval().requires_grad_(False)
             own = self.sizes.generator
-            return train_generator(self.generator, self._estimated(), batches, own, execution)
+            return train_generator(self.generator, fixed.given, batches, own, execution)
         schedule, batches = STAGES[name][1](self.sizes), self._batches(name)
         if name == "unet":
             return train_unet(self.estimator.network, batches, schedule, execution)
@@ -199,15 +200,6 @@ class _Training:
         if result is not None and name == "whole" and self.before:
             halfway(result[0], self.before)
         return result
-
-    def _estimated(self) -> Callable[..., tuple[Tensor, ...]]:
-        """Of rows of a batch, what the generator is given by the estimator as it is."""
-        fixed = self.estimator.to(self.accelerator.device).eval().requires_grad_(False)
-
-        def of(x: Tensor, y: Tensor, features: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
-            return x, *fixed(y, features, scale), y, features, scale
-
-        return of
 
     def write(
         self, path: Path, recipe: dict[str, Any], validation: Path, progress: Progress

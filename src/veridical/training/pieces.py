@@ -8,7 +8,7 @@ JPEG files of quality 93, whose traces would be learned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,9 @@ from veridical.training.pictures import opened, saved
 from veridical.training.sources import Sources
 
 FINE = 80
+_FROM_EACH = 2
+"""Patches that are cut from each piece at most."""
+
 SHARES = {"photograph": 0.55, "drawing": 0.32, "recompressed": 0.13}
 _MODES: tuple[tuple[str, float], ...] = (
     ("4:2:0", 0.48),
@@ -106,7 +109,7 @@ def fit_scale(
         n: Number of coded pieces.
         seed: Of the pieces.
     """
-    sampler = PieceSampler(sources, form, form.features, None, patch=128, batch_size=1, seed=seed)
+    sampler = PieceSampler(sources, form, None, patch=128, batch_size=1, seed=seed)
     pieces = [sampler.piece(np.random.default_rng([seed, k]), "photograph") for k in range(n)]
     errors = [np.mean((p.source / 255.0 - p.decoded / 255.0) ** 2) for p in pieces]
     both = [p.condition for p in pieces], [replace(p.condition, quantizer=None) for p in pieces]
@@ -120,12 +123,10 @@ class PieceSampler:
     Args:
         sources: Pictures, or pieces that are coded already.
         form: The format that the pieces are coded in.
-        names: Of the features that the networks are told.
         scale: Residual scale; None for ones.
         patch: Side of the patches in pixels.
         batch_size: Patches of a batch.
         seed: Of everything random.
-        patches_per_piece: Patches cut from each piece at most.
         shares: Of the kinds of pieces.
         finest: No piece has a higher quality.
         largest: Side in pixels of the largest pieces.
@@ -135,22 +136,19 @@ class PieceSampler:
         self,
         sources: Sources | Pairs,
         form: ConventionalFormat | Pairs,
-        names: Sequence[str],
         scale: ResidualScale | None,
         *,
         patch: int,
         batch_size: int,
         seed: int,
-        patches_per_piece: int = 2,
         shares: Mapping[str, float] = SHARES,
         finest: int = 100,
         largest: int = 400,
     ) -> None:
         self.sources: Any = sources
-        self.format, self.names, self.scale = form, names, scale
+        self.format, self.scale = form, scale
         self.patch, self.batch_size, self.seed = patch, batch_size, seed
-        self.per_piece, self.shares = patches_per_piece, shares
-        self.finest, self.largest = finest, largest
+        self.shares, self.finest, self.largest = shares, finest, largest
 
     def piece(self, rng: np.random.Generator, kind: str | None = None) -> Piece:
         """A coded piece of a picture of one of :data:`SHARES`, or of pairs any one."""
@@ -210,14 +208,14 @@ class PieceSampler:
         source, decoded, features, scales = [], [], [], []
         while len(source) < self.batch_size:
             p = self.piece(rng)
-            for _ in range(min(self.per_piece, self.batch_size - len(source))):
+            for _ in range(min(_FROM_EACH, self.batch_size - len(source))):
                 top, left = (
                     16 * int(rng.integers((n - self.patch) // 16 + 1)) for n in p.source.shape[:2]
                 )
                 cut = np.s_[top : top + self.patch, left : left + self.patch]
                 source.append(p.source[cut])
                 decoded.append(p.decoded[cut])
-                features.append(p.condition.features(self.names))
+                features.append(p.condition.features(self.format.features))
                 scales.append(1.0 if self.scale is None else self.scale(p.condition))
         return {
             "source": np.stack(source),

@@ -110,7 +110,7 @@ def training_pieces(
     side = SIDE
     if isinstance(form, Pairs):
         side = min(SIDE, *form.originals.shape[1:3])
-    sampler = PieceSampler(sources, form, form.features, None, patch=side, batch_size=1, seed=_SEED)
+    sampler = PieceSampler(sources, form, None, patch=side, batch_size=1, seed=_SEED)
 
     def piece(k: int) -> tuple[str, Piece, int, int]:
         rng = np.random.default_rng([_SEED, k])

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from veridical.errors import TrainingData
 from veridical.photo.condition import BASIC_FEATURES
+from veridical.photo.formats.jpeg_cells import TO_YCC
 from veridical.photo.price import LEAST
-from veridical.training.estimator import _TO_YCC
 from veridical.training.networks import zeroed
 from veridical.training.residual import local_mean
 
@@ -66,7 +66,9 @@ class PictureStatistics(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("to_ycc", 255 * _TO_YCC[:, :, None, None], persistent=False)
+        self.register_buffer(
+            "to_ycc", 255 * torch.from_numpy(TO_YCC)[:, :, None, None], persistent=False
+        )
 
     def forward(
         self, y: Tensor, x_mmse: Tensor, size: Tensor, features: Tensor, scale: Tensor

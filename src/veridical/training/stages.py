@@ -113,7 +113,6 @@ class Sampler(Protocol):
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """Arrays of ``batch_size`` rows; pictures are uint8 of shape (n, side, side, 3)."""
-        ...
 
 
 class Batches:

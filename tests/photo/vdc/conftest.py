@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from veridical.photo.vdc.model import load_model, network_path
+from veridical.photo.vdc.model import load_model
 from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import PriorConfig
+from veridical.photo.weights import network_path
 from veridical.training.generator import GeneratorPreset
 from veridical.training.vdc.codec import TrainedCodec
 from veridical.training.vdc.export import save_prices

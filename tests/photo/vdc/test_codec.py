@@ -36,8 +36,8 @@ from veridical.photo.options import DecodeOptions, EncodeOptions, Target
 from veridical.photo.vdc import model as model_module
 from veridical.photo.vdc.encode import VdcEncoder
 from veridical.photo.vdc.image import decode_latents
-from veridical.photo.vdc.model import load_model, network_path
-from veridical.photo.weights import write_weights
+from veridical.photo.vdc.model import load_model
+from veridical.photo.weights import network_path, write_weights
 from veridical.photo.windows import decode_at
 
 LIMIT = 10**7

@@ -45,21 +45,17 @@ class Format(Protocol):
     @property
     def name(self) -> str:
         """In capitals, as in ``encode(..., format=name)``."""
-        ...
 
     @property
     def suffixes(self) -> tuple[str, ...]:
         """Of its files, in lower case, the first for writing."""
-        ...
 
     @property
     def features(self) -> tuple[str, ...]:
         """Names of what a file tells the networks."""
-        ...
 
     def sniff(self, head: bytes) -> bool:
         """Whether a file that begins with ``head`` (64 bytes or the whole file) is of this format."""
-        ...
 
     def check(self, target: Target, options: EncodeOptions) -> None:
         """Refuse settings that this format does not have, before anything is read.
@@ -67,7 +63,6 @@ class Format(Protocol):
         Raises:
             InvalidSetting: Such a setting.
         """
-        ...
 
     def encode(
         self,
@@ -77,7 +72,6 @@ class Format(Protocol):
         notice: Notice = silent,
     ) -> bytes:
         """The bytes of a file; ``image`` is of mode L, LA, RGB or RGBA."""
-        ...
 
     def open(
         self,
@@ -88,7 +82,6 @@ class Format(Protocol):
         name: str = "the file",
     ) -> CodedImage:
         """A file that is open, parsed and entropy-decoded once; ``name`` is for errors."""
-        ...
 
 
 _LOGGER = logging.getLogger(__name__)

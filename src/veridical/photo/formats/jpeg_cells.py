@@ -26,10 +26,12 @@ from PIL.JpegImagePlugin import JpegImageFile
 from veridical.photo.jpeg_header import JpegHeader, parse_jpeg_header
 from veridical.photo.restoration import Cells
 
-_TO_YCC = np.array(
+TO_YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
 )
-_TO_RGB = np.linalg.inv(_TO_YCC.astype(float)).astype(np.float32)
+"""RGB to YCbCr without offsets (JFIF 1.02, page 3)."""
+
+_TO_RGB = np.linalg.inv(TO_YCC.astype(float)).astype(np.float32)
 _ROUNDS = 12  # of the search behind pixels that were clipped to 0 or 255
 _TURNS = 2  # of projections onto the cells and onto [0, 1]
 _ROWS, _SEEN = 8, 2  # of blocks that the network of cells takes at a time, and sees around one
@@ -39,14 +41,14 @@ CellMeans = Callable[..., Sequence[np.ndarray]]
 
 
 def _dct_matrix() -> np.ndarray:
-    """Orthonormal two-dimensional DCT of a block, (64 frequencies, 64 pixels), row-major."""
     k, n = np.arange(8)[:, None], np.arange(8)[None]
     one = 0.5 * np.cos(np.pi * (2 * n + 1) * k / 16)
     one[0] = 8**-0.5
     return np.kron(one, one).astype(np.float32)
 
 
-_DCT = _dct_matrix()
+DCT = _dct_matrix()
+"""Orthonormal two-dimensional DCT of a block, (64 frequencies, 64 pixels), row-major."""
 
 
 def _blocks(plane: np.ndarray) -> np.ndarray:
@@ -73,12 +75,12 @@ def _lattice(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
         NaN in blocks for which none were found.
     """
     y = levels.astype(np.float32)
-    found = np.rint((y - 128) @ _DCT.T / steps) * steps
+    found = np.rint((y - 128) @ DCT.T / steps) * steps
     out = np.full_like(found, np.nan)
     left = np.arange(len(y))
     low, high = levels == 0, levels == 255
     for _ in range(_ROUNDS):
-        again = found[left] @ _DCT + 128
+        again = found[left] @ DCT + 128
         right = np.all(np.abs(np.clip(again, 0, 255) - y[left]) <= 1.0, axis=1)
         out[left[right]] = found[left[right]]
         left, again = left[~right], again[~right]
@@ -88,7 +90,7 @@ def _lattice(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
             break
         beyond = np.where(low[left], np.minimum(again, 0), y[left])
         beyond = np.where(high[left], np.maximum(again, 255), beyond)
-        found[left] = np.rint((beyond - 128) @ _DCT.T / steps) * steps
+        found[left] = np.rint((beyond - 128) @ DCT.T / steps) * steps
     return out
 
 
@@ -240,12 +242,12 @@ class Component:
 
     def coefficients(self, ycc: np.ndarray) -> np.ndarray:
         """Of a picture of luma less 128 and chroma, (n, 64)."""
-        return self.samples(ycc) @ _DCT.T
+        return self.samples(ycc) @ DCT.T
 
     def move_inside(self, ycc: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """Change a picture in place so that coefficients lie between two bounds."""
         coefficients = self.coefficients(ycc)
-        change = _planes((np.clip(coefficients, low, high) - coefficients) @ _DCT, *self.shape)
+        change = _planes((np.clip(coefficients, low, high) - coefficients) @ DCT, *self.shape)
         if self.step > 1:
             change = change.repeat(self.step, 0).repeat(self.step, 1)
         ycc[self.number, : change.shape[0], : change.shape[1]] += change
@@ -278,7 +280,7 @@ def _rows_of(network: CellMeans, told: dict[str, np.ndarray], first: int) -> np.
 
 def to_ycc(rgb: np.ndarray) -> np.ndarray:
     """Luma less 128 and chroma in levels."""
-    ycc = np.einsum("ij,jhw->ihw", _TO_YCC, rgb) * np.float32(255)
+    ycc = np.einsum("ij,jhw->ihw", TO_YCC, rgb) * np.float32(255)
     ycc[0] -= 128
     return ycc
 

@@ -29,12 +29,7 @@ import numpy as np
 from veridical.arrays import Array, Whole
 from veridical.bitstream.tables import SymbolDecoder, SymbolEncoder, TableSet, shares
 from veridical.errors import InvalidSetting
-from veridical.photo.vdc.dither import (
-    LARGEST_POINT,
-    CommonRandomness,
-    put_dithered,
-    take_dithered,
-)
+from veridical.photo.vdc.dither import LARGEST_POINT, CommonRandomness, put_dithered, take_dithered
 from veridical.photo.vdc.frozen import ROWS, UNIT, density
 from veridical.quantize.lattice import Lattice, gosset
 

@@ -35,6 +35,7 @@ from veridical.photo.weights import (
     default_weights,
     file_state,
     load_network,
+    network_path,
     no_generator,
     read_card,
 )
@@ -165,11 +166,6 @@ def vdc_path(weights: Path | None) -> Path:
     """The file of the codec: that of a folder, or the one given; None is :func:`default_weights`."""
     place = weights or default_weights()
     return place / "vdc.npz" if place.is_dir() else place
-
-
-def network_path(path: Path, part: str) -> Path:
-    """Where a network of a codec's file is, if it has it."""
-    return path.with_name(f"{path.stem}-{part}.onnx")
 
 
 def load_model(

@@ -24,25 +24,21 @@ class Quantizer(Protocol):
     @property
     def number(self) -> int:
         """Its number in the file's header."""
-        ...
 
     @property
     def randomness_bits(self) -> int:
         """Common randomness for each coded number, in bits."""
-        ...
 
     def put(
         self, x: Array, rows: Whole, shared: CommonRandomness,
         encoder: SymbolEncoder, tables: TableSet,
     ) -> Whole:  # fmt: skip
         """Quantize and code distances ``x``; gives the points in 1/16 steps."""
-        ...
 
     def take(
         self, rows: Whole, shared: CommonRandomness, decoder: SymbolDecoder, tables: TableSet
     ) -> Whole:
         """The points in 1/16 steps."""
-        ...
 
 
 QUANTIZERS: dict[str, Callable[..., Quantizer]] = {"scalar": Scalar, "dither": Dithered, "e8": E8}

@@ -32,17 +32,14 @@ class Channel(Protocol):
     @property
     def words(self) -> int:
         """Words of common randomness that make one proposal."""
-        ...
 
     @property
     def information_bits(self) -> float:
         """``I(X; X^)``, bits per sample."""
-        ...
 
     @property
     def divergence_bits(self) -> float:
         """``E D(P(. | X) || Q)``, bits per sample."""
-        ...
 
     def check(self, x: ArrayLike) -> NDArray[Any]:
         """The samples as an array of ``n`` rows.
@@ -50,19 +47,15 @@ class Channel(Protocol):
         Raises:
             InvalidSetting: the samples do not fit the channel.
         """
-        ...
 
     def propose(self, words: Words) -> NDArray[Any]:
         """Draws of ``Q`` from words ``(n, b, words)``, shape ``(n, b, ...)``."""
-        ...
 
     def log_ratio(self, x: NDArray[Any], y: NDArray[Any]) -> Array:
         """``log r(y)``, shape ``(n, b)``; minus infinity where the ratio is 0."""
-        ...
 
     def log_bound(self, x: NDArray[Any]) -> Array:
         """``sup_y log r(y)``, shape ``(n,)``; infinite where there is no bound."""
-        ...
 
     def excess(self, x: NDArray[Any], level: Array) -> Array:
         """``E_Q (r(Y) - level)+``, shape ``(n,)``.
@@ -70,7 +63,6 @@ class Channel(Protocol):
         Raises:
             InvalidSetting: the channel does not know it.
         """
-        ...
 
 
 class Simulator(Protocol):
@@ -78,11 +70,9 @@ class Simulator(Protocol):
 
     def encode(self, x: ArrayLike, seed: int) -> NDArray[np.int64]:
         """Indices of ``n`` samples, one a row."""
-        ...
 
     def reproduce(self, index: ArrayLike, seed: int) -> NDArray[Any]:
         """The simulated samples ``X^``."""
-        ...
 
 
 @dataclass(frozen=True)

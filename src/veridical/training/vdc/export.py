@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from veridical.bitstream.tables import TableSet
 from veridical.photo.vdc.coding import EntropyModel
-from veridical.photo.vdc.model import load_model, network_path
+from veridical.photo.vdc.model import load_model
 from veridical.photo.vdc.prices import QualityPrices
 from veridical.photo.vdc.prior import Prior
-from veridical.photo.weights import LAYOUT, damaged_weights, read_card, write_weights
+from veridical.photo.weights import LAYOUT, damaged_weights, network_path, read_card, write_weights
 from veridical.training.export import filled, read_tensors, write_network
 from veridical.training.generator import FilterGenerator
 from veridical.training.vdc.codec import TrainedCodec
@@ -54,13 +54,7 @@ def entropy_model(networks: TrainedCodec) -> EntropyModel:
     return EntropyModel(prior, networks.latent_law.tables(), networks.hyper_law.tables())
 
 
-def save_codec(
-    path: Path,
-    networks: TrainedCodec,
-    recipe: dict[str, Any],
-    *,
-    name: str,
-) -> None:
+def save_codec(path: Path, networks: TrainedCodec, recipe: dict[str, Any], *, name: str) -> None:
     """Write the weights files of a codec with their cards, ``path`` last; it has no prices yet.
 
     Args:

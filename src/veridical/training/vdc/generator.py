@@ -139,10 +139,7 @@ def decoded(synthesis: Synthesis, batches: Tensors) -> Tensors:
 
 
 def train_spread(
-    network: LatentSpread,
-    batches: Tensors,
-    schedule: Schedule,
-    execution: Execution,
+    network: LatentSpread, batches: Tensors, schedule: Schedule, execution: Execution
 ) -> Trained | None:
     """Gaussian likelihood of the local size; None if the seconds ran out, with a checkpoint."""
     if not execution.checkpoint.exists():
