@@ -3,7 +3,7 @@
     python benchmarks/prices.py ../shared/data/kodak --out runs/prices-kodak --every 3
 
 Photographs of a folder (their middles, 256 pixels a side) at every quality, grey and 4:4:4, those coded before by
-JPEG or AVIF, and drawings of known and kept-out kinds, in each format; as ``.vdc`` files whole photographs alone. Errors below one millionth of the range
+JPEG, AVIF or WebP, and drawings of known and kept-out kinds, in each format; as ``.vdc`` files whole photographs alone. Errors below one millionth of the range
 (0.26 of 255 levels) are not told apart. Records are kept, so a killed run goes on.
 """
 
@@ -23,7 +23,8 @@ from veridical.photo.encode import encode
 from veridical.photo.formats import open_image
 from veridical.photo.options import DecodeOptions
 from veridical.photo.windows import decode_at
-from veridical.training.estimator_validation import validation_files
+from veridical.training.estimator_validation import saved, validation_files
+from veridical.training.price_files import coded_before
 
 FORMATS = ("AVIF", "WEBP", "JPEG", "JXL", "VDC")
 
@@ -32,6 +33,11 @@ def files(name: str, folder: Path, every: int) -> Iterator[tuple[str, Image.Imag
     """(group, source, file) of a format."""
     if name != "VDC":
         yield from validation_files([folder], name, every)
+        for k, path in enumerate(picture_paths(folder)[::every]):
+            picture = Image.fromarray(pixels_of(path)).crop((128, 128, 384, 384))
+            for n in range(10_000 + 4 * k, 10_004 + 4 * k):
+                _, source, before, q = coded_before(picture, n)
+                yield "before, any two qualities", source, saved(before, name, quality=q)
         return
     for path in picture_paths(folder)[::every]:
         picture = Image.fromarray(pixels_of(path))

@@ -37,7 +37,7 @@ _WEIGHTS = {
     "drawing": 1.0,
     "recompressed": 0.7,
     "photographs": 5.0,
-    "before": 4.0,
+    "before": 1.0,
     "drawings": 1.0,
 }
 """How often a row is drawn in the fit, by kind: training pieces, then validation files."""

@@ -28,6 +28,9 @@ Task = Callable[[], tuple[str, Piece, int, int] | None]
 _QUALITIES = (1, 5, 13, 27, 48, 73, 91, 99)
 """Ends of ranges; every picture is coded once in each, so that no quality lies far from a measured one."""
 
+_CHAINS = 6
+"""Further files of each picture that was coded before, at any two qualities."""
+
 _DRAWN = (10, 50, 80, 95)
 _SHARES = {"photograph": 0.42, "drawing": 0.25, "recompressed": 0.33}
 _SEED = 3
@@ -64,11 +67,29 @@ def _files(validation: Path, name: str) -> Iterator[tuple[str, Image.Image, byte
         yield "JPEG 30 before 90", picture.crop(box), saved(before, name, quality=90)
         again = opened(saved(picture, "AVIF", quality=30, speed=9))
         yield "AVIF 30 before 90", picture, saved(again, name, quality=90)
+        for n in range(_CHAINS * k, _CHAINS * (k + 1)):
+            earlier, source, before, q = coded_before(picture, n)
+            yield f"{earlier} before", source, saved(before, name, quality=q)
     for kind in KINDS:
         picture = draw(kind, 30_000).crop((96, 96, 416, 416))
         for q in _DRAWN:
             chroma = {"subsampling": "4:4:4" if q == 80 else "4:2:0"} if modes else {}
             yield f"drawings {q:03}", picture, saved(picture, name, quality=q, **chroma)
+
+
+def coded_before(picture: Image.Image, n: int) -> tuple[str, Image.Image, Image.Image, int]:
+    """Format of an earlier file, source, what that file leaves of it, and the quality of the next one.
+
+    The two qualities are the additive recurrence of the plastic number (Roberts, 2018): evenly spread over their square, so that
+    few pairs lie far from a measured one. Three fifths of the files are cut to another grid of blocks.
+    """
+    first, last = (0.5 + n * 0.7548776662) % 1, (0.5 + n * 0.5698402910) % 1
+    name = ("JPEG", "AVIF", "JPEG", "WEBP")[n % 4]
+    options = {"AVIF": {"speed": 9}, "WEBP": {"method": 2}}.get(name, {})
+    shift = 0 if n % 5 < 2 else 1 + n % 7
+    box = (shift, shift, *picture.size)
+    before = opened(saved(picture, name, quality=5 + int(91 * first), **options))
+    return name, picture.crop(box), before.crop(box), 40 + int(59 * last)
 
 
 def _middle(picture: Image.Image) -> Image.Image:
