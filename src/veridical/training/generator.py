@@ -76,7 +76,7 @@ def filters() -> tuple[Tensor, Tensor]:
 
 
 class FilterGenerator(nn.Module):
-    """``forward(x_mmse, size, seen, features, scale)`` gives ``x_real``; shapes as in ``residual.estimate``.
+    """``forward(x_mmse, size, seen, features, scale)`` gives ``x_real``; shapes as in :class:`~veridical.training.estimator.BlockEstimator`.
 
     Args:
         config: Of the U-Net, without a tail: four pictures and the first features of the format; or three pictures
