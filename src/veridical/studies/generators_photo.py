@@ -215,7 +215,7 @@ def draw(record: Record, folder: Path) -> list[Path]:
         left.axvline(1.0, color="k", lw=0.8, ls="--", label="posterior sampling: $C = d$")
         right.axvline(1.0, color="k", lw=0.8)
         right.axvline(2.0, color="k", lw=0.8, ls="--", label="$D = 2d$")
-        left.set(xlabel="transport cost $C / d$", title="What the generator costs")
+        left.set(xlabel="transport cost $C / d$", title="What the generator costs", xscale="log")
         right.set(xlabel="error at realism 1, $D / d$", title="What is paid in all")
         left.legend(fontsize=6)
         return save_figure(drawn, folder, "generators-photo")
