@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ import veridical
 from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.formats import open_image
 from veridical.photo.weights import SHIPPED
-from veridical.training import loop, photo_run, price_files, sources
+from veridical.training import loop, photo_prices, photo_run, price_files, sources
 from veridical.training.export import load_estimator, load_generator
 from veridical.training.loop import Execution, Schedule, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
 from veridical.training.photo_run import run_all
 from veridical.training.pictures import augment, dihedral
 from veridical.training.pieces import fit_scale
+from veridical.training.price_network import fit_price_network
 from veridical.training.stages import claim
 
 pytest.importorskip("accelerate")
@@ -124,6 +126,8 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypa
         monkeypatch.setattr(module, "KINDS", ["flat"])  # others take long to draw
     monkeypatch.setattr(price_files, "_QUALITIES", (10, 40, 90))
     monkeypatch.setattr(photo_run, "fit_scale", lambda *given: fit_scale(*given, n=30))
+    quick = partial(fit_price_network, steps=100)  # its law has tests of its own
+    monkeypatch.setattr(photo_prices, "fit_price_network", quick)
     monkeypatch.setattr(photo_run, "validate", lambda *given: {"quality 10": [0.0]})
     arguments = [pictures / "train"], pictures / "val"
     said = []

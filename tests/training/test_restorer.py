@@ -1,6 +1,7 @@
 """Weights for any codec: from pairs of pictures to a function of arrays and a torch module."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from veridical.cli.main import app
 from veridical.cli.train import _shipped
 from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.weights import SHIPPED
-from veridical.training import photo_run
+from veridical.training import photo_prices, photo_run
 from veridical.training.pairs import decode_all, prepare_pairs
 from veridical.training.pieces import fit_scale
+from veridical.training.price_network import fit_price_network
 from veridical.training.restorer import RestorerModule
 
 pytest.importorskip("accelerate")
@@ -54,6 +56,8 @@ def weights(folder):
              folder / "coded", "--name", "mine", "--preset", "tiny", "--run", folder / "run"]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photo_run, "fit_scale", lambda *given: fit_scale(*given, n=8))
+        quick = partial(fit_price_network, steps=100)  # its law has tests of its own
+        patch.setattr(photo_prices, "fit_price_network", quick)
         for stop in ([], ["--minutes", "0"]):  # the second finds all done
             result = CliRunner().invoke(app, [*map(str, words), *stop])
             assert result.exit_code == 0, result.output
