@@ -121,10 +121,10 @@ def command(words):
 
 def demo(words):
     """The demo on a small piece of its photograph."""
-    import skimage.data
+    from veridical.photo import reader
 
-    piece = skimage.data.coffee()[100:148, 200:264].copy()
-    skimage.data.coffee = lambda: piece
+    whole = reader.open_source
+    reader.open_source = lambda data: whole(data).crop((200, 100, 264, 148))
     command(words)
 
 

@@ -243,34 +243,45 @@ def _gradients(
 ) -> tuple[Tensor, ...]:
     """Loss of the generator, and the gradients of all parameters, each by its own loss."""
     x_real = game.generator(x_mmse, size, seen, features, scale)
-    penalized = step % 8 == 0
-    real = x.clone().requires_grad_(penalized)
-    score = game.critic(real, scale)
-    told = functional.softplus(-score).mean()
-    told = told + functional.softplus(game.critic(x_real.detach(), scale)).mean()
-    if penalized:
-        (slope,) = torch.autograd.grad(score.sum(), real, create_graph=True)
-        slope = slope * scale  # in the unit of length of the residual
-        told = (
-            told
-            + 4 * preset.gradient_penalty * slope.square().sum((1, 2, 3)).mean() / score[0].numel()
-        )
     error = (along_colours(x_real - x) / (size * scale)).square().mean()
-    dearer = _mean_square(x_real - x) / (_mean_square(x_mmse - x) + (0.003 * 0.003))
-    harm = functional.relu(dearer - preset.most_error).mean()
-    loss = (
-        preset.energy * band_energy_loss(x_real, x, scale, step)
-        + preset.error * error
-        + preset.harm * harm
-    )
+    loss = preset.error * error
+    if preset.energy:
+        loss = loss + preset.energy * band_energy_loss(x_real, x, scale, step)
+    if preset.harm:
+        dearer = _mean_square(x_real - x) / (_mean_square(x_mmse - x) + (0.003 * 0.003))
+        loss = loss + preset.harm * functional.relu(dearer - preset.most_error).mean()
+    mine, its = list(game.generator.parameters()), list(game.critic.parameters())
+    if not preset.critic:
+        unused = [torch.zeros_like(p) for p in its]
+        return loss.detach(), *torch.autograd.grad(loss, mine), *unused
     if step >= _ALONE:
         loss = loss + preset.critic * functional.softplus(-game.critic(x_real, scale)).mean()
-    mine, its = list(game.generator.parameters()), list(game.critic.parameters())
+    told = _critic_loss(game.critic, preset, x, x_real.detach(), scale, penalized=step % 8 == 0)
     return (
         loss.detach(),
         *torch.autograd.grad(loss, mine, retain_graph=True),
         *torch.autograd.grad(told, its),
     )
+
+
+def _critic_loss(
+    critic: Critic,
+    preset: GeneratorPreset,
+    x: Tensor,
+    x_real: Tensor,
+    scale: Tensor,
+    *,
+    penalized: bool,
+) -> Tensor:
+    real = x.clone().requires_grad_(penalized)
+    score = critic(real, scale)
+    told = functional.softplus(-score).mean() + functional.softplus(critic(x_real, scale)).mean()
+    if not penalized:
+        return told
+    (slope,) = torch.autograd.grad(score.sum(), real, create_graph=True)
+    slope = slope * scale  # in the unit of length of the residual
+    energy = slope.square().sum((1, 2, 3)).mean() / score[0].numel()
+    return told + 4 * preset.gradient_penalty * energy
 
 
 def train_generator(
