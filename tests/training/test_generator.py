@@ -23,7 +23,7 @@ def test_a_new_generator_changes_nothing():
 
 def test_one_gate_is_one_filter():
     # Oracle: the filter applied by hand to one axis of colour, its strength 3 tanh(10 b / 3); 1e-5.
-    network = GeneratorPreset(farthest=0.0).network().eval()
+    network = GeneratorPreset(farthest=0.0, faintest=0.0).network().eval()
     x, *rest = seen()
     luma, _ = filters()
     with torch.no_grad():
@@ -49,6 +49,26 @@ def test_nothing_moves_farther_than_the_estimate_may_be_wrong():
     assert change.abs().max() > 4
     assert torch.allclose(limited, 2 * torch.tanh(change / 2), atol=1e-4)
     assert limited.abs().max() < 2 + 1e-4
+
+
+def test_faint_answers_are_not_enlarged():
+    # Oracle: by hand, an answer r beside the least t = f x size x scale is enlarged as r r^2 / (r^2 + t^2); 1e-5 of the
+    # range. A pattern of a tenth of t moves by at most 1 % of what the same gates make of it without the limit.
+    free, bound = (GeneratorPreset(farthest=0.0, faintest=f).network().eval() for f in (0.0, 0.5))
+    x, size, *rest = seen()
+    with torch.no_grad():
+        free.gates.bias[2] = 0.02
+        bound.load_state_dict(free.state_dict())
+        answer, change = (along_colours(g(x, size, *rest) - x)[:, :1] for g in (free, bound))
+        answer, least = answer / (3 * np.tanh(0.2 / 3)), 0.5 * 0.05
+        wanted = answer * answer**2 / (answer**2 + least**2) * 3 * np.tanh(0.2 / 3)
+        assert torch.allclose(change, wanted, atol=1e-5)
+        faint = 0.5 + (x - 0.5) * 0.1 * least / answer.abs().max()
+        enlarged, kept = (
+            along_colours(g(faint, size, *rest) - faint).norm() for g in (free, bound)
+        )
+    assert enlarged > 1e-3
+    assert kept < 0.011 * enlarged
 
 
 def test_filters_leave_a_level_alone_and_steer():

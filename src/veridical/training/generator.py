@@ -2,13 +2,15 @@
 
 ```
  x_mmse, seen, size, features ─ U-Net ─ gates g_k at 1/4, enlarged ─┐
- x_mmse ──────── band-pass filters f_k ───────────────────────── sum g_k (f_k * x_mmse) ─ + x_mmse ─ x_real
+ x_mmse ────── band-pass filters f_k, faint answers left out ─── sum g_k (f_k * x_mmse) ─ + x_mmse ─ x_real
 ```
 The estimate has lost energy where the file left it open; the generator gives every band and orientation back
 what the source has there on average. It is a deterministic map of ``x_mmse``, as optimal transport between two
 laws with densities is (Brenier, 1991), so that its transport cost stays small. A free network of this size
 leaves a pattern of its own instead (the grid of its shuffled pixels), which fixed filters cannot. Nothing moves farther
-than the estimate may be wrong: drawings and fine files, where it is sure, keep their edges. ``seen`` is what
+than the estimate may be wrong: drawings and fine files, where it is sure, keep their edges. And what is faint beside
+its error is not enlarged in use: in smooth places it is the grid of blocks that an estimate has left. Not so in
+training, where a generator that cannot enlarge it learns to change next to nothing. ``seen`` is what
 the decoder had beside the estimate: the ordinary decoder's picture ``y``, or for ``.vdc`` files the features of the
 synthesis at a quarter of the resolution.
 """
@@ -113,15 +115,17 @@ class FilterGenerator(nn.Module):
             gates, scale_factor=4.0, mode="bilinear", align_corners=False
         )
         padded = functional.pad(along_colours(x_mmse), (_REACH,) * 4, mode="replicate")
-        n = len(self.luma)
-        own = gates.split([n, len(self.chroma), len(self.chroma)], 1)
-        change = [
-            (functional.conv2d(padded[:, k : k + 1], self.chroma if k else self.luma) * g).sum(1, keepdim=True)
-            for k, g in enumerate(own)
-        ]  # fmt: skip
+        n, error, limits = len(self.luma), size * scale, self.network.config
+        change = []
+        for k, g in enumerate(gates.split([n, len(self.chroma), len(self.chroma)], 1)):
+            answer = functional.conv2d(padded[:, k : k + 1], self.chroma if k else self.luma)
+            if limits.faintest and not self.training:
+                energy, least = answer.square(), limits.faintest * error[:, k : k + 1]
+                answer = answer * (energy / (energy + least.square() + _NOTHING))
+            change.append((answer * g).sum(1, keepdim=True))
         moved = torch.cat(change, 1)
-        if self.network.config.farthest:
-            most = self.network.config.farthest * size * scale
+        if limits.farthest:
+            most = limits.farthest * error
             moved = most * torch.tanh(moved / most)
         return x_mmse + from_colours(moved)
 
@@ -137,31 +141,34 @@ class GeneratorPreset:
         energy, critic, error: Weights of the terms of the loss.
         harm: Weight of what a piece's error exceeds ``most_error`` times that of its estimate by.
         most_error: See there.
-        farthest: See ``NetworkConfig``.
+        farthest, faintest: See ``NetworkConfig``.
         gradient_penalty: Of the critic, on real patches (Mescheder et al., 2018).
     """
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(600, 5e-4, average=0.995))
+    schedule: Schedule = field(default_factory=lambda: Schedule(600, 2e-3, average=0.995))
     widths: tuple[int, int, int] = (32, 64, 96)
     finest: int = 95
     energy: float = 4.0
     critic: float = 0.3
-    error: float = 0.15
+    error: float = 0.04
     harm: float = 1.0
-    most_error: float = 1.2
+    most_error: float = 1.5
     farthest: float = 2.0
+    faintest: float = 0.05
     gradient_penalty: float = 0.3
 
-    def least_squares(self) -> GeneratorPreset:
+    def least_squares(self, schedule: Schedule) -> GeneratorPreset:
         """The same network trained to its squared error alone."""
-        return replace(self, energy=0.0, critic=0.0, error=1.0, harm=0.0, farthest=0.0)
+        return replace(
+            self, schedule=schedule, energy=0.0, critic=0.0, error=1.0, harm=0.0, farthest=0.0, faintest=0.0
+        )  # fmt: skip
 
     def network(self, side: int = 0) -> FilterGenerator:
         """A new generator; ``side`` is the number of features of a synthesis, if that is what it sees."""
         return FilterGenerator(
             NetworkConfig(
                 3 if side else 4, self.widths, blocks=(1, 1, 1), blocks_up=(1, 1), side=side,
-                features=2 if side else 4, tail=False, farthest=self.farthest,
+                features=2 if side else 4, tail=False, farthest=self.farthest, faintest=self.faintest,
             )
         )  # fmt: skip
 
@@ -301,7 +308,7 @@ def train_generator(
         preset: Sizes.
         execution: Checkpoint, device, time, reports.
     """
-    game = _Game(network).requires_grad_(True)
+    game = _Game(network).train().requires_grad_(True)
     parameters = [*game.generator.parameters(), *game.critic.parameters()]
 
     def part(*rows: Tensor, more: tuple[_Game, int]) -> tuple[Tensor, ...]:

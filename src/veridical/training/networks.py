@@ -54,6 +54,8 @@ class NetworkConfig(Sizes):
         features: Numbers that the network is told.
         farthest: Largest change of a generator, in standard deviations of what the estimator expects of its error
             at the place; 0 for no limit.
+        faintest: Answers of a generator's filters that are smaller than this, in the same unit, are not enlarged in use;
+            0 for no such limit.
     """
 
     pictures: int = 1
@@ -65,6 +67,7 @@ class NetworkConfig(Sizes):
     features: int = 7
     tail: bool = True
     farthest: float = 0.0
+    faintest: float = 0.0
 
     def __post_init__(self) -> None:
         smallest = min((*self.blocks, *self.blocks_up, self.side))

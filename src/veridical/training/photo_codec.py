@@ -41,7 +41,8 @@ class CodecPreset:
         batch_size: Crops in a step.
         schedule: Steps and rates.
         spread: Schedule of the local size of the error.
-        generator: Sizes of the training of refinement and generator.
+        refinement: Schedule of the refinement.
+        generator: Sizes of refinement and generator, and of the latter's training.
         lambdas: Weight of the squared error at quality 0 and 100.
         balance: See the module.
         dither_share: Share of steps that quantize with dither.
@@ -54,6 +55,7 @@ class CodecPreset:
     name: str
     schedule: Schedule
     spread: Schedule = field(default_factory=lambda: Schedule(500, 2e-3, average=0.98))
+    refinement: Schedule = field(default_factory=lambda: Schedule(3000, 4e-3, average=0.998))
     generator: GeneratorPreset = field(default_factory=GeneratorPreset)
     transform: TransformConfig = field(default_factory=TransformConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
@@ -79,6 +81,7 @@ CODEC_PRESETS = {
     "gpu": CodecPreset(
         "photo-gpu-1",
         Schedule(200_000, 4e-4, 0.9995),
+        refinement=Schedule(8000, 2e-3),
         generator=GeneratorPreset(Schedule(8000, 5e-4), (64, 112, 128)),
         transform=TransformConfig((96, 176, 256), (2, 3, 3), (2, 3, 4), 64),
         prior=PriorConfig(224, 96, 160, 224),
@@ -88,6 +91,7 @@ CODEC_PRESETS = {
         "photo-tiny-1",
         Schedule(6),
         Schedule(3),
+        Schedule(4),
         GeneratorPreset(Schedule(4), (8, 8, 8)),
         TransformConfig((8, 8, 16), (1, 1, 1), (1, 1, 1), 8),
         PriorConfig(32, 8, 8, 16, 3),

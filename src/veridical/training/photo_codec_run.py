@@ -105,9 +105,8 @@ def run_codec(
     config, synthesis = load_synthesis(path, model.n_latents)
     torch.manual_seed(5)  # initial weights only; nothing else reads the global generator
     side = config.widths[0]
-    spread, refinement, generator = (
-        LatentSpread(side), sizes.generator.least_squares().network(side), sizes.generator.network(side)
-    )  # fmt: skip
+    own, least = sizes.generator, sizes.generator.least_squares(sizes.refinement)
+    spread, refinement, generator = LatentSpread(side), least.network(side), own.network(side)
 
     def batches(seed: int) -> Batches:
         sampler = LatentSampler(
@@ -118,7 +117,6 @@ def run_codec(
     def fixed(network: N) -> N:
         return network.to(accelerator.device).eval().requires_grad_(False)
 
-    own, least = sizes.generator, sizes.generator.least_squares()
     stages = (
         Stage("spread", spread, steps=sizes.spread.steps, train=lambda execution: train_spread(
             spread, decoded(fixed(synthesis), batches(2)), sizes.spread, execution)),
