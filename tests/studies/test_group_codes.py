@@ -2,14 +2,13 @@
 
 import math
 
-from veridical.studies.catalogue import STUDIES
-from veridical.studies.records import Run
+from veridical.studies.records import load_record
 
 
-def test_rows_stand_above_the_limits(tmp_path):
+def test_rows_stand_above_the_limits(studied):
     # Oracles: proven lower bounds of D(R, Rc, P); the rate of the chain plus 12 bytes for all blocks; the
     # symbols of the source alone at realism 1, whose law is off by chance alone (4 times its mean); random codes, 4 standard errors.
-    record = STUDIES["group-codes"].compute(Run(work=tmp_path, preset="quick"))
+    record = load_record(studied("group-codes")[0])
     names = [row["name"] for row in record.facts["rows"]]
     assert len(set(names)) == len(names)
     for row, law in zip(record.facts["rows"], record.arrays["block_law"], strict=True):

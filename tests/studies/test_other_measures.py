@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linprog
 from scipy.stats import norm
 
-from veridical.studies.other_measures import PANELS, compute
+from veridical.studies.other_measures import PANELS
 from veridical.studies.other_measures_lines import (
     gaussian_energy,
     gaussian_kl,
@@ -15,7 +15,7 @@ from veridical.studies.other_measures_lines import (
     lines,
     mixture_kl,
 )
-from veridical.studies.records import Run
+from veridical.studies.records import load_record
 
 
 def test_gaussian_measures_by_quadrature():
@@ -89,10 +89,10 @@ def test_best_decoder_of_the_circle_by_linear_programming(panel):
 
 
 @pytest.mark.statistical
-def test_measured_points_lie_on_the_lines(tmp_path):
+def test_measured_points_lie_on_the_lines(studied):
     # Oracle: the lines, at 20,000 samples (200 where a plan is needed) and one target a panel: within
     # 4 standard errors of D and P together, about 10 % of what realism adds.
-    record = compute(Run(work=tmp_path, preset="quick"))
+    record = load_record(studied("t11")[0])
     for facts in record.facts["panels"].values():
         assert facts["largest_deviation_in_standard_errors"]
         assert all(off < 4 for off in facts["largest_deviation_in_standard_errors"].values())

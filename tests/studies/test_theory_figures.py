@@ -30,8 +30,9 @@ def test_records_show_what_the_papers_say():
 
 
 @pytest.mark.parametrize("name", sorted(STUDIES))
-def test_each_study_writes_record_and_pictures(name, tmp_path):
-    paths = run_study(name, tmp_path / "new")
+def test_each_study_writes_record_and_pictures(name, studied):
+    # Oracle: contract: a record that says whose it is, and every picture in two formats.
+    paths = studied(name)
     assert [path.suffix for path in paths] == [".npz"] + [".png", ".pdf"] * (len(paths) // 2)
     assert len(paths) >= 3
     assert all(path.stat().st_size > 1000 for path in paths)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from veridical.errors import NotConverged
-from veridical.studies import circle_geometry
+from veridical.studies.records import load_record
 from veridical.studies.universality import (
     LINE,
     circle_prices,
@@ -106,10 +106,10 @@ def test_without_a_seed_designs_per_perception_gain_nothing():
 
 @pytest.mark.statistical
 @pytest.mark.parametrize("name", ["t1", "t2", "t3", "t4", "t5", "t7"])
-def test_pictures_of_the_circle_hold_measurements_on_the_formulas(name):
+def test_pictures_of_the_circle_hold_measurements_on_the_formulas(name, studied):
     # Oracle: [T] eqs 24 to 26, 50,000 samples at fixed seeds, 4 standard errors; every shown sample
     # of X^ lies on its predicted arc, 1e-12. Would miss an error of D of 1 to 2 %.
-    record = getattr(circle_geometry, name)()
+    record = load_record(studied(name)[0])
     assert record.facts["largest_deviation_in_standard_errors"] < 4
     for k, cloud in enumerate(record.facts["clouds"]):
         points = record.arrays[f"{k}:x_hat"] - (1 - cloud["a"]) * record.arrays[f"{k}:x_mmse"]

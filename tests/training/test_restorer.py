@@ -86,7 +86,7 @@ def test_a_restorer_works_on_arrays_as_the_decoder_of_files_does(folder, weights
     # Oracles: the interpolation, within a level of rounding; the price formula; the torch module, within 2 levels of half
     # precision; an array and its picture are the same.
     restorer = veridical.Restorer.load(weights)
-    picture = Image.open(folder / "decoded" / "a" / "0.png")
+    picture = Image.open(folder / "decoded" / "a" / "0.png").crop((0, 0, 163, 121))
     y, rate = np.asarray(picture), 0.05
     low, mid, high = (restorer(y, a, bits_per_pixel=rate).astype(float) for a in (0, 0.5, 1))
     assert low.shape == y.shape

@@ -106,7 +106,7 @@ class TrellisCoder:
         """Code lengths, shape ``(contexts, 2 K)``."""
         return (-np.log2(self.tables.frequencies / _TOTAL)).astype(np.float32)
 
-    def phase(self, odd: Whole, steps: Whole) -> tuple[Whole, Whole]:
+    def phase(self, odd: Whole | int, steps: Whole) -> tuple[Whole, Whole]:
         """``p`` modulo 2 in units of ``1/fractions``, and ``(L - p of k = 0) / 2`` for even or odd ``L``."""
         q = self.shifts.fractions
         full = q * odd - steps
@@ -121,7 +121,7 @@ class TrellisCoder:
         phase, turn = self.phase(numbers & 1, steps)
         return (numbers >> 1) - turn + self.reach, self.contexts(phase, self.groups(where))
 
-    def numbers(self, symbols: Whole, odd: Whole, turn: Whole) -> Whole:
+    def numbers(self, symbols: Whole, odd: Whole | int, turn: Whole) -> Whole:
         """Inverse of :meth:`symbols` given parity and turn."""
         return 2 * (symbols - self.reach + turn) + odd
 

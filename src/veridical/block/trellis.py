@@ -89,25 +89,24 @@ class TrellisEncoder:
         groups = coder.groups(where)
         costs = np.empty((len(y), 4, y.shape[1]), dtype=np.float32)
         best = np.empty(costs.shape, dtype=np.int64)
-        for subset in range(4):
-            odd = np.full(y.shape, subset & 1, dtype=np.int64)
+        for odd in range(2):
             phase, turn = coder.phase(odd, steps)
             context = coder.contexts(phase, groups)
-            low = subset + 4 * np.floor((y - subset) / 4).astype(np.int64)
-            for shift in (0, 4):
-                k = ((low + shift) >> 1) - turn + coder.reach
-                # Out of reach, the last number of the same subset stands for all.
-                k = np.where(
-                    k < 0, k & 1, np.where(k < 2 * coder.reach, k, 2 * coder.reach - 2 + (k & 1))
-                )
-                number = coder.numbers(k, odd, turn)
-                cost = np.square(y - number) + self.lagrangian * coder.bits[context, k]
-                if shift == 0:
-                    costs[:, subset], best[:, subset] = cost, number
-                else:
-                    better = cost < costs[:, subset]
-                    costs[:, subset] = np.where(better, cost, costs[:, subset])
-                    best[:, subset] = np.where(better, number, best[:, subset])
+            for subset in (odd, odd + 2):
+                low = subset + 4 * np.floor((y - subset) / 4).astype(np.int64)
+                for shift in (0, 4):
+                    k = ((low + shift) >> 1) - turn + coder.reach
+                    # Out of reach, the last number of the same subset stands for all.
+                    most = 2 * coder.reach - 2
+                    k = np.where(k < 0, k & 1, np.where(k < most + 2, k, most + (k & 1)))
+                    number = coder.numbers(k, odd, turn)
+                    cost = np.square(y - number) + self.lagrangian * coder.bits[context, k]
+                    if shift == 0:
+                        costs[:, subset], best[:, subset] = cost, number
+                    else:
+                        better = cost < costs[:, subset]
+                        costs[:, subset] = np.where(better, cost, costs[:, subset])
+                        best[:, subset] = np.where(better, number, best[:, subset])
         return costs, best
 
     def points(self, index: ArrayLike, seed: int) -> Array:

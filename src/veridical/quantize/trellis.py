@@ -86,25 +86,34 @@ class Trellis:
             Shape ``(n, rows)``, 0 to 3.
         """
         n, _, rows = costs.shape
-        before, subset = self._entries
-        total = np.full((self.states, rows), np.inf, dtype=np.float32)
+        states, (before, subset) = self.states, self._entries
+        # Both ways into every state behind one another, in buffers of their own: the arrays of a place are small,
+        # and the calls for it cost more than its sums.
+        ways, branches = before.T.ravel(), subset.T.ravel()
+        total = np.full((states, rows), np.inf, dtype=np.float32)
         total[0] = 0.0
-        second = np.empty((n, self.states, rows), dtype=bool)
+        both, cost = np.empty((2, 2 * states, rows), dtype=np.float32)
+        one, two = both[:states], both[states:]
+        second = np.empty((n, states, rows), dtype=bool)
         for t in range(n):
-            cost = costs[t]
-            one = total[before[:, 0]] + cost[subset[:, 0]]
-            two = total[before[:, 1]] + cost[subset[:, 1]]
+            np.take(total, ways, axis=0, out=both, mode="clip")
+            np.take(costs[t], branches, axis=0, out=cost, mode="clip")
+            both += cost
             np.less(two, one, out=second[t])
-            total = np.minimum(one, two)
+            np.minimum(one, two, out=total)
             if t % 64 == 63:
                 total -= total.min(axis=0)
-        state, row = np.argmin(total, axis=0), np.arange(rows)
-        out = np.empty((n, rows), dtype=np.int64)
+        # Back along the best: states and ways as places of flat arrays, subsets at the end all at once.
+        flat = second.reshape(n, -1)
+        back = (before.T[:, :, None] * rows + np.arange(rows)).ravel()
+        state = np.argmin(total, axis=0) * rows + np.arange(rows)
+        entries = np.empty((n, rows), dtype=np.int64)
         for t in range(n - 1, -1, -1):
-            way = second[t, state, row].astype(np.int64)
-            out[t] = subset[state, way]
-            state = before[state, way]
-        return out
+            entries[t] = flat[t].take(state)
+            entries[t] *= states * rows
+            entries[t] += state
+            state = back.take(entries[t])
+        return branches.take(entries // rows)
 
 
 @dataclass(frozen=True)

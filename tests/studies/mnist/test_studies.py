@@ -81,13 +81,14 @@ def test_the_grid_shows_the_pairs_of_three_curves():
 
 
 @pytest.mark.statistical
-def test_both_routes_on_small_digits(tmp_path):
+def test_both_routes_on_small_digits(studied):
     # Oracles: [T] 42: D at realism a is d + a^2 C, where the estimate is a conditional mean; this one
     # is a small network trained for 80 steps, so that only 10 % is asked (4 standard errors of 500
     # digits are 8 %). A code's own numbers: no more bits than dim log2 L; with one codebook and
     # training digits drawn from the cell, C is d within 10 %.
-    run = Run(work=tmp_path / "work" / "constructive-mnist-quick", preset="quick")
-    record = constructive.constructive(run)
+    path = studied("constructive-mnist")[0]
+    work, record = path.parent / "work", load_record(path)
+    run = Run(work=work / "constructive-mnist-quick", preset="quick")
     codes, curves = record.arrays["codes"], record.arrays["curves"]
     for row, code in zip(curves, codes, strict=True):
         named = dict(zip(constructive.CODE_COLUMNS, code, strict=True))
@@ -112,11 +113,7 @@ def test_both_routes_on_small_digits(tmp_path):
     # Nothing is trained again: another study of the preset finds its pairs and estimators.
     reports = []
     again = pairs.bm6(
-        Run(
-            work=tmp_path / "work" / "bm6-quick",
-            preset="quick",
-            progress=lambda *a: reports.append(a),
-        )
+        Run(work=work / "bm6-quick", preset="quick", progress=lambda *a: reports.append(a))
     )
     assert reports == []
     assert np.array_equal(again.arrays["table"], record.arrays["pairs"])
