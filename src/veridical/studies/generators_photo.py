@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RATE_BITS_PER_PIXEL = 0.2
-RECIPE: dict[str, Any] = {"error": 0.15, "most_error": 1.2, "faintest": 0.0}
 TRAINED: dict[str, dict[str, Any]] = {
     "squared error": {"energy": 0.0, "critic": 0.0, "error": 1.0, "harm": 0.0},
     "energies": {"critic": 0.0},
@@ -36,7 +35,7 @@ TRAINED: dict[str, dict[str, Any]] = {
     "both": {},
     "both, bold": {"error": 0.03, "harm": 0.0, "farthest": 4.0},
 }
-"""Changes of ``RECIPE``, a more cautious one than that of the weights that ship."""
+"""Changes of the preset that ships."""
 
 PLAIN = ("sharpened 0.5", "sharpened 1", "sharpened 2", "white noise")
 
@@ -114,8 +113,9 @@ def _trained(kind: str, folder: Path, run: Run) -> Generator:
 
     full = run.preset == "full"
     sizes, steps = PRESETS["cpu" if full else "tiny"], 300 if full else 2
-    schedule = replace(sizes.generator.schedule, steps=steps, learning_rate=5e-4)
-    preset = replace(sizes.generator, schedule=schedule, **(RECIPE | TRAINED[kind]))
+    preset = replace(
+        sizes.generator, schedule=replace(sizes.generator.schedule, steps=steps), **TRAINED[kind]
+    )
     sources = prepare_sources(
         [folder / ("train-a.tar" if full else "val")], [], run.work / "sources",
         lambda done, total: None, n_drawings=sizes.drawings,

@@ -9,8 +9,7 @@ what the source has there on average. It is a deterministic map of ``x_mmse``, a
 laws with densities is (Brenier, 1991), so that its transport cost stays small. A free network of this size
 leaves a pattern of its own instead (the grid of its shuffled pixels), which fixed filters cannot. Nothing moves farther
 than the estimate may be wrong: drawings and fine files, where it is sure, keep their edges. And what is faint beside
-its error is not enlarged in use: in smooth places it is the grid of blocks that an estimate has left. Not so in
-training, where a generator that cannot enlarge it learns to change next to nothing. ``seen`` is what
+its error is not enlarged in use: in smooth places it is the grid of blocks that an estimate has left. ``seen`` is what
 the decoder had beside the estimate: the ordinary decoder's picture ``y``, or for ``.vdc`` files the features of the
 synthesis at a quarter of the resolution.
 """
@@ -40,6 +39,9 @@ _NOTHING = 1e-12
 
 _ALONE = 50
 """Steps that the critic learns before the generator listens to it."""
+
+FAINTEST = {"JPEG": 0.05}
+"""Formats whose estimates keep something of a grid of blocks: what their generators do not enlarge (see ``NetworkConfig``)."""
 
 SHARES = {"photograph": 0.75, "drawing": 0.25}
 """Kinds of pieces."""
@@ -145,16 +147,16 @@ class GeneratorPreset:
         gradient_penalty: Of the critic, on real patches (Mescheder et al., 2018).
     """
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(600, 2e-3, average=0.995))
+    schedule: Schedule = field(default_factory=lambda: Schedule(600, 5e-4, average=0.995))
     widths: tuple[int, int, int] = (32, 64, 96)
     finest: int = 95
     energy: float = 4.0
     critic: float = 0.3
-    error: float = 0.04
+    error: float = 0.15
     harm: float = 1.0
-    most_error: float = 1.5
+    most_error: float = 1.2
     farthest: float = 2.0
-    faintest: float = 0.05
+    faintest: float = 0.0
     gradient_penalty: float = 0.3
 
     def least_squares(self, schedule: Schedule) -> GeneratorPreset:

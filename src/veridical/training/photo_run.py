@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -37,7 +37,13 @@ from veridical.training.export import (
     load_generator_beside,
     write_weights_of,
 )
-from veridical.training.generator import SHARES, FilterGenerator, GeneratorPreset, train_generator
+from veridical.training.generator import (
+    FAINTEST,
+    SHARES,
+    FilterGenerator,
+    GeneratorPreset,
+    train_generator,
+)
 from veridical.training.loop import Execution, Schedule, Trained
 from veridical.training.networks import NetworkConfig, kmac_per_pixel
 from veridical.training.pairs import Pairs
@@ -265,7 +271,8 @@ def run_all(
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     estimator, known = _begin(start, sizes, form, only)
     stays = start is not None and only and "generator" not in only
-    generator = load_generator_beside(start) if stays else sizes.generator.network()
+    made = replace(sizes.generator, faintest=FAINTEST.get(form.name, 0.0))
+    generator = load_generator_beside(start) if stays else made.network()
     claim(run, form.name, start)
     accelerator, group = accelerator_for(sizes.mixed_precision), processes()
     if not group.is_main_process:
