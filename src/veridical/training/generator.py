@@ -40,7 +40,7 @@ _NOTHING = 1e-12
 _ALONE = 50
 """Steps that the critic learns before the generator listens to it."""
 
-FAINTEST = {"JPEG": 0.05}
+FAINTEST = {"JPEG": 0.03}
 """Formats whose estimates keep something of a grid of blocks: what their generators do not enlarge (see ``NetworkConfig``)."""
 
 SHARES = {"photograph": 0.75, "drawing": 0.25}
