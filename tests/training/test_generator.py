@@ -63,6 +63,10 @@ def test_faint_answers_are_not_enlarged():
         answer, least = answer / (3 * np.tanh(0.2 / 3)), 0.5 * 0.05
         wanted = answer * answer**2 / (answer**2 + least**2) * 3 * np.tanh(0.2 / 3)
         assert torch.allclose(change, wanted, atol=1e-5)
+        assert torch.equal(
+            bound.train()(x, size, *rest), free(x, size, *rest)
+        )  # in training there is none
+        bound.eval()
         faint = 0.5 + (x - 0.5) * 0.1 * least / answer.abs().max()
         enlarged, kept = (
             along_colours(g(faint, size, *rest) - faint).norm() for g in (free, bound)

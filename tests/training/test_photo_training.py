@@ -15,6 +15,7 @@ from veridical.photo.formats import open_image
 from veridical.photo.weights import SHIPPED
 from veridical.training import loop, photo_prices, photo_run, price_files, sources
 from veridical.training.export import load_estimator, load_generator
+from veridical.training.generator import FAINTEST
 from veridical.training.loop import Execution, Schedule, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
 from veridical.training.photo_run import run_all
@@ -121,7 +122,8 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
 @pytest.mark.parametrize("name", ["JPEG", "WEBP"])
 def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypatch):
     # Oracle: contract: the result opens a file, knows its price, and its recipe says what was trained; a
-    # second call does no stage again; a start trains the whole estimator on, --only what it names.
+    # second call does no stage again; a start trains the whole estimator on, --only what it names; the card and the
+    # generator's file say the same limit.
     for module in (sources, price_files):
         monkeypatch.setattr(module, "KINDS", ["flat"])  # others take long to draw
     monkeypatch.setattr(price_files, "_QUALITIES", (10, 40, 90))
@@ -137,6 +139,8 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypa
     assert open_image(data, veridical.DecodeOptions(weights=path)).info.price.mmse > 0
     card = json.loads(path.with_suffix(".json").read_text())
     assert card["training_data"]["photographs"] == 3
+    least = load_generator(path.with_name(f"{path.stem}-generator.onnx"))[0]["network"]["faintest"]
+    assert least == card["preset"]["generator"]["faintest"] == FAINTEST.get(name, 0.0)
     assert list(card["stages"]) == ["unet", "head", "whole", "shrinkage", "generator"]
     assert sum("stage" in s for s in said) == 5
     assert path.with_name(f"{path.stem}-price.json").exists()

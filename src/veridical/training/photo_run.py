@@ -267,12 +267,13 @@ def run_all(
     """
     form = format if isinstance(format, Pairs) else conventional(format)
     sizes = _checked(preset, start, only, seed)
+    faintest = FAINTEST.get(form.name, sizes.generator.faintest)
+    sizes = replace(sizes, generator=replace(sizes.generator, faintest=faintest))
     deadline = deadline_after(minutes)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     estimator, known = _begin(start, sizes, form, only)
     stays = start is not None and only and "generator" not in only
-    made = replace(sizes.generator, faintest=FAINTEST.get(form.name, 0.0))
-    generator = load_generator_beside(start) if stays else made.network()
+    generator = load_generator_beside(start) if stays else sizes.generator.network()
     claim(run, form.name, start)
     accelerator, group = accelerator_for(sizes.mixed_precision), processes()
     if not group.is_main_process:
