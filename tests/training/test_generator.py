@@ -23,7 +23,7 @@ def test_a_new_generator_changes_nothing():
 
 def test_one_gate_is_one_filter():
     # Oracle: the filter applied by hand to one axis of colour, its strength 3 tanh(10 b / 3); 1e-5.
-    network = GeneratorPreset(farthest=0.0, faintest=0.0).network().eval()
+    network = GeneratorPreset(farthest=0.0).network().eval()
     x, *rest = seen()
     luma, _ = filters()
     with torch.no_grad():
@@ -63,9 +63,8 @@ def test_faint_answers_are_not_enlarged():
         answer, least = answer / (3 * np.tanh(0.2 / 3)), 0.5 * 0.05
         wanted = answer * answer**2 / (answer**2 + least**2) * 3 * np.tanh(0.2 / 3)
         assert torch.allclose(change, wanted, atol=1e-5)
-        assert torch.equal(
-            bound.train()(x, size, *rest), free(x, size, *rest)
-        )  # in training there is none
+        # In training there is no such limit.
+        assert torch.equal(bound.train()(x, size, *rest), free(x, size, *rest))
         bound.eval()
         faint = 0.5 + (x - 0.5) * 0.1 * least / answer.abs().max()
         enlarged, kept = (
