@@ -15,7 +15,7 @@ from veridical.photo.formats import open_image
 from veridical.photo.weights import SHIPPED
 from veridical.training import loop, photo_prices, photo_run, price_files, sources
 from veridical.training.export import load_estimator, load_generator
-from veridical.training.generator import FAINTEST
+from veridical.training.generator import STRENGTH
 from veridical.training.loop import Execution, Schedule, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork, to_channels_last
 from veridical.training.photo_run import run_all
@@ -139,8 +139,9 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypa
     assert open_image(data, veridical.DecodeOptions(weights=path)).info.price.mmse > 0
     card = json.loads(path.with_suffix(".json").read_text())
     assert card["training_data"]["photographs"] == 3
-    least = load_generator(path.with_name(f"{path.stem}-generator.onnx"))[0]["network"]["faintest"]
-    assert least == card["preset"]["generator"]["faintest"] == FAINTEST.get(name, 0.0)
+    network = load_generator(path.with_name(f"{path.stem}-generator.onnx"))[0]["network"]
+    strength = card["preset"]["generator"]["strength"]
+    assert network["strength"] == strength == STRENGTH.get(name, 1.0)
     assert list(card["stages"]) == ["unet", "head", "whole", "shrinkage", "generator"]
     assert sum("stage" in s for s in said) == 5
     assert path.with_name(f"{path.stem}-price.json").exists()

@@ -2,14 +2,14 @@
 
 ```
  x_mmse, seen, size, features ─ U-Net ─ gates g_k at 1/4, enlarged ─┐
- x_mmse ────── band-pass filters f_k, faint answers left out ─── sum g_k (f_k * x_mmse) ─ + x_mmse ─ x_real
+ x_mmse ─ without its grid ─ band-pass filters f_k ──────── sum g_k (f_k * x_mmse) ─ + x_mmse ─ x_real
 ```
 The estimate has lost energy where the file left it open; the generator gives every band and orientation back
 what the source has there on average. It is a deterministic map of ``x_mmse``, as optimal transport between two
 laws with densities is (Brenier, 1991), so that its transport cost stays small. A free network of this size
 leaves a pattern of its own instead (the grid of its shuffled pixels), which fixed filters cannot. Nothing moves farther
-than the estimate may be wrong: drawings and fine files, where it is sure, keep their edges. And what is faint beside
-its error is not enlarged in use: in smooth places it is the grid of blocks that an estimate has left. ``seen`` is what
+than the estimate may be wrong: drawings and fine files, where it is sure, keep their edges. What repeats with the blocks
+of the file or of the estimator is not enlarged (:func:`without_grid`): it would be seen as a mesh. ``seen`` is what
 the decoder had beside the estimate: the ordinary decoder's picture ``y``, or for ``.vdc`` files the features of the
 synthesis at a quarter of the resolution.
 """
@@ -27,7 +27,7 @@ from torch.nn import functional
 from veridical.training.estimator_train import Tensors, in_threads
 from veridical.training.loop import Execution, Schedule, Trained, train
 from veridical.training.networks import NetworkConfig, RestorationNetwork, zeroed
-from veridical.training.residual import along_colours, detail, from_colours
+from veridical.training.residual import along_colours, detail, from_colours, local_mean
 
 _REACH = 8
 _SIZES = (0.6, 0.85, 1.2, 1.7, 2.4)
@@ -37,11 +37,14 @@ _MOST = 3.0
 _NOTHING = 1e-12
 """What is smaller in a filter is zero: far below the rounding of its largest values."""
 
+_PERIODS = (4, 8)
+"""Pixels between the lines of a grid: shuffled pixels of an estimator, and blocks."""
+
 _ALONE = 50
 """Steps that the critic learns before the generator listens to it."""
 
-FAINTEST = {"JPEG": 0.03}
-"""Formats whose estimates keep something of a grid of blocks: what their generators do not enlarge (see ``NetworkConfig``)."""
+STRENGTH = {"AVIF": 2.0, "WEBP": 1.5}
+"""Of the formats whose trained generators are too cautious, chosen by validation pictures (see ``NetworkConfig``)."""
 
 SHARES = {"photograph": 0.75, "drawing": 0.25}
 """Kinds of pieces."""
@@ -77,6 +80,24 @@ def filters() -> tuple[Tensor, Tensor]:
     luma = torch.stack(bands + steered)[:, None]
     luma = torch.where(luma.abs() < _NOTHING, 0.0, luma)
     return luma, luma[1:4].clone()
+
+
+def without_grid(x: Tensor, largest: Tensor) -> Tensor:
+    """A picture without what repeats in it with the blocks of a file and of an estimator's shuffled pixels.
+
+    Departures from a local mean, an edge's cut to ``largest``, are averaged over 5 x 5 places of equal phase.
+
+    Args:
+        x: (n, channels, height, width); the sides are multiples of the periods.
+        largest: Amplitude of a grid, of the same shape.
+    """
+    for period in _PERIODS:
+        fine = x - local_mean(x, 5)
+        fine = torch.maximum(torch.minimum(fine, largest), -largest)
+        x = x - functional.pixel_shuffle(
+            local_mean(functional.pixel_unshuffle(fine, period), 5), period
+        )
+    return x
 
 
 class FilterGenerator(nn.Module):
@@ -116,16 +137,16 @@ class FilterGenerator(nn.Module):
         gates = functional.interpolate(
             gates, scale_factor=4.0, mode="bilinear", align_corners=False
         )
-        padded = functional.pad(along_colours(x_mmse), (_REACH,) * 4, mode="replicate")
         n, error, limits = len(self.luma), size * scale, self.network.config
+        axes = along_colours(x_mmse)
+        axes = without_grid(axes, limits.grid * error) if limits.grid else axes
+        padded = functional.pad(axes, (_REACH,) * 4, mode="replicate")
         change = []
         for k, g in enumerate(gates.split([n, len(self.chroma), len(self.chroma)], 1)):
             answer = functional.conv2d(padded[:, k : k + 1], self.chroma if k else self.luma)
-            if limits.faintest and not self.training:
-                energy, least = answer.square(), limits.faintest * error[:, k : k + 1]
-                answer = answer * (energy / (energy + least.square() + _NOTHING))
             change.append((answer * g).sum(1, keepdim=True))
         moved = torch.cat(change, 1)
+        moved = moved if self.training else limits.strength * moved
         if limits.farthest:
             most = limits.farthest * error
             moved = most * torch.tanh(moved / most)
@@ -143,7 +164,7 @@ class GeneratorPreset:
         energy, critic, error: Weights of the terms of the loss.
         harm: Weight of what a piece's error exceeds ``most_error`` times that of its estimate by.
         most_error: See there.
-        farthest, faintest: See ``NetworkConfig``.
+        farthest, grid, strength: See ``NetworkConfig``.
         gradient_penalty: Of the critic, on real patches (Mescheder et al., 2018).
     """
 
@@ -156,13 +177,14 @@ class GeneratorPreset:
     harm: float = 1.0
     most_error: float = 1.2
     farthest: float = 2.0
-    faintest: float = 0.0
+    grid: float = 0.2
+    strength: float = 1.0
     gradient_penalty: float = 0.3
 
     def least_squares(self, schedule: Schedule) -> GeneratorPreset:
         """The same network trained to its squared error alone."""
         return replace(
-            self, schedule=schedule, energy=0.0, critic=0.0, error=1.0, harm=0.0, farthest=0.0, faintest=0.0
+            self, schedule=schedule, energy=0.0, critic=0.0, error=1.0, harm=0.0, farthest=0.0, grid=0.0, strength=1.0
         )  # fmt: skip
 
     def network(self, side: int = 0) -> FilterGenerator:
@@ -170,7 +192,8 @@ class GeneratorPreset:
         return FilterGenerator(
             NetworkConfig(
                 3 if side else 4, self.widths, blocks=(1, 1, 1), blocks_up=(1, 1), side=side,
-                features=2 if side else 4, tail=False, farthest=self.farthest, faintest=self.faintest,
+                features=2 if side else 4, tail=False, farthest=self.farthest, grid=self.grid,
+                strength=self.strength,
             )
         )  # fmt: skip
 

@@ -54,8 +54,9 @@ class NetworkConfig(Sizes):
         features: Numbers that the network is told.
         farthest: Largest change of a generator, in standard deviations of what the estimator expects of its error
             at the place; 0 for no limit.
-        faintest: Answers of a generator's filters that are smaller than this, in the same unit, are not enlarged in use;
-            0 for no such limit.
+        grid: What repeats with the blocks of an estimate is not enlarged by a generator, up to this size in the same
+            unit (see :func:`~veridical.training.generator.without_grid`); 0 leaves it.
+        strength: A generator's change in use over the change that it was trained to.
     """
 
     pictures: int = 1
@@ -67,7 +68,8 @@ class NetworkConfig(Sizes):
     features: int = 7
     tail: bool = True
     farthest: float = 0.0
-    faintest: float = 0.0
+    grid: float = 0.0
+    strength: float = 1.0
 
     def __post_init__(self) -> None:
         smallest = min((*self.blocks, *self.blocks_up, self.side))

@@ -38,8 +38,8 @@ from veridical.training.export import (
     write_weights_of,
 )
 from veridical.training.generator import (
-    FAINTEST,
     SHARES,
+    STRENGTH,
     FilterGenerator,
     GeneratorPreset,
     train_generator,
@@ -267,8 +267,8 @@ def run_all(
     """
     form = format if isinstance(format, Pairs) else conventional(format)
     sizes = _checked(preset, start, only, seed)
-    faintest = FAINTEST.get(form.name, sizes.generator.faintest)
-    sizes = replace(sizes, generator=replace(sizes.generator, faintest=faintest))
+    strength = STRENGTH.get(form.name, sizes.generator.strength)
+    sizes = replace(sizes, generator=replace(sizes.generator, strength=strength))
     deadline = deadline_after(minutes)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     estimator, known = _begin(start, sizes, form, only)

@@ -43,7 +43,7 @@ def lively_networks(seed=0):
 def lively_generator(seed=1):
     """A random spread, refinement and generator, whose outputs are not their inputs."""
     torch.manual_seed(seed)
-    preset = GeneratorPreset(widths=(8, 8, 8), farthest=0.0)
+    preset = GeneratorPreset(widths=(8, 8, 8), farthest=0.0, grid=0.0)
     networks = LatentSpread(8, 3), preset.network(8), preset.network(8)
     with torch.no_grad():
         for network in networks:
