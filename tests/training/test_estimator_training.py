@@ -1,5 +1,7 @@
 """The estimator's head and what it is trained on."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from veridical.photo.jpeg_header import CONDITIONS
 from veridical.training.drawings import HELD_OUT, KINDS, draw
 from veridical.training.estimator import BlockEstimator, Shrinkage
 from veridical.training.estimator_train import Plateau, train_estimator
+from veridical.training.export import load_estimator, write_network
 from veridical.training.loop import Execution
 from veridical.training.networks import NetworkConfig
 from veridical.training.pictures import conventional
@@ -90,6 +93,25 @@ def test_shrinkage_keeps_what_least_squares_keep():
         adam.step()
     share = (made(change, y, size, told) / change).detach()
     assert (share - torch.where(fine, 0.5, 1.0)).abs().max() < 0.03
+
+
+def test_a_shrinkage_that_was_not_trained_is_left_out(tmp_path):
+    # Oracle: the estimate with a new one, a factor of 1: 1e-5 of the range. A file without one is read as without, and one with, with.
+    made, left_out = network(), network()
+    left_out.shrinks = False
+    y, scale = torch.rand(1, 3, 48, 64), torch.full((1, 1, 1, 1), 0.05)
+    with torch.no_grad():
+        x, without = (n(y, told(), scale)[0] for n in (made, left_out))
+    assert torch.allclose(x, without, atol=1e-5)
+    about = {"network": asdict(SMALL), "head": made.sizes, "features": list(CONDITIONS)}
+    for n in (made, left_out):
+        with torch.no_grad():
+            for value in n.parameters():  # equal ones would become one in a file
+                value.add_(0.01 * torch.randn_like(value))
+        path = tmp_path / "a.onnx"
+        header = {"kind": "estimator", "format": "JPEG", **about}
+        write_network(path, n, header, {}, features=(2, len(CONDITIONS)))
+        assert load_estimator(path)[1].shrinks == n.shrinks
 
 
 def test_shrinkage_alone_is_trained_in_its_stage(tmp_path):

@@ -82,6 +82,7 @@ class BlockEstimator(nn.Module):
 
     Attributes:
         network: The U-Net.
+        shrinks: Whether its shrinkage is used; one that is not trained is a factor of 1 and costs a fifth of it all.
     """
 
     INPUTS = ("y", "features", "scale")
@@ -109,6 +110,7 @@ class BlockEstimator(nn.Module):
         self.to_change = zeroed(nn.Conv2d(width, 192, 1))
         self.to_size = zeroed(nn.Conv2d(width, 8, 1))
         self.shrinkage = Shrinkage(1 + len(names))
+        self.shrinks = True
         to_ycc, transform = torch.from_numpy(TO_YCC), torch.from_numpy(DCT)
         self.register_buffer("to_ycc", to_ycc[:, :, None, None], persistent=False)
         self.register_buffer("to_rgb", to_ycc.inverse()[:, :, None, None], persistent=False)
@@ -158,7 +160,8 @@ class BlockEstimator(nn.Module):
         log_size = self.network.spread(trunk) + more
         expected = (8 * scale) ** 2 * nn.functional.avg_pool2d((2 * log_size.clamp(-4, 2)).exp(), 2)
         told = torch.cat([scale[:, :, 0, 0].log(), features], 1)
-        better = self.shrinkage(better, decoded, expected, told)
+        if self.shrinks:
+            better = self.shrinkage(better, decoded, expected, told)
         pixels = nn.functional.pixel_shuffle(self._blockwise(better, self.idct), 8)
         change = nn.functional.conv2d(pixels, self.to_rgb)
         if self._grey is not None:

@@ -190,8 +190,9 @@ def load_estimator(path: Path) -> tuple[dict[str, Any], BlockEstimator]:
     with damaged_weights(path):
         config = NetworkConfig.of(header["network"])
         network = BlockEstimator(config, header["features"], **header["head"])
-    # Older files have none, which is as if it were new.
+    # Files of estimators whose shrinkage was not trained have none.
     new = {k: v for k, v in network.state_dict().items() if k.startswith("shrinkage.")}
+    network.shrinks = not tensors.keys().isdisjoint(new)
     return header, filled(network, new | tensors, path)
 
 

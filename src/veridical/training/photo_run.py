@@ -272,6 +272,7 @@ def run_all(
     deadline = deadline_after(minutes)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     estimator, known = _begin(start, sizes, form, only)
+    estimator.shrinks |= not only or "shrinkage" in only
     stays = start is not None and only and "generator" not in only
     generator = load_generator_beside(start) if stays else sizes.generator.network()
     claim(run, form.name, start)
