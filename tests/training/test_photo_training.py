@@ -123,7 +123,7 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
 def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypatch):
     # Oracle: contract: the result opens a file, knows its price, and its recipe says what was trained; a
     # second call does no stage again; a start trains the whole estimator on, --only what it names; the card and the
-    # generator's file say the same limit.
+    # generator's file say the same strength.
     for module in (sources, price_files):
         monkeypatch.setattr(module, "KINDS", ["flat"])  # others take long to draw
     monkeypatch.setattr(price_files, "_QUALITIES", (10, 40, 90))
