@@ -12,7 +12,6 @@ from veridical.errors import BadWeights, InvalidSetting
 from veridical.photo.codec import photo_codec
 from veridical.photo.formats import FORMATS, ConventionalFormat, register
 from veridical.photo.formats.conventional import CodedPayload
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions, Target
 
 
@@ -24,12 +23,23 @@ def test_codec_and_decode_give_the_same_picture(photograph, name):
     index = codec.encode(x)
     data = codec.coder.pack(index)
     for a in (0.0, 0.6, 1.0):
-        found = codec.decode(codec.coder.unpack(data), NoiseField(5), realism=a)
+        found = codec.decode(codec.coder.unpack(data), 5, realism=a)
         levels = np.clip(np.rint(found * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
         assert np.array_equal(levels, np.asarray(veridical.decode(data, realism=a, seed=5)))
     p = codec.decoder.price(index).perception_at(0.5)
-    half = codec.decode(index, NoiseField(5), perception=p)
-    assert np.allclose(half, codec.decode(index, NoiseField(5), realism=0.5), atol=1e-6)
+    half = codec.decode(index, 5, perception=p)
+    assert np.allclose(half, codec.decode(index, 5, realism=0.5), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.5, True])
+def test_seeds_are_whole_numbers_of_64_bits(photograph, seed):
+    # Oracle: the typed error, by the codec and by the options alike.
+    codec = photo_codec("JPEG", Target(quality=30))
+    x = np.asarray(photograph, np.float32).transpose(2, 0, 1) / 255
+    with pytest.raises(InvalidSetting):
+        codec.decode(codec.encode(x), seed, realism=1.0)
+    with pytest.raises(InvalidSetting):
+        DecodeOptions(seed=seed)
 
 
 def test_settings_have_their_place():

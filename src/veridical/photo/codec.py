@@ -12,7 +12,6 @@ from veridical.errors import InvalidSetting
 from veridical.interpolate import Calibration
 from veridical.photo.formats import Format, format_named, open_image
 from veridical.photo.image import CodedImage
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions, EncodeOptions, Target
 from veridical.photo.windows import decode_windows
 
@@ -69,13 +68,13 @@ class _Decoder:
 
     decoding: DecodeOptions
 
-    def _whole(self, file: CodedFile, noise: NoiseField | None) -> np.ndarray:
+    def _whole(self, file: CodedFile, seed: int | None) -> np.ndarray:
         image = file.image
         if image.decoder is None:  # lossless: every realism is the picture itself
             return np.asarray(image.ordinary, np.float32).transpose(2, 0, 1) / np.float32(255)
         out = np.empty((3, image.height, image.width), np.float32)
-        seen = DecodeOptions(seed=0 if noise is None else noise.seed, tile=self.decoding.tile)
-        for tile, x_mmse, x_real in decode_windows(image, noise is not None, seen):
+        seen = DecodeOptions(seed=seed or 0, tile=self.decoding.tile)
+        for tile, x_mmse, x_real in decode_windows(image, seed is not None, seen):
             c = tile.core
             out[:, c.top : c.bottom, c.left : c.right] = x_mmse if x_real is None else x_real
         return out
@@ -85,7 +84,7 @@ class _Decoder:
         del seed
         return Estimate(self._whole(index, None), index)
 
-    def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
+    def generate(self, estimate: Estimate[np.ndarray], rng: int) -> np.ndarray:
         """A picture that follows the generator's law; estimated anew, to keep no window's state."""
         return self._whole(estimate.state, rng)
 
@@ -95,7 +94,7 @@ class _Decoder:
 
 
 @dataclass(frozen=True)
-class PhotoCodec(Codec[np.ndarray, CodedFile, NoiseField]):
+class PhotoCodec(Codec[np.ndarray, CodedFile, int]):
     """See :func:`photo_codec`.
 
     Attributes:
@@ -118,7 +117,7 @@ def photo_codec(
     """The codec of photographs in one format, with the same parts as every other source's.
 
     ``encode`` takes float pictures (3, height, width) in [0, 1] and ``decode`` gives them, with a
-    :class:`NoiseField` as private randomness. ``veridical.encode`` and ``veridical.decode`` do the same for
+    seed from 0 to 2^64 - 1 as private randomness. ``veridical.encode`` and ``veridical.decode`` do the same for
     files and Pillow pictures, with everything that goes with these.
 
     Args:

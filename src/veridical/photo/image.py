@@ -17,7 +17,6 @@ from veridical.errors import InvalidSetting, typed_errors
 from veridical.interpolate import Calibration
 from veridical.notices import Notice, log_notice
 from veridical.photo.condition import Condition
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.restoration import Cells, PixelWindow, RestorationDecoder, load_restoration
 from veridical.photo.tiles import Box
@@ -157,7 +156,7 @@ class CodedImage(Decodes, Protocol):
         """Whether realisms above 0 can be decoded."""
 
     @property
-    def decoder(self) -> Decoder[Any, np.ndarray, NoiseField] | None:
+    def decoder(self) -> Decoder[Any, np.ndarray, int] | None:
         """Gives float32 arrays (3, height, width) in [0, 1] of a window; None if the file is lossless."""
 
     def price(self) -> Calibration | None:

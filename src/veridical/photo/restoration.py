@@ -20,7 +20,6 @@ from veridical.codec import Estimate
 from veridical.errors import BadWeights, InvalidSetting
 from veridical.interpolate import Calibration
 from veridical.photo.condition import Condition, ResidualScale
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import GRID, DecodeOptions
 from veridical.photo.price import calibration_of
 from veridical.photo.tiles import Box
@@ -223,8 +222,8 @@ class RestorationDecoder:
         found, error = (v[:, :height, :width] for v in (state["x_mmse"][0], error_in_levels(state)))
         return Estimate(index.expected(found, error, self.model.beside("cells")), (index, state))
 
-    def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
-        """The realistic picture near ``x_mmse``; the file's film grain is all the noise there is."""
+    def generate(self, estimate: Estimate[np.ndarray], rng: int) -> np.ndarray:
+        """The realistic picture near ``x_mmse``; ``rng`` is the seed of the file's film grain, all the noise there is."""
         index, state = estimate.state
         height, width = estimate.x_mmse.shape[-2:]
         (x_real,) = self.model.generator(**state)
@@ -233,7 +232,7 @@ class RestorationDecoder:
         out = index.project(x_real + (estimate.x_mmse - known))
         if index.grained is None:
             return out
-        grain = index.grained(rng.seed).astype(np.float32) - index.pixels
+        grain = index.grained(rng).astype(np.float32) - index.pixels
         return out + grain.transpose(2, 0, 1) / np.float32(255)
 
     def price(self, index: PixelWindow) -> Calibration | None:

@@ -5,7 +5,7 @@
                             └─ decoder.generate ─ x_real ┘
 ```
 Memory is bounded by the window, not the picture. Neighbouring windows overlap by a margin wider than what
-the networks see in practice, noise depends on position only, and only the core of each window is kept; so
+the networks see in practice, and only the core of each window is kept; so
 a picture in windows is the picture as a whole, up to rounding. A window is estimated once and generated
 once, however many realisms are asked.
 """
@@ -24,7 +24,6 @@ from veridical.codec import resolve_realism
 from veridical.errors import InvalidSetting, typed_errors
 from veridical.interpolate import check_realism, interpolate
 from veridical.notices import Notice, check_callable, log_notice
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.tiles import Tile, tiles
 
@@ -111,12 +110,11 @@ def decode_windows(
     decoder = image.decoder
     if decoder is None:
         raise InvalidSetting("a lossless file has nothing to estimate")
-    noise = NoiseField(options.seed)
     places = tiles(image.height, image.width, options.tile)
 
     def ends(tile: Tile) -> tuple[Tile, np.ndarray, np.ndarray | None]:
         estimate = decoder.estimate(image.window(tile.window), 0)
-        x_real = decoder.generate(estimate, noise) if generate else None
+        x_real = decoder.generate(estimate, options.seed) if generate else None
         kept = (slice(None), *tile.kept)
         return tile, estimate.x_mmse[kept], None if x_real is None else x_real[kept]
 

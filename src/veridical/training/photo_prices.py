@@ -13,7 +13,6 @@ import torch
 from veridical.codec import Decoder
 from veridical.errors import TrainingData
 from veridical.photo.formats.conventional import ConventionalFormat
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.price import LEAST, calibration_of
 from veridical.photo.restoration import (
@@ -152,7 +151,7 @@ def measure_window(
         decoder: Of its file.
         window: Decoded.
         source: Of the same place, uint8 of shape (height, width, 3).
-        seed: Of the generator's noise.
+        seed: Of film grain.
     """
     state, errors = errors_of(decoder, window, source, seed)
     with torch.inference_mode():
@@ -163,13 +162,13 @@ def measure_window(
 
 
 def errors_of(
-    decoder: Decoder[Any, np.ndarray, NoiseField], window: Any, source: np.ndarray, seed: int
+    decoder: Decoder[Any, np.ndarray, int], window: Any, source: np.ndarray, seed: int
 ) -> tuple[Any, dict[str, float]]:
     """The estimator's state; and errors of realism 0 and 1 and the transport cost, all on the [0, 1] scale and clipped to it."""
     estimate = decoder.estimate(window, 0)
     x_mmse, x_real = (
         np.clip(v, 0, 1, dtype=np.float64)
-        for v in (estimate.x_mmse, decoder.generate(estimate, NoiseField(seed)))
+        for v in (estimate.x_mmse, decoder.generate(estimate, seed))
     )
     x = source.transpose(2, 0, 1) / 255
     pairs = {"mmse": (x_mmse, x), "cost": (x_real, x_mmse), "error_real": (x_real, x)}

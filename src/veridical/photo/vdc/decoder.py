@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from veridical.codec import Estimate
 from veridical.interpolate import Calibration
-from veridical.photo.noise import NoiseField
 from veridical.photo.tiles import Box
 from veridical.photo.vdc.model import VdcModel
 from veridical.photo.vdc.prior import MEAN_UNIT
@@ -71,7 +70,7 @@ class VdcDecoder:
         box = index.box
         return Estimate(x[0, :, : box.height, : box.width], (box, {"x_mmse": x} | state))
 
-    def generate(self, estimate: Estimate[np.ndarray], rng: NoiseField) -> np.ndarray:
+    def generate(self, estimate: Estimate[np.ndarray], rng: int) -> np.ndarray:
         """The realistic picture near ``x_mmse``; this generator needs no noise."""
         del rng
         if estimate.state is None:
