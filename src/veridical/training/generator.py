@@ -40,6 +40,9 @@ _NOTHING = 1e-12
 _PERIODS = (4, 8)
 """Pixels between the lines of a grid: shuffled pixels of an estimator, and blocks."""
 
+_UNSEEN = 1e-6
+"""Squared error that nobody sees, a quarter of a level of 255."""
+
 _ALONE = 50
 """Steps that the critic learns before the generator listens to it."""
 
@@ -92,8 +95,7 @@ def without_grid(x: Tensor, largest: Tensor) -> Tensor:
         largest: Amplitude of a grid, of the same shape.
     """
     for period in _PERIODS:
-        fine = x - local_mean(x, 5)
-        fine = torch.maximum(torch.minimum(fine, largest), -largest)
+        fine = (x - local_mean(x, 5)).clamp(-largest, largest)
         x = x - functional.pixel_shuffle(
             local_mean(functional.pixel_unshuffle(fine, period), 5), period
         )
@@ -162,6 +164,7 @@ class GeneratorPreset:
         widths: Channels of the U-Net at 1/4, 1/8, 1/16.
         finest: Highest quality of the files.
         energy, critic, error: Weights of the terms of the loss.
+        drawing: Weight of the error of drawn places, which the energies and the critic leave alone.
         harm: Weight of what a piece's error exceeds ``most_error`` times that of its estimate by.
         most_error: See there.
         farthest, grid, strength: See ``NetworkConfig``.
@@ -174,6 +177,7 @@ class GeneratorPreset:
     energy: float = 4.0
     critic: float = 0.3
     error: float = 0.15
+    drawing: float = 2.0
     harm: float = 1.0
     most_error: float = 1.2
     farthest: float = 2.0
@@ -184,7 +188,7 @@ class GeneratorPreset:
     def least_squares(self, schedule: Schedule) -> GeneratorPreset:
         """The same network trained to its squared error alone."""
         return replace(
-            self, schedule=schedule, energy=0.0, critic=0.0, error=1.0, harm=0.0, farthest=0.0, grid=0.0, strength=1.0
+            self, schedule=schedule, energy=0.0, critic=0.0, error=1.0, drawing=0.0, harm=0.0, farthest=0.0, grid=0.0, strength=1.0
         )  # fmt: skip
 
     def network(self, side: int = 0) -> FilterGenerator:
@@ -198,7 +202,39 @@ class GeneratorPreset:
         )  # fmt: skip
 
 
-def band_energy_loss(x_real: Tensor, x: Tensor, scale: Tensor, seed: int) -> Tensor:
+def drawn(x: Tensor) -> Tensor:
+    """How surely places of a source are drawn, 0 to 1, (n, 1, height, width): neighbours that are equal tell.
+
+    Of neighbours in training photographs few are equal, in most rendered drawings nearly all.
+
+    Args:
+        x: Source before any compression, (n, 3, height, width), sides multiples of 16.
+    """
+    corner, above, left = x[..., 1:, 1:], x[..., :-1, 1:], x[..., 1:, :-1]
+    pairs = torch.cat([(corner == v).all(1, keepdim=True) for v in (above, left)], 1)
+    equal = pairs.to(x).mean(1, keepdim=True)
+    share = functional.avg_pool2d(functional.pad(equal, (1, 0, 1, 0), mode="replicate"), 16)
+    return functional.interpolate(((share - 0.2) / 0.2).clamp(0, 1), scale_factor=16.0)
+
+
+def drawing_loss(x_real: Tensor, x: Tensor, x_mmse: Tensor, where: Tensor) -> Tensor:
+    """Logarithm of how much larger the squared error is than the estimate's, mean over pictures by their share.
+
+    Args:
+        x_real: Generated, (n, 3, height, width).
+        x: Source.
+        x_mmse: Estimate.
+        where: Weights of places, (n, 1, height, width).
+    """
+    share = where.mean((1, 2, 3))
+    a, b = (
+        ((v - x).square().mean(1, keepdim=True) * where).mean((1, 2, 3)) for v in (x_real, x_mmse)
+    )
+    floor = _UNSEEN * (share + 1e-3)
+    return (((a + floor) / (b + floor)).log() * share).mean()
+
+
+def band_energy_loss(x_real: Tensor, x: Tensor, scale: Tensor, seed: int, weight: Tensor) -> Tensor:
     """Squared relative difference of local energies behind random filters of three octaves.
 
     A Wasserstein distortion (Qiu et al., 2024, [T 46]) with linear features: of the local laws of the
@@ -210,6 +246,7 @@ def band_energy_loss(x_real: Tensor, x: Tensor, scale: Tensor, seed: int) -> Ten
         x: Source.
         scale: Residual scale, (n, 1, 1, 1), the unit of length.
         seed: Of the filters.
+        weight: Of places, (n, 1, height, width).
     """
     random = torch.Generator(x.device).manual_seed(seed)
     a, b = (along_colours(v / scale) for v in (x_real, x))
@@ -229,8 +266,9 @@ def band_energy_loss(x_real: Tensor, x: Tensor, scale: Tensor, seed: int) -> Ten
             functional.avg_pool2d(functional.conv2d(v, f).square(), side, side // 2) + 0.09
             for v in (a, b)
         )
-        total = total + ((ea.sqrt() - eb.sqrt()).square() / eb).mean()
-        a, b = (functional.avg_pool2d(v, 2) for v in (a, b))
+        here = functional.avg_pool2d(weight[..., 2:-2, 2:-2], side, side // 2)
+        total = total + ((ea.sqrt() - eb.sqrt()).square() / eb * here).mean()
+        a, b, weight = (functional.avg_pool2d(v, 2) for v in (a, b, weight))
     return total
 
 
@@ -252,9 +290,9 @@ class Critic(nn.Module):
 
 
 class _Game(nn.Module):
-    def __init__(self, generator: FilterGenerator) -> None:
+    def __init__(self, generator: FilterGenerator, critic: Critic | None) -> None:
         super().__init__()
-        self.generator, self.critic = generator, Critic()
+        self.generator, self.critic = generator, critic
 
 
 def _mean_square(x: Tensor) -> Tensor:
@@ -273,26 +311,34 @@ def _gradients(
     *,
     step: int,
 ) -> tuple[Tensor, ...]:
-    """Loss of the generator, and the gradients of all parameters, each by its own loss."""
+    """Loss of the generator, and the gradients of all parameters, each by its own loss.
+
+    Drawn places have a loss of their own; the weight of the others is 1 on average.
+    """
     x_real = game.generator(x_mmse, size, seen, features, scale)
-    error = (along_colours(x_real - x) / (size * scale)).square().mean()
-    loss = preset.error * error
+    where = drawn(x) if preset.drawing else torch.zeros_like(x[:, :1])
+    weight = (1 - where) / (1 - where).mean().clamp(min=0.02)
+    error = (along_colours(x_real - x) / (size * scale)).square()
+    loss = preset.error * (error * weight).mean()
+    if preset.drawing:
+        loss = loss + preset.drawing * drawing_loss(x_real, x, x_mmse, where)
     if preset.energy:
-        loss = loss + preset.energy * band_energy_loss(x_real, x, scale, step)
+        loss = loss + preset.energy * band_energy_loss(x_real, x, scale, step, weight)
     if preset.harm:
-        dearer = _mean_square(x_real - x) / (_mean_square(x_mmse - x) + (0.003 * 0.003))
+        dearer = _mean_square(x_real - x) / (_mean_square(x_mmse - x) + _UNSEEN)
         loss = loss + preset.harm * functional.relu(dearer - preset.most_error).mean()
-    mine, its = list(game.generator.parameters()), list(game.critic.parameters())
-    if not preset.critic:
-        unused = [torch.zeros_like(p) for p in its]
-        return loss.detach(), *torch.autograd.grad(loss, mine), *unused
+    mine, critic = list(game.generator.parameters()), game.critic
+    if critic is None:
+        return loss.detach(), *torch.autograd.grad(loss, mine)
+    weight = functional.avg_pool2d(weight, 8)
     if step >= _ALONE:
-        loss = loss + preset.critic * functional.softplus(-game.critic(x_real, scale)).mean()
-    told = _critic_loss(game.critic, preset, x, x_real.detach(), scale, penalized=step % 8 == 0)
+        doubt = functional.softplus(-critic(x_real, scale))
+        loss = loss + preset.critic * (doubt * weight).mean()
+    told = _critic_loss(critic, preset, x, x_real.detach(), scale, weight, penalized=step % 8 == 0)
     return (
         loss.detach(),
         *torch.autograd.grad(loss, mine, retain_graph=True),
-        *torch.autograd.grad(told, its),
+        *torch.autograd.grad(told, list(critic.parameters())),
     )
 
 
@@ -302,15 +348,17 @@ def _critic_loss(
     x: Tensor,
     x_real: Tensor,
     scale: Tensor,
+    weight: Tensor,
     *,
     penalized: bool,
 ) -> Tensor:
     real = x.clone().requires_grad_(penalized)
     score = critic(real, scale)
-    told = functional.softplus(-score).mean() + functional.softplus(critic(x_real, scale)).mean()
+    wrong = functional.softplus(-score) + functional.softplus(critic(x_real, scale))
+    told = (wrong * weight).mean()
     if not penalized:
         return told
-    (slope,) = torch.autograd.grad(score.sum(), real, create_graph=True)
+    (slope,) = torch.autograd.grad((score * weight).sum(), real, create_graph=True)
     slope = slope * scale  # in the unit of length of the residual
     energy = slope.square().sum((1, 2, 3)).mean() / score[0].numel()
     return told + 4 * preset.gradient_penalty * energy
@@ -333,8 +381,7 @@ def train_generator(
         preset: Sizes.
         execution: Checkpoint, device, time, reports.
     """
-    game = _Game(network).train().requires_grad_(True)
-    parameters = [*game.generator.parameters(), *game.critic.parameters()]
+    game = _Game(network, Critic() if preset.critic else None).train().requires_grad_(True)
 
     def part(*rows: Tensor, more: tuple[_Game, int]) -> tuple[Tensor, ...]:
         model, step = more
@@ -342,7 +389,7 @@ def train_generator(
             given = estimated(*rows)
         return _gradients(model, preset, *given, step=step)
 
-    split = in_threads(execution.accelerator, parameters, part)
+    split = in_threads(execution.accelerator, list(game.parameters()), part)
     result = train(
         game,
         lambda model, step: split(*batches(step), more=(model, step)),
