@@ -176,7 +176,7 @@ def test_the_loss_of_drawn_places_is_the_logarithm_of_the_squared_errors():
 
 def test_drawn_places_have_a_loss_of_their_own():
     # Oracle: with a source drawn everywhere energies and the critic's doubt have no weight, so the gradient of the generator
-    # is that of twice the loss of drawn places alone, of which a picture harmed less than harm's limit has no other; 1e-6.
+    # is that of the loss of drawn places alone, of which a picture harmed less than harm's limit has no other; 1e-6.
     network = GeneratorPreset().network().train()
     estimate, size, *rest = seen()
     with torch.no_grad():
@@ -186,7 +186,7 @@ def test_drawn_places_have_a_loss_of_their_own():
     game = _Game(network, Critic())
     gradients = _gradients(game, preset, x, estimate, size, *rest, step=60)[1:]
     mine = list(network.parameters())
-    loss = 2 * drawing_loss(network(estimate, size, *rest), x, estimate, torch.ones(2, 1, 32, 32))
+    loss = drawing_loss(network(estimate, size, *rest), x, estimate, torch.ones(2, 1, 32, 32))
     for got, wanted in zip(gradients, torch.autograd.grad(loss, mine), strict=False):
         assert torch.allclose(got, wanted, atol=1e-6)
     assert len(gradients) == len(mine) + len(list(game.critic.parameters()))

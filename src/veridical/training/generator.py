@@ -177,7 +177,7 @@ class GeneratorPreset:
     energy: float = 4.0
     critic: float = 0.3
     error: float = 0.15
-    drawing: float = 2.0
+    drawing: float = 1.0
     harm: float = 1.0
     most_error: float = 1.2
     farthest: float = 2.0
