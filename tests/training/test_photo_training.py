@@ -119,7 +119,7 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
         go(Schedule(4, hidden_rate=rates[1]))
 
 
-@pytest.mark.parametrize("name", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("name", ["JPEG", "AVIF"])
 def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypatch):
     # Oracle: contract: the result opens a file, knows its price, and its recipe says what was trained; a
     # second call does no stage again; a start trains the whole estimator on, --only what it names; the card and the

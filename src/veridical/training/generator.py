@@ -46,7 +46,7 @@ _UNSEEN = 1e-6
 _ALONE = 50
 """Steps that the critic learns before the generator listens to it."""
 
-STRENGTH = {"AVIF": 2.0, "WEBP": 1.5}
+STRENGTH = {"AVIF": 1.5}
 """Of the formats whose trained generators are too cautious, chosen by validation pictures (see ``NetworkConfig``)."""
 
 SHARES = {"photograph": 0.75, "drawing": 0.25}
