@@ -1,5 +1,7 @@
 """Training of the generator for latents: its prices, a killed run, and what it starts from."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -95,6 +97,20 @@ def test_a_cut_run_ends_in_the_same_generator(vdc_run, vdc_pictures, tmp_path, m
     for stage in ("spread", "refinement", "generator"):
         a, b = (load_file(r / f"{stage}.safetensors") for r in (run, tmp_path))
         assert all(np.allclose(a[k], b[k], atol=1e-6, rtol=0) for k in a)
+
+
+def test_a_codec_keeps_its_own_recipe(vdc_run, tmp_path):
+    # Oracle: the card of the run that trained the codec, however many decoders were trained for it since.
+    _, path = vdc_run
+    trained = json.loads(path.with_suffix(".json").read_text())
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        codec = photo_codec_run._take(path, tmp_path / name)
+        assert codec == {k: trained[k] for k in ("command", "training_data", "stages")}
+        path = tmp_path / name / "vdc.npz"
+        card = json.loads(path.with_suffix(".json").read_text())
+        later = {"command": "later", "stages": {}, "codec": codec}
+        path.with_suffix(".json").write_text(json.dumps(card | later))
 
 
 def test_pieces_are_coded_as_files_are(sampler, vdc_run, tmp_path):

@@ -167,7 +167,8 @@ def _take(start: Path, run: Path) -> dict[str, Any]:
     """The files of a codec without its generator and figures, into the folder of a run that has none; its recipe."""
     path, model = run / "vdc.npz", load_model(start)
     card = json.loads(start.with_suffix(".json").read_text(encoding="utf-8"))
-    recipe = {k: card[k] for k in ("command", "training_data", "stages", "codec") if k in card}
+    kept = ("command", "training_data", "stages")
+    recipe = card.get("codec") or {k: card[k] for k in kept if k in card}
     if path.exists():
         return recipe
     for part in ("analysis", "hyper-analysis", "synthesis"):
