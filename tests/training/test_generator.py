@@ -33,7 +33,7 @@ def test_a_new_generator_changes_nothing():
 
 def test_one_gate_is_one_filter():
     # Oracle: the filter applied by hand to one axis of colour, its strength 3 tanh(10 b / 3); 1e-5.
-    network = GeneratorPreset(farthest=0.0, grid=0.0).network().eval()
+    network = GeneratorPreset(farthest=0.0, grid=0.0, beyond=0.0).network().eval()
     x, *rest = seen()
     luma, _ = filters()
     with torch.no_grad():
@@ -47,7 +47,9 @@ def test_one_gate_is_one_filter():
 
 def test_nothing_moves_farther_than_the_estimate_may_be_wrong():
     # Oracle: f tanh(c / f) of the change c of the same network without the limit f, in units of size and scale; 1e-4.
-    free, bound = (GeneratorPreset(farthest=f, grid=0.0).network().eval() for f in (0.0, 2.0))
+    free, bound = (
+        GeneratorPreset(farthest=f, grid=0.0, beyond=0.0).network().eval() for f in (0.0, 2.0)
+    )
     x, size, *rest = seen()
     size = 0.2 * size
     with torch.no_grad():
@@ -83,7 +85,7 @@ def test_a_generator_does_not_enlarge_a_grid_and_moves_by_its_strength():
     # Oracle: by hand, gates that enlarge one filter's answer enlarge that of the picture without its grid; in use times
     # the strength, in training not; 1e-5.
     plain, other = (
-        GeneratorPreset(farthest=0.0, grid=g, strength=s).network().eval()
+        GeneratorPreset(farthest=0.0, grid=g, strength=s, beyond=0.0).network().eval()
         for g, s in ((0.0, 1.0), (0.3, 1.5))
     )
     x, size, *rest = seen()
@@ -98,6 +100,29 @@ def test_a_generator_does_not_enlarge_a_grid_and_moves_by_its_strength():
         assert torch.allclose(
             along_colours(other.train()(x, size, *rest) - x)[:, :1], wanted, atol=1e-5
         )
+
+
+def test_what_the_estimator_left_alone_stays():
+    # Oracle: by hand, in use b tanh(c / b) of the change c without the limit, b twice the root mean square over 9 x 9
+    # places of what the estimator changed, along the axes of colour; where it changed nothing, nothing moves (1e-4);
+    # in training there is no limit; 1e-5.
+    free, bound = (
+        GeneratorPreset(farthest=0.0, grid=0.0, beyond=k).network().eval() for k in (0.0, 2.0)
+    )
+    x, size, y, *rest = seen()
+    y = torch.where(torch.arange(32) < 16, x, x + 0.01 * (y - x))
+    with torch.no_grad():
+        free.gates.bias.normal_(0, 0.1, generator=torch.Generator().manual_seed(2))
+        bound.load_state_dict(free.state_dict())
+        change, limited = (along_colours(g(x, size, y, *rest) - x) for g in (free, bound))
+        padded = torch.nn.functional.pad(along_colours(x - y).square(), (4,) * 4, mode="replicate")
+        most = 2 * torch.nn.functional.avg_pool2d(padded, 9, 1).sqrt()
+        wanted = most * torch.tanh(change / most.clamp(min=1e-9))
+        assert torch.allclose(limited[..., 12:], wanted[..., 12:], atol=1e-4)
+        assert limited[..., 20:].abs().max() > 0.01
+        assert limited[..., :12].abs().max() < 1e-4 < 0.01 < change[..., :12].abs().max()
+        trained = [g.train()(x, size, y, *rest) for g in (bound, free)]
+        assert torch.allclose(*trained)
 
 
 def test_filters_leave_a_level_alone_and_steer():

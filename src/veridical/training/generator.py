@@ -8,7 +8,7 @@ The estimate has lost energy where the file left it open; the generator gives ev
 what the source has there on average. It is a deterministic map of ``x_mmse``, as optimal transport between two
 laws with densities is (Brenier, 1991), so that its transport cost stays small. A free network of this size
 leaves a pattern of its own instead (the grid of its shuffled pixels), which fixed filters cannot. Nothing moves farther
-than the estimate may be wrong: drawings and fine files, where it is sure, keep their edges. What repeats with the blocks
+than the estimate may be wrong, nor in use than twice what the estimator changed around it: drawings and fine files keep their edges. What repeats with the blocks
 of the file or of the estimator is not enlarged (:func:`without_grid`): it would be seen as a mesh. ``seen`` is what
 the decoder had beside the estimate: the ordinary decoder's picture ``y``, or for ``.vdc`` files the features of the
 synthesis at a quarter of the resolution.
@@ -46,7 +46,7 @@ _UNSEEN = 1e-6
 _ALONE = 50
 """Steps that the critic learns before the generator listens to it."""
 
-STRENGTH = {"AVIF": 1.5}
+STRENGTH = {"AVIF": 1.5, "WEBP": 1.5}
 """Of the formats whose trained generators are too cautious, chosen by validation pictures (see ``NetworkConfig``)."""
 
 SHARES = {"photograph": 0.75, "drawing": 0.25}
@@ -152,6 +152,10 @@ class FilterGenerator(nn.Module):
         if limits.farthest:
             most = limits.farthest * error
             moved = most * torch.tanh(moved / most)
+        if limits.beyond and not self.training:
+            corrected = along_colours(x_mmse - seen).square()
+            most = limits.beyond * (local_mean(corrected, 9) + 1e-9).sqrt()
+            moved = most * torch.tanh(moved / most)
         return x_mmse + from_colours(moved)
 
 
@@ -167,7 +171,7 @@ class GeneratorPreset:
         drawing: Weight of the error of drawn places, which the energies and the critic leave alone.
         harm: Weight of what a piece's error exceeds ``most_error`` times that of its estimate by.
         most_error: See there.
-        farthest, grid, strength: See ``NetworkConfig``.
+        farthest, grid, strength, beyond: See ``NetworkConfig``.
         gradient_penalty: Of the critic, on real patches (Mescheder et al., 2018).
     """
 
@@ -183,12 +187,13 @@ class GeneratorPreset:
     farthest: float = 2.0
     grid: float = 0.2
     strength: float = 1.0
+    beyond: float = 2.0
     gradient_penalty: float = 0.3
 
     def least_squares(self, schedule: Schedule) -> GeneratorPreset:
         """The same network trained to its squared error alone."""
         return replace(
-            self, schedule=schedule, energy=0.0, critic=0.0, error=1.0, drawing=0.0, harm=0.0, farthest=0.0, grid=0.0, strength=1.0
+            self, schedule=schedule, energy=0.0, critic=0.0, error=1.0, drawing=0.0, harm=0.0, farthest=0.0, grid=0.0, strength=1.0, beyond=0.0
         )  # fmt: skip
 
     def network(self, side: int = 0) -> FilterGenerator:
@@ -197,7 +202,7 @@ class GeneratorPreset:
             NetworkConfig(
                 3 if side else 4, self.widths, blocks=(1, 1, 1), blocks_up=(1, 1), side=side,
                 features=2 if side else 4, tail=False, farthest=self.farthest, grid=self.grid,
-                strength=self.strength,
+                strength=self.strength, beyond=0.0 if side else self.beyond,
             )
         )  # fmt: skip
 

@@ -57,6 +57,8 @@ class NetworkConfig(Sizes):
         grid: What repeats with the blocks of an estimate is not enlarged by a generator, up to this size in the same
             unit (see :func:`~veridical.training.generator.without_grid`); 0 leaves it.
         strength: A generator's change in use over the change that it was trained to.
+        beyond: Largest change of a generator in use, in root mean squares of what the estimator changed around the
+            place; 0 for no limit.
     """
 
     pictures: int = 1
@@ -70,6 +72,7 @@ class NetworkConfig(Sizes):
     farthest: float = 0.0
     grid: float = 0.0
     strength: float = 1.0
+    beyond: float = 0.0
 
     def __post_init__(self) -> None:
         smallest = min((*self.blocks, *self.blocks_up, self.side))
