@@ -9,7 +9,6 @@ from PIL import Image
 from skimage import data
 
 from veridical.photo.formats import open_image
-from veridical.photo.noise import NoiseField
 from veridical.photo.options import DecodeOptions
 from veridical.photo.price import calibration_of
 from veridical.photo.restoration import MOST_WINDOWS, WINDOW, price_windows
@@ -66,7 +65,7 @@ def test_torch_and_onnx_agree(name):
     units = np.float32(255 * file.decoder.model.scale(file.condition))
     x_mmse = window.expected(x, size * units, cells_in_torch(file))
     assert np.abs(found.x_mmse - x_mmse).max() < 1e-4
-    real = file.decoder.generate(found, NoiseField(0))
+    real = file.decoder.generate(found, 0)
     assert np.abs(real - window.project(x_real + (x_mmse - x))).max() < 1e-3
     assert np.abs(real - found.x_mmse).max() > 0.02
     assert found.state[1]["size"][0] == pytest.approx(size, rel=1e-3)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from veridical.photo.noise import NoiseField
 from veridical.photo.tiles import Box
 from veridical.photo.vdc.decoder import LatentWindow, VdcDecoder
 from veridical.photo.vdc.encode import VdcEncoder
@@ -34,7 +33,7 @@ def test_networks_are_the_trained_ones(networks, trained_generator, lively, wind
     # Oracle: torch's networks in half precision; 1e-4 of the full scale, as sums are in another order.
     decoder = VdcDecoder(load_model(lively))
     estimate = decoder.estimate(window)
-    found = decoder.generate(estimate, NoiseField(3))
+    found = decoder.generate(estimate, 3)
     quality = torch.tensor([6200])
     spread, refine, generator = (in_half_precision(n, 256) for n in trained_generator)
     with torch.no_grad():
