@@ -64,9 +64,8 @@ def test_three_formats_at_both_ends(page, small, tmp_path, name):
         ("mmse", "real"), python_pictures(path.read_bytes(), seen=seen), strict=True
     ):
         assert np.abs(pixels(page, shown)[:, :, :3].astype(int) - expected).max() <= 1
-    assert (
-        np.abs(pixels(page, "real").astype(int) - pixels(page, "mmse")).max() > 8
-    )  # there is something to blend
+    blended = np.abs(pixels(page, "real").astype(int) - pixels(page, "mmse"))
+    assert blended.max() > 4  # more than what rounding could hide
     # The price is that of `info`: PSNR at realism 0, to the digits that are shown.
     facts = page.run("document.getElementById('facts').textContent")
     assert f"PSNR {open_image(path).info.predicted_psnr_db(0):.2f} dB" in facts
