@@ -438,19 +438,19 @@ def test_a_format_that_is_none_is_said(run, folder):
 def test_a_curve_takes_any_name(run, folder, name, monkeypatch):
     # Oracle: exit code 0, a PNG, and the name in the legend as it is printed.
     pytest.importorskip("matplotlib")
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     try:
         (folder / name).write_bytes((folder / "photo.jpg").read_bytes())
     except (OSError, UnicodeError):
         pytest.skip("no such name on this system")
-    made, legend = [], Axes.legend
+    made, legend = [], Figure.legend
 
-    def remembered(axes, *words, **settings):
-        made.append(legend(axes, *words, **settings))
+    def remembered(figure, *words, **settings):
+        made.append(legend(figure, *words, **settings))
         return made[-1]
 
-    monkeypatch.setattr(Axes, "legend", remembered)
+    monkeypatch.setattr(Figure, "legend", remembered)
     code, _, err = run("info", folder / name, "--plot", folder / "curve.png")
     assert (code, err) == (0, "")
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")

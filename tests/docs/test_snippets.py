@@ -78,7 +78,6 @@ def test_from_circle_to_photographs():
     # Oracles: the printed text (see above); and in each of the four steps the price d + a^2 C at
     # a = 1/2 against the distortion. Circle, samples and Gaussian: 4 standard errors of D and, for
     # the Gaussian, of d on the training samples as well. The photograph is one picture: 2 %.
-    pytest.importorskip("skimage")
     import torch
 
     before = torch.get_num_threads()

@@ -122,7 +122,7 @@ def test_a_checkpoint_of_other_optimizers_is_refused(tmp_path, rates):
 @pytest.mark.parametrize("name", ["JPEG", "AVIF"])
 def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypatch):
     # Oracle: contract: the result opens a file, knows its price, and its recipe says what was trained; a
-    # second call does no stage again; a start trains the whole estimator on, --only what it names; the card and the
+    # second call does no stage again and writes nothing; a start trains the whole estimator on, --only what it names; the card and the
     # generator's file say the same strength.
     for module in (sources, price_files):
         monkeypatch.setattr(module, "KINDS", ["flat"])  # others take long to draw
@@ -148,8 +148,11 @@ def test_from_a_folder_to_weights_that_decode(pictures, tmp_path, name, monkeypa
     assert path.with_name(f"{path.stem}-cells.json").exists() == (name == "JPEG")
     assert not list(path.parent.glob("cells-*.npz"))
     said.clear()
+    price = path.with_name(f"{path.stem}-price.onnx")
+    written = price.stat().st_mtime_ns
     run_all(*arguments, tmp_path / "a", format=name, preset="tiny", say=said.append)
     assert not any("stage" in s for s in said)
+    assert price.stat().st_mtime_ns == written
     if name == "JPEG":
         return
     first = [load(path)[1].state_dict() for load in (load_estimator, _generator_beside)]

@@ -30,7 +30,12 @@ def design(
     *,
     rate: Rates = None,
     seeds: Annotated[
-        list[int] | None, typer.Option("--seeds", "-k", help="K; several options for several K.")
+        list[int] | None,
+        typer.Option(
+            "--seeds",
+            "-k",
+            help="Number of codebooks K that a seed chooses from (default: 1); repeat for several.",
+        ),
     ] = None,
     perception: Perceptions = None,
     variable_length: Annotated[
@@ -39,16 +44,19 @@ def design(
     method: Annotated[
         Literal["codebook", "trellis", "lattice"],
         typer.Option(
-            help="codebook (few dimensions and bits), or trellis or lattice (8 to 1,000)."
+            help="codebook (few dimensions and bits), or trellis or lattice (8 to 1,000 dimensions)."
         ),
     ] = "codebook",
     common_bits: Annotated[
-        float, typer.Option(help="Common randomness of trellis and lattice, a component; inf.")
+        float,
+        typer.Option(help="Trellis and lattice: bits of common randomness a component, or inf."),
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of split, design and measurement.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the split of the samples, the design and the measurement.")
+    ] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="Save the codec (.npz), for veridical samples; of one design only."),
+        typer.Option(help="Save the codec (.npz) for veridical samples; one design only."),
     ] = None,
     max_numbers: Annotated[
         int, typer.Option(help="Most numbers (samples times dimension) that are read.")

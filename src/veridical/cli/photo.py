@@ -161,7 +161,8 @@ def _names_a_file(paths: list[Path], out: Path, check: Callable[[str], object]) 
 def encode(
     paths: Paths = None,
     quality: Annotated[
-        float | None, typer.Option(help="0 to 100 in the format's own sense.")
+        float | None,
+        typer.Option(help="0 to 100 in the format's own sense (default: the format's, 30 to 35)."),
     ] = None,
     bpp: Annotated[
         float | None, typer.Option(help="At most this many bits per pixel, by search.")
@@ -183,7 +184,7 @@ def encode(
     ] = "scalar",
     seed: Annotated[int, typer.Option(help=".vdc only: seed of the common randomness.")] = 0,
     realism: Annotated[
-        float, typer.Option(help=".vdc only: realism of decoders that are not told one.")
+        float, typer.Option(help=".vdc only: realism that a decoder uses if it is not told.")
     ] = 0.0,
     weights: Weights = None,
     as_json: AsJson = False,

@@ -61,6 +61,9 @@ def draw_prices(files: Sequence[Drawn], target: Path | None, *, as_json: bool = 
         raise InvalidSetting("no price was measured for these files; there is no curve to draw")
     from veridical.studies.style import PALETTE, figure
 
+    widest = max(
+        f.price.transport_cost for f in files
+    )  # its points alone have room for their names
     with figure(width=5.2, height=3.6) as (drawn, (axes,)):
         for k, file in enumerate(f for f in files if f.price.mmse > 0):
             colour = PALETTE[k % len(PALETTE)]
@@ -78,13 +81,14 @@ def draw_prices(files: Sequence[Drawn], target: Path | None, *, as_json: bool = 
                 x = price.perception_at(realism)
                 y = -10 * np.log10(price.distortion_at(realism))
                 axes.plot([x], [y], "o", color=colour, markersize=4)
-                axes.annotate(
-                    f"realism {realism:g}",
-                    (x, y),
-                    xytext=(6, -10),
-                    textcoords="offset points",
-                    fontsize=7,
-                )
+                if price.transport_cost == widest:
+                    axes.annotate(
+                        f"realism {realism:g}",
+                        (x, y),
+                        xytext=(6, -10),
+                        textcoords="offset points",
+                        fontsize=7,
+                    )
             for name, value in file.measured:
                 if name.startswith("realism "):
                     x = price.perception_at(float(name.removeprefix("realism ")))
@@ -96,7 +100,9 @@ def draw_prices(files: Sequence[Drawn], target: Path | None, *, as_json: bool = 
         axes.set_xlabel("squared W2 to the generator's law, at most")
         axes.set_ylabel("PSNR, dB")
         axes.margins(0.17)  # room for the last point's name
-        for text in axes.legend().get_texts():
+        # Outside: a cross of the legend would look like one that was measured.
+        legend = drawn.legend(*axes.get_legend_handles_labels(), loc="outside lower center")
+        for text in legend.get_texts():
             text.set_parse_math(False)  # a name is no formula
         form = target.suffix[1:].lower()
         write_whole(target, lambda out: drawn.savefig(out, format=form))

@@ -25,6 +25,7 @@ PresetName = Annotated[
     str,
     typer.Option(help="cpu (hours), short (minutes, with --start), gpu, or tiny (to try it)."),
 ]
+CodecPresetName = Annotated[str, typer.Option(help="cpu (hours), gpu, or tiny (to try it).")]
 Minutes = Annotated[
     float | None, typer.Option(help="Save a checkpoint and stop after so many minutes.")
 ]
@@ -41,7 +42,7 @@ def _shipped(start: Path | None) -> Path | None:
 Start = Annotated[
     Path | None,
     typer.Option(
-        help="Weights file whose estimator to train on, such as avif.onnx, instead of from nothing.",
+        help="Weights file, such as avif.onnx, whose estimator is trained further (default: a new one).",
         callback=_shipped,
     ),
 ]
@@ -67,7 +68,7 @@ def photo(
         typer.Option(help="Stage to train alone: whole, shrinkage or generator; once for each."),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Of the settings of the coded files and of every batch.")
+        int, typer.Option(help="Seed of the settings of the coded files and of every batch.")
     ] = 0,
 ) -> None:
     """Train estimator and generator on pictures of your own; a killed run goes on where it was.
@@ -94,12 +95,13 @@ def photo_codec(
     validation: Validation,
     run: Run = Path("runs/photo-codec"),
     camera: Camera = None,
-    preset: PresetName = "cpu",
+    preset: CodecPresetName = "cpu",
     minutes: Minutes = None,
     start: Annotated[
         Path | None,
         typer.Option(
-            help="vdc.npz of a codec to keep; its decoder alone is trained on.", callback=_shipped
+            help="vdc.npz of a codec that stays as it is; only what follows is trained.",
+            callback=_shipped,
         ),
     ] = None,
 ) -> None:
@@ -121,7 +123,7 @@ def photo_codec(
 @train_app.command()
 def restorer(
     original: Annotated[Path, typer.Option(help="Folder of originals.")],
-    name: Annotated[str, typer.Option(help="Of the codec: small letters, digits and _.")],
+    name: Annotated[str, typer.Option(help="Name of the codec: small letters, digits and _.")],
     decoded: Annotated[
         Path | None,
         typer.Option(
@@ -130,7 +132,7 @@ def restorer(
     ] = None,
     coded: Annotated[
         Path | None,
-        typer.Option(help="Folder of the coded files, laid out alike: their sizes are told."),
+        typer.Option(help="Folder of the coded files, laid out alike, for their rates."),
     ] = None,
     codec: Annotated[
         str | None,
@@ -144,7 +146,7 @@ def restorer(
     preset: PresetName = "cpu",
     minutes: Minutes = None,
     start: Start = None,
-    seed: Annotated[int, typer.Option(help="Of every batch.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every batch.")] = 0,
 ) -> None:
     """Train estimator and generator for any codec, from originals and decoded pictures; resumable.
 

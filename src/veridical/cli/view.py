@@ -33,7 +33,7 @@ def view(
         ),
     ] = None,
     original: Annotated[
-        Path | None, typer.Option(help="The picture before coding, to hold beside.")
+        Path | None, typer.Option(help="The picture before coding, to compare with.")
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",

@@ -51,7 +51,7 @@ def decode(
     progress: Progress = lambda done, total: None,
     **settings: Any,
 ) -> Image.Image | np.ndarray:
-    """Decode an AVIF, WebP, JPEG or ``.vdc`` file at any realism.
+    """Decode an AVIF, WebP, JPEG, JPEG XL or ``.vdc`` file at any realism.
 
     Args:
         source: The coded file as a path, bytes or a file that is open for bytes, or from :func:`veridical.open`.
@@ -88,7 +88,7 @@ def info(
     """Read a file and predict its price at every setting, without decoding it at any realism.
 
     Args:
-        source: An AVIF, WebP, JPEG or ``.vdc`` file as for :func:`veridical.decode`.
+        source: An AVIF, WebP, JPEG, JPEG XL or ``.vdc`` file as for :func:`veridical.decode`.
         options: How it would be decoded.
         notice: Called with a sentence for what of the file does not reach the picture; ``notices`` of the
             result has them, too.

@@ -39,7 +39,8 @@ def encode(
             (height, width[, channels]) of uint8, uint16 or floats in [0, 1]; or such a torch tensor
             ([channels,] height, width).
         format: "AVIF", "WEBP", "JPEG", "JXL", "VDC" or a registered format's name or suffix.
-        quality: 0 to 100 in the format's own sense; whole, but for VDC.
+        quality: 0 to 100 in the format's own sense; whole, but for VDC. Without any target the format's
+            default, 30 to 35.
         bpp: Instead of a quality: largest number of bits per pixel, found by search.
         max_bytes: Instead of a quality: largest file, found by search.
         max_pixels: Limit against decompression bombs.

@@ -189,7 +189,7 @@ def load_picture(
         except UnidentifiedImageError as cause:
             if len(known) == 1:
                 raise DamagedFile(
-                    f"{name} begins like a file of {known[0]} and cannot be decoded: {remedy}"
+                    f"{name} begins like a file of {known[0]} but cannot be decoded: {remedy}"
                 ) from cause
             raise NotAnImage(
                 f"{name} is not a picture in a format that is opened ({', '.join(known)}); is it another kind "

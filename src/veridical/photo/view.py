@@ -142,7 +142,7 @@ def view(
 
     Args:
         files: As for :func:`veridical.decode`, or a list of such.
-        original: The picture before coding, to be held beside, as for :func:`veridical.encode`.
+        original: The picture before coding, to compare with, as for :func:`veridical.encode`.
         options: Of the decoder; realism and perception are not read.
         notice: Called with a sentence when something was converted; a warning of ``logging`` if left out.
         progress: Called with (windows done, all), file after file.

@@ -46,7 +46,7 @@ _UNSEEN = 1e-6
 _ALONE = 50
 """Steps that the critic learns before the generator listens to it."""
 
-STRENGTH = {"AVIF": 1.5, "WEBP": 1.5}
+STRENGTH = {"AVIF": 1.5, "WEBP": 1.5, "JXL": 2.0, "VDC": 2.0}
 """Of the formats whose trained generators are too cautious, chosen by validation pictures (see ``NetworkConfig``)."""
 
 SHARES = {"photograph": 0.75, "drawing": 0.25}
@@ -189,6 +189,10 @@ class GeneratorPreset:
     strength: float = 1.0
     beyond: float = 2.0
     gradient_penalty: float = 0.3
+
+    def of_format(self, name: str) -> GeneratorPreset:
+        """With the strength that was chosen for files of a format."""
+        return replace(self, strength=STRENGTH.get(name, self.strength))
 
     def least_squares(self, schedule: Schedule) -> GeneratorPreset:
         """The same network trained to its squared error alone."""

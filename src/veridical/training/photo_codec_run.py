@@ -30,6 +30,7 @@ from veridical.training.stages import (
     chosen,
     claim,
     deadline_after,
+    finished,
     origin,
     pictures_named,
     run_stages,
@@ -105,7 +106,7 @@ def run_codec(
     config, synthesis = load_synthesis(path, model.n_latents)
     torch.manual_seed(5)  # initial weights only; nothing else reads the global generator
     side = config.widths[0]
-    own, least = sizes.generator, sizes.generator.least_squares(sizes.refinement)
+    own, least = sizes.generator.of_format("VDC"), sizes.generator.least_squares(sizes.refinement)
     spread, refinement, generator = LatentSpread(side), least.network(side), own.network(side)
 
     def batches(seed: int) -> Batches:
@@ -128,7 +129,7 @@ def run_codec(
     if not go(*stages):
         return None
     recipe["stages"] = recipe.get("stages", {}) | stage_figures(stages, run)
-    if not _measured(network_path(path, "generator")):
+    if not finished(network_path(path, "generator"), recipe):
         networks = {"refinement": refinement.cpu().eval(), "generator": generator.cpu().eval()}
         save_decoder(path, spread.cpu().eval(), networks, recipe)
         shown = {"progress": progress, "say": say}
@@ -179,9 +180,3 @@ def _take(start: Path, run: Path) -> dict[str, Any]:
             )
     write_weights(path, start.read_bytes(), {"name": model.name})
     return recipe
-
-
-def _measured(path: Path) -> bool:
-    """Whether a weights file was written with the figures on its card."""
-    card = path.with_suffix(".json")
-    return card.exists() and "figures" in json.loads(card.read_text(encoding="utf-8"))

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from veridical.errors import InvalidSetting
 from veridical.photo.condition import BASIC_FEATURES, ResidualScale
 from veridical.photo.formats.conventional import ConventionalFormat
+from veridical.photo.weights import network_path
 from veridical.training.estimator import BlockEstimator
 from veridical.training.estimator_train import (
     HeadPreset,
@@ -39,7 +40,6 @@ from veridical.training.export import (
 )
 from veridical.training.generator import (
     SHARES,
-    STRENGTH,
     FilterGenerator,
     GeneratorPreset,
     train_generator,
@@ -60,6 +60,7 @@ from veridical.training.stages import (
     chosen,
     claim,
     deadline_after,
+    finished,
     origin,
     pictures_named,
     processes,
@@ -267,8 +268,7 @@ def run_all(
     """
     form = format if isinstance(format, Pairs) else conventional(format)
     sizes = _checked(preset, start, only, seed)
-    strength = STRENGTH.get(form.name, sizes.generator.strength)
-    sizes = replace(sizes, generator=replace(sizes.generator, strength=strength))
+    sizes = replace(sizes, generator=sizes.generator.of_format(form.name))
     deadline = deadline_after(minutes)
     torch.manual_seed(seed)  # initial weights only; nothing else reads the global generator
     estimator, known = _begin(start, sizes, form, only)
@@ -301,7 +301,8 @@ def run_all(
             "format": form.name, "stages": stage_figures(stages, run), "preset": asdict(sizes),
             "machine": f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}",
         }  # fmt: skip
-        training.write(path, recipe, validation, progress)
+        if not finished(network_path(path, "price"), recipe):
+            training.write(path, recipe, validation, progress)
         say(f"weights: {path}")
     return path
 

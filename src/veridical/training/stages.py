@@ -272,6 +272,13 @@ def stage_figures(stages: Sequence[Stage], run: Path) -> dict[str, Any]:
     }
 
 
+def finished(path: Path, recipe: dict[str, Any]) -> bool:
+    """Whether a weights file lies there with the figures of this recipe on its card."""
+    card = path.with_suffix(".json")
+    found = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
+    return "figures" in found and json.loads(json.dumps(found | recipe)) == found
+
+
 def save_stage(name: str, network: nn.Module, figures: dict[str, Any], run: Path) -> None:
     """Write the result of a stage: its network last, which says that the stage is done."""
     from safetensors.torch import save_model
