@@ -37,8 +37,20 @@ def is_tensor(x: object) -> bool:
 
 
 def to_numpy(x: Any) -> Any:
-    """A tensor as an array; anything else as it is."""
-    return x.detach().cpu().numpy() if is_tensor(x) else x
+    """A tensor as an array; anything else as it is.
+
+    Raises:
+        InvalidSetting: A tensor that numpy has no form for (sparse, quantized, of bfloat16, or without numbers).
+    """
+    if not is_tensor(x):
+        return x
+    try:
+        return x.detach().cpu().numpy()
+    except (TypeError, ValueError, RuntimeError) as cause:
+        raise InvalidSetting(
+            f"a tensor of {x.dtype} ({x.layout}, on {x.device}) cannot be made an array ({cause!s:.200}); convert "
+            "it, for example with .float() or .to_dense()"
+        ) from cause
 
 
 def like(x: Any, out: Any) -> Any:
@@ -78,9 +90,13 @@ def as_path(name: str, value: Any) -> Path:
     Raises:
         InvalidSetting: Anything else, such as a number, bytes or an open file.
     """
-    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+    try:
+        text = os.fspath(value)
+    except TypeError:
+        text = None
+    if not isinstance(text, str):
         raise InvalidSetting(f"{name} must be a path, got {value!r:.100}")
-    return Path(value)
+    return Path(text)
 
 
 def check_file(path: Path) -> None:
@@ -106,9 +122,11 @@ def read_whole(file: IO[bytes], name: str, most_bytes: int | None = None) -> byt
         most_bytes: :data:`MOST_FILE_BYTES` if left out.
 
     Raises:
-        InvalidSetting: There is more than that, or the stream is of text.
+        InvalidSetting: There is more than that, or the stream is of text or closed.
     """
     most = MOST_FILE_BYTES if most_bytes is None else most_bytes
+    if getattr(file, "closed", False):
+        raise InvalidSetting(f"{name} is closed already; read it before, or open it again")
     out = bytearray()
     while part := file.read(1 << 20):
         if not isinstance(part, bytes):

@@ -143,6 +143,10 @@ def test_bad_settings_and_journals_are_refused(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UnwritableOutput, match="delete it"):
         Journal(tmp_path / "binary")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(UnwritableOutput, match="no regular file"):
+            Journal(tmp_path / "pipe")
     with pytest.raises(UnwritableOutput, match="cannot write the journal"):
         run_batch(abs, [Task("a", 1)], journal=Journal(tmp_path / "no" / "folder"))
 

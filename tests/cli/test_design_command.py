@@ -168,3 +168,24 @@ def test_a_map_by_itself_codes_no_samples(run, tmp_path):
     assert code == 2
     assert "GaussianMap" in err
     assert not (tmp_path / "m.vds").exists()
+
+
+def test_seeds_and_tables_without_numbers(run, circle):
+    # Oracle: exit code 2 and one line that names the setting or the file; neither is a defect nor a warning of numpy.
+    codec, message = circle / "c.npz", circle / "m.vds"
+    npy = circle / "circle.npy"
+    assert run("design", npy, "--rate", 1, "--out", codec)[0] == 0
+    assert run("samples", "encode", npy, message, "--codec", codec)[0] == 0
+    for words in (
+        ("design", npy, "--rate", 1, "--seed", -1),
+        ("samples", "encode", npy, circle / "n.vds", "--codec", codec, "--seed", -1),
+        ("samples", "decode", message, circle / "y.npy", "--codec", codec, "--rng-seed", -1),
+    ):
+        code, out, err = run(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert "seed must be a whole number" in err
+    for text in ("", "x,y\n", "\n\n", "1,\n", "\0\0"):
+        (circle / "none.csv").write_text(text)
+        code, out, err = run("design", circle / "none.csv", "--rate", 1)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert "none.csv" in err

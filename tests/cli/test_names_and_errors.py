@@ -390,3 +390,69 @@ def test_a_bare_environment(folder):
         )
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["width"] == 64
+
+
+def test_no_output_takes_the_place_of_an_input(run, folder):
+    # Oracle: exit code 2 and every file as it was, also with --force, whichever command and under any name.
+    photo = (folder / "photo.jpg").read_bytes()
+    for name in ("page.html", "curve.png", "original.png"):
+        (folder / name).write_bytes(photo)
+    (folder / "link.png").symlink_to("curve.png")
+    (folder / "in").mkdir()
+    (folder / "out").mkdir()
+    for name in ("in/a.png", "out/b.png", "out/a.avif"):
+        (folder / name).write_bytes((folder / "photo.png").read_bytes())
+    np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(60, 2)))
+    codec, message = folder / "c.npz", folder / "m.vds"
+    assert run("design", folder / "x.npy", "--rate", 1, "--out", codec)[0] == 0
+    assert run("samples", "encode", folder / "x.npy", message, "--codec", codec)[0] == 0
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for words in (
+        ("view", folder / "page.html"),
+        ("view", folder / "photo.jpg", "--original", folder / "page.html", "-o", folder / "page.html"),
+        ("info", folder / "curve.png", "--plot", folder / "curve.png"),
+        ("info", folder / "curve.png", "--plot", folder / "link.png"),
+        ("compare", folder / "original.png", folder / "photo.jpg", "--plot", folder / "original.png"),
+        ("encode", folder / "in", folder / "out/a.avif", folder / "out/b.png", "-o", folder / "out", "-j", 1),
+        ("samples", "encode", folder / "x.npy", codec, "--codec", codec),
+        ("samples", "decode", message, codec, "--codec", codec),
+    ):  # fmt: skip
+        code, _, err = run(*words, "--force")
+        assert (code, err.count("\n")) == (2, 1), (words, err)
+        assert "input" in err or "would both become" in err
+        after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        assert {k: after.get(k) for k in before} == before
+
+
+def test_a_format_that_is_none_is_said(run, folder):
+    # Oracle: exit code 2, one line that names what was asked, and nothing written.
+    before = sorted(folder.rglob("*"))
+    for words in (("decode", folder / "photo.jpg"), ("encode", folder / "photo.png")):
+        for name in ("../x", "no", "p/ng", "\x1b[2J"):
+            code, _, err = run(*words, "--format", name)
+            assert (code, err.count("\n")) == (2, 1), err
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["$\\frac$.jpg", "_x.jpg", "$a$b$.jpg", "\udcff.jpg"])
+def test_a_curve_takes_any_name(run, folder, name, monkeypatch):
+    # Oracle: exit code 0, a PNG, and the name in the legend as it is printed.
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    try:
+        (folder / name).write_bytes((folder / "photo.jpg").read_bytes())
+    except (OSError, UnicodeError):
+        pytest.skip("no such name on this system")
+    made, legend = [], Figure.legend
+
+    def remembered(figure, *words, **settings):
+        made.append(legend(figure, *words, **settings))
+        return made[-1]
+
+    monkeypatch.setattr(Figure, "legend", remembered)
+    code, _, err = run("info", folder / name, "--plot", folder / "curve.png")
+    assert (code, err) == (0, "")
+    assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+    texts = [text.get_text() for text in made[0].get_texts()]
+    assert any(terminal.shown(name) in text for text in texts)

@@ -180,3 +180,23 @@ def test_info_says_what_its_distance_is_to(run, folder):
     text = " ".join(run("info", folder / "photo.jpg")[1].split())
     assert "distance at most" in text
     assert "own law, not to photographs" in text
+
+
+def test_a_format_that_would_hold_another_picture_is_refused(run, folder):
+    # Oracle: ICO holds sides up to 256 pixels and ICNS only its own sizes (Pillow would scale): what is written has
+    # the picture's size, or nothing is written and the line names PNG, not the disk.
+    for name in ("x.ico", "x.icns", "x.msp", "x.wmf"):
+        code, _, err = run("decode", folder / "photo.jpg", folder / name, "--realism", 0)
+        if code == 0:
+            assert size(folder / name) == (64, 48)
+            continue
+        refused((code, "", err), "try .png")
+        assert "permissions" not in err
+        assert not (folder / name).exists()
+    assert (folder / "x.ico").exists()
+    Image.open(folder / "photo.png").resize((300, 200)).save(folder / "large.jpg")
+    refused(run("decode", folder / "large.jpg", folder / "y.ico", "--realism", 0), "try .png")
+    assert not (folder / "y.ico").exists()
+    code, _, err = run("decode", folder / "photo.jpg", folder / "x.gif", "--realism", 0)
+    assert code == 0
+    assert "256 colours" in err

@@ -239,3 +239,22 @@ def test_models_say_licence_recipe_and_figures(run):
     for line in lines:
         card = json.loads(Path(line["file"]).with_suffix(".json").read_text(encoding="utf-8"))
         assert line == {"file": line["file"], "licence": "Apache-2.0"} | card
+
+
+def test_standard_input_is_one_file(piped, folder):
+    # Oracle: one line and exit code 2 where - stands beside --out-dir or in a command for samples; nothing is written,
+    # also not a file of that name.
+    picture = (folder / "photo.png").read_bytes()
+    (folder / "list").write_text("-\n")
+    before = sorted(folder.rglob("*"))
+    for words in (
+        ("encode", "-", "--out-dir", folder / "o"),
+        ("encode", "-", folder / "photo.png", "--out-dir", folder / "o"),
+        ("encode", "--from-list", folder / "list", "--out-dir", folder / "o"),
+        ("samples", "encode", "-", folder / "m.vds", "--codec", folder / "c.npz"),
+        ("samples", "decode", folder / "m.vds", "-", "--codec", folder / "c.npz"),
+    ):
+        code, out, err = piped(picture, *words)
+        assert (code, out, err.count("\n")) == (2, b"", 1), err
+        assert "name" in err
+    assert sorted(folder.rglob("*")) == before

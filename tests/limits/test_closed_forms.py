@@ -154,6 +154,8 @@ def test_gaussian_ends_of_common_randomness():
         lambda: circle_mmse(0),
         lambda: gaussian_distortion(-1.0, 0.0),
         lambda: gaussian_rate_bits("x", 0.0),
+        lambda: gaussian_distortion(np.inf, 1.0, variance=np.inf),
+        lambda: gaussian_rate_bits(0.1, 0.0, variance=[1.0, np.inf]),
     ],
 )
 def test_bad_arguments_are_refused(call):

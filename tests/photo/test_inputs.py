@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import veridical
-from veridical.errors import InvalidSetting
+from veridical.errors import DamagedFile, InvalidSetting
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +130,53 @@ def test_view_gives_a_page(pixels, tmp_path):
     assert "<script" not in frame
     with pytest.raises(InvalidSetting):
         veridical.view([])
+
+
+def test_what_has_no_numbers_any_more_is_a_typed_error(pixels, tmp_path):
+    # Oracle: the tree of errors.py: a closed file or picture, a path that is none, and tensors without an array.
+    data = veridical.encode(pixels, format="WEBP", quality=40)
+    closed = io.BytesIO(data)
+    closed.close()
+
+    class NoText:
+        def __fspath__(self):
+            return b"photo.webp"
+
+    for source in (closed, NoText()):
+        with pytest.raises(InvalidSetting):
+            veridical.open(source)
+    gone = Image.fromarray(pixels)
+    gone.close()
+    with pytest.raises(DamagedFile, match="still open"):
+        veridical.encode(gone)
+    torch = pytest.importorskip("torch")
+    x = torch.zeros(3, 8, 8)
+    for wrong in (x.bfloat16(), x.to_sparse(), torch.empty(3, 8, 8, device="meta")):
+        with pytest.raises(InvalidSetting, match=str(wrong.dtype)):
+            veridical.encode(wrong)
+    with pytest.raises(InvalidSetting, match="unknown setting"):
+        veridical.open(veridical.open(data), sead=3)
+
+
+def test_a_picture_of_pillow_may_be_read_late(pixels, tmp_path):
+    # Oracle: the same bytes as from the whole file; one that was cut is damaged, whose remedy is not the disk's.
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    whole = buffer.getvalue()
+    assert veridical.encode(Image.open(io.BytesIO(whole)), format="WEBP") == veridical.encode(
+        whole, format="WEBP"
+    )
+    with pytest.raises(DamagedFile, match="complete"):
+        veridical.encode(Image.open(io.BytesIO(whole[: len(whole) // 2])), format="WEBP")
+
+
+def test_the_order_of_bytes_and_a_mask_change_nothing(pixels):
+    # Oracle: the coded bytes of the plain array; what a mask hides is looked at, so that NaN is found.
+    deep = pixels.astype(np.uint16) * 257
+    assert veridical.encode(deep.astype(">u2"), format="WEBP") == veridical.encode(
+        deep, format="WEBP"
+    )
+    hidden = np.ma.masked_array(np.full((8, 8), np.nan), mask=np.eye(8))
+    hidden[~np.eye(8, dtype=bool)] = 0.5
+    with pytest.raises(InvalidSetting, match="NaN"):
+        veridical.encode(hidden)

@@ -204,6 +204,40 @@ def test_it_decodes_for_its_own_page_alone(server, helping):
         assert b"Traceback" not in said
 
 
+def test_who_is_slow_keeps_nobody_waiting(helping, monkeypatch):
+    # Oracle: a whole file is answered while another is half sent and a third's answer is not read; who sends byte by
+    # byte is told so (RFC 9110, 15.5.9).
+    server, data = helping
+    own = f"http://{HOST}:{server.server_port}"
+    head = (
+        f"POST /decode HTTP/1.1\r\nHost: {HOST}:{server.server_port}\r\nOrigin: {own}\r\n"
+        f"Content-Length: {len(data)}\r\n\r\n"
+    ).encode()
+    with (
+        socket.create_connection((HOST, server.server_port), timeout=30) as slow,
+        socket.create_connection((HOST, server.server_port), timeout=30) as deaf,
+    ):
+        slow.sendall(head + data[:40])
+        deaf.sendall(head + data)
+        assert ask(server, "/decode", "POST", data, Origin=own)[0] == 200
+        slow.sendall(data[40:])
+        assert slow.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    monkeypatch.setattr("veridical.web.server._PATIENCE", -1.0)
+    assert ask(server, "/decode", "POST", data, Origin=own)[0] == 408
+
+
+def test_a_port_that_browsers_leave_out(server, monkeypatch):
+    # Oracle: RFC 9110, 4.2.1: port 80 is not said in the name of a host.
+    monkeypatch.setattr("veridical.web.server._UNSAID", 0)
+    with PageServer(0) as other:
+        assert HOST not in other.hosts
+    monkeypatch.setattr(PageServer, "server_bind", lambda self: setattr(self, "server_port", 80))
+    monkeypatch.setattr(PageServer, "server_activate", lambda self: None)
+    monkeypatch.setattr("veridical.web.server._UNSAID", 80)
+    with PageServer(0) as other:
+        assert {HOST, f"{HOST}:80", "localhost"} <= other.hosts
+
+
 def test_a_vdc_file_on_the_page(browser, helping, tmp_path):
     # Oracle: the pictures of the package, to the level; the saved file too; nothing else is asked for.
     server, data = helping

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from veridical.errors import UnwritableOutput
+from veridical.writing import check_regular
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Journal:
         self._done: dict[tuple[str, str], Any] = {}
         self._known: dict[str, tuple[list[int], str]] = {}
         self._news: list[dict[str, Any]] = []
+        check_regular(path)  # a pipe or a device may never end
         try:
             text = path.read_text(encoding="utf-8") if path.exists() else ""
         except (OSError, UnicodeDecodeError) as cause:

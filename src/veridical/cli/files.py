@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from veridical.arrays import read_whole
 from veridical.errors import (
@@ -143,8 +144,15 @@ def jobs(
         _check_inside(pairs, out_dir)
         for folder in {out_dir, *(target.parent for _, target in pairs)}:
             make_folder(folder)
+    inputs: dict[Any, Path] = {}
+    if len(pairs) > 1:
+        inputs = {found: source for source, _ in pairs if (found := _identity(source))}
     for source, target in pairs:
         check_output(target, source, replaces(source, target))
+        if inputs and (other := inputs.get(_identity(target))):
+            raise UnwritableOutput(
+                f"{source} would become {target}, which is the input {other}; name another folder"
+            )
     return pairs
 
 
@@ -182,8 +190,13 @@ def _check_places(pairs: Sequence[tuple[Path, Path]], *, without_case: bool) -> 
         seen[place] = source
 
 
-def check_output(target: Path, source: Path | None, force: bool) -> None:
-    """Refuse an output that exists (unless forced), is the input, or cannot be written.
+def check_output(target: Path, sources: Path | Iterable[Path] | None, force: bool) -> None:
+    """Refuse an output that exists (unless forced), is an input, or cannot be written.
+
+    Args:
+        target: The output.
+        sources: The input or inputs, if there are any.
+        force: Whether an output that exists is replaced.
 
     Raises:
         OutputExists, UnwritableOutput: See ``errors``.
@@ -194,7 +207,8 @@ def check_output(target: Path, source: Path | None, force: bool) -> None:
     if not os.path.isdir(target.parent):  # noqa: PTH112
         raise UnwritableOutput(f"the folder {target.parent} does not exist; make it first")
     if os.path.lexists(target):
-        if source is not None and _same(source, target):
+        inputs = [sources] if isinstance(sources, Path) else sources or ()
+        if (there := _identity(target)) and there in map(_identity, inputs):
             raise UnwritableOutput(f"{target} is the input itself; choose another output")
         if not force:
             raise OutputExists(
@@ -204,8 +218,10 @@ def check_output(target: Path, source: Path | None, force: bool) -> None:
         raise UnwritableOutput(f"no permission to write in {target.parent}")
 
 
-def _same(source: Path, target: Path) -> bool:
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from every other, whatever names it; None if there is none."""
     try:
-        return source.samefile(target)
+        found = path.stat()
     except (OSError, ValueError):
-        return False
+        return None
+    return found.st_dev, found.st_ino

@@ -52,10 +52,11 @@ def info(
     from veridical.cli.plot import Drawn, check_plot, draw_prices
     from veridical.photo.decode import info as photo_info
 
-    check_plot(plot, force)
+    found = expand(files, coded())
+    check_plot(plot, found, force)
     options = DecodeOptions(weights=weights, max_pixels=max_pixels)
     drawn = []
-    for path in expand(files, coded()):
+    for path in found:
         i = photo_info(as_source(path), options, notice=partial(_tell, path))
         if as_json:
             say_json({"file": path} | _facts(i))
@@ -161,7 +162,7 @@ def compare(
         raise InvalidSetting("only one of the two can be standard input")
     if plot is not None and file == STANDARD:
         raise InvalidSetting("--plot reads the file twice; name it instead of sending it")
-    check_plot(plot, force)
+    check_plot(plot, (original, file), force)
     job = PhotoJob(original, file, options)
     with terminal.progress("comparing") as update:
         result = compare_job(job, terminal.notice, update)

@@ -22,7 +22,7 @@ from veridical.cli.pipes import (
     check_standard_output,
     say_json,
 )
-from veridical.errors import UnsupportedFormat, UnwritableOutput
+from veridical.errors import InvalidSetting, UnsupportedFormat, UnwritableOutput
 from veridical.photo.options import DEFAULT_MAX_PIXELS, DEFAULT_TILE, DecodeOptions
 
 Paths = Annotated[
@@ -106,6 +106,10 @@ def _all(
             paths.append(STANDARD if paths[0] == STANDARD else paths[0].with_suffix(c.suffix))
         _one(c, paths)
         return
+    if STANDARD in (*paths, *listed):
+        raise InvalidSetting(
+            "standard input is one file and goes to one output; name files beside --out-dir, or give - alone"
+        )
     many = Many(c.work, c.title, engine, out_dir, Journal(out_dir / JOURNAL), as_json=c.as_json)
     settings = c.settings
     if "options" in settings:
@@ -247,6 +251,7 @@ def decode(
     JPEG XL needs the extra jxl.
     """
     suffix = "." + format.lower().lstrip(".")
+    output_format(suffix)
     options = DecodeOptions(
         realism=realism, perception=perception, seed=seed, device=device, threads=threads,
         tile=tile, weights=weights, max_pixels=max_pixels, allow_partial=allow_partial,

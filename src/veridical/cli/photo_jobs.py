@@ -129,6 +129,7 @@ def output_format(suffix: str) -> str:
 
 def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) -> list[int | str]:
     from veridical.photo.formats.conventional import on_white
+    from veridical.photo.loading import size_of
     from veridical.photo.metadata import prepared_for
 
     if format_name in ("JPEG", "BMP", "PPM"):
@@ -136,18 +137,31 @@ def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) 
     picture, options = prepared_for(picture, format_name, notice)
     if format_name in ("JPEG", "WEBP", "AVIF"):
         options["quality"] = 95
+    if format_name == "ICO":
+        options["sizes"] = [picture.size]
+    if format_name == "GIF" and picture.mode not in ("L", "P"):
+        notice("GIF holds 256 colours at a time; the picture is reduced to these")
     if format_name == "PNG":
         options["compress_level"] = 4  # half the seconds of the usual 6, and 3 % more bytes
 
     def write(file: Any) -> None:
         try:
             picture.save(file, format_name, **options)
-        except (OSError, MemoryError):
+        except MemoryError:
             raise
         except Exception as cause:  # each of Pillow's writers has errors of its own
+            if isinstance(cause, OSError) and cause.errno is not None:  # the system's, not Pillow's
+                raise
             raise UnwritableOutput(
                 f"{format_name} cannot hold this picture ({cause}); try .png"
             ) from cause
+        file.seek(0)
+        found = size_of(file, format_name)
+        if found is not None and found != picture.size:
+            raise UnwritableOutput(
+                f"{format_name} would hold this picture of {picture.width} x {picture.height} pixels with "
+                f"{found[0]} x {found[1]}; try .png"
+            )
 
     return _write(target, write)
 

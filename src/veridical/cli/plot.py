@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Drawn:
     measured: Sequence[tuple[str, float]] = ()
 
 
-def check_plot(target: Path | None, force: bool) -> None:
+def check_plot(target: Path | None, sources: Iterable[Path], force: bool) -> None:
     """Refuse a picture that cannot be drawn, before anything is computed.
 
     Raises:
@@ -45,7 +45,7 @@ def check_plot(target: Path | None, force: bool) -> None:
     if target.suffix.lower() not in _SUFFIXES:
         raise UnwritableOutput(f"a curve is drawn as {', '.join(_SUFFIXES)}, not {target.name}")
     require("matplotlib")
-    check_output(target, None, force)
+    check_output(target, sources, force)
 
 
 def draw_prices(files: Sequence[Drawn], target: Path | None, *, as_json: bool = False) -> None:
@@ -71,7 +71,9 @@ def draw_prices(files: Sequence[Drawn], target: Path | None, *, as_json: bool = 
             price = file.price
             psnr = -10 * np.log10(price.mmse + a**2 * price.transport_cost)
             bound, sigma = (1 - a) ** 2 * price.transport_cost, price.uncertainty_db or 0.0
-            axes.plot(bound, psnr, color=colour, label=f"{file.name}, predicted ± its deviation")
+            axes.plot(
+                bound, psnr, color=colour, label=f"{_legible(file.name)}, predicted ± its deviation"
+            )
             axes.fill_between(
                 bound, psnr - sigma, psnr + sigma, color=colour, alpha=0.15, linewidth=0
             )
@@ -99,8 +101,15 @@ def draw_prices(files: Sequence[Drawn], target: Path | None, *, as_json: bool = 
         axes.set_ylabel("PSNR, dB")
         axes.margins(0.17)  # room for the last point's name
         # Outside: a cross of the legend would look like one that was measured.
-        drawn.legend(*axes.get_legend_handles_labels(), loc="outside lower center")
+        legend = drawn.legend(*axes.get_legend_handles_labels(), loc="outside lower center")
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a name is no formula
         form = target.suffix[1:].lower()
         write_whole(target, lambda out: drawn.savefig(out, format=form))
     if not as_json:
         terminal.say(target)
+
+
+def _legible(name: str) -> str:
+    """A name as a legend takes it, which leaves out what begins with an underscore."""
+    return f"{'./' if name.startswith('_') else ''}{terminal.shown(name)}"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from veridical.arrays import check_file, read_npy, read_whole
+from veridical.arrays import check_file, read_npy, read_whole, whole_number
 from veridical.cli.files import check_output
 from veridical.cli.photo import Force
+from veridical.cli.pipes import STANDARD
 from veridical.errors import InvalidSetting
 from veridical.writing import write_whole
 
@@ -40,7 +42,7 @@ def encode_samples(
     force: Force = False,
 ) -> None:
     """Code samples to a message that names its codec, seed and number of samples."""
-    check_output(output, file, force)
+    _check_names(file, output, codec, force)
     kept = _codec(codec)
     x = read_samples(file, max_numbers or MOST_NUMBERS)
     data = kept.to_message(kept.encode(x, seed=seed), seed=seed)
@@ -64,17 +66,25 @@ def decode_samples(
 
     from veridical.kept import open_message
 
-    check_output(output, file, force)
+    _check_names(file, output, codec, force)
+    seed = whole_number(rng_seed, "--rng-seed", 0)
     kept = _codec(codec)
     check_file(file)
     with file.open("rb") as content:
         data = read_whole(content, str(file))
     message = open_message(kept, data, max_numbers=max_numbers)
     out = kept.decode(
-        message.index, np.random.default_rng(rng_seed), realism=realism, perception=perception,
+        message.index, np.random.default_rng(seed), realism=realism, perception=perception,
         seed=message.seed,
     )  # fmt: skip
     write_whole(output, lambda target: np.save(target, out, allow_pickle=False))
+
+
+def _check_names(file: Path, output: Path, codec: Path, force: bool) -> None:
+    """Refuse an output that cannot be written or is read, and pipes, which these commands do not have."""
+    if STANDARD in (file, output, codec):
+        raise InvalidSetting("samples and messages are no pipes; name a file in place of -")
+    check_output(output, (file, codec), force)
 
 
 def _codec(file: Path) -> Any:
@@ -119,7 +129,12 @@ def read_csv(file: Path, max_numbers: int) -> Any:
     try:
         with file.open(encoding="utf-8-sig", errors="replace") as content:
             cells = content.readline(_LONGEST_LINE).lstrip("# ").split(",")
-        with file.open(encoding="utf-8-sig", errors="replace") as content:
+        with (
+            file.open(encoding="utf-8-sig", errors="replace") as content,
+            warnings.catch_warnings(
+                action="ignore"
+            ),  # of empty lines, and of a table without numbers
+        ):
             x = np.loadtxt(
                 content, delimiter=",", dtype=np.float64, skiprows=int(not all(map(_is_number, cells))),
                 max_rows=max_numbers // len(cells) + 1,
@@ -127,6 +142,8 @@ def read_csv(file: Path, max_numbers: int) -> Any:
     # numpy reads foreign bytes with Python's own parser, and anything may come out.
     except Exception as cause:
         raise InvalidSetting(f"{file} is neither NPY nor a CSV of numbers: {cause}") from cause
+    if not x.size:
+        raise InvalidSetting(f"{file} holds no numbers; write a sample a line, numbers with commas")
     if x.size > max_numbers:
         raise InvalidSetting(f"{file} holds more than {max_numbers:,} numbers, the limit")
     return x

@@ -55,10 +55,11 @@ def view(
             raise InvalidSetting("a page on standard output cannot be opened; name a file")
     elif out.suffix.lower() not in (".html", ".htm"):
         raise UnwritableOutput(f"a page ends in .html, not {out.name}")
-    else:
-        check_output(out, None, force)
+    found = expand(files, coded_suffixes())
+    if out != STANDARD:
+        check_output(out, found if original is None else [*found, original], force)
     options = DecodeOptions(seed=seed, device=device, weights=weights, max_pixels=max_pixels)
-    sources = [as_source(path) for path in expand(files, coded_suffixes())]
+    sources = [as_source(path) for path in found]
     with terminal.progress("decoding") as update:
         page = make_page(sources, original, options, notice=terminal.notice, progress=update)
     if out == STANDARD:

@@ -92,6 +92,18 @@ def non_negative(values: ArrayLike, name: str) -> Array:
     return array
 
 
+def finite_non_negative(values: ArrayLike, name: str) -> Array:
+    """An array of numbers that are 0 or more, and finite.
+
+    Raises:
+        InvalidSetting: one is negative, infinite or NaN.
+    """
+    array = non_negative(values, name)
+    if not np.all(np.isfinite(array)):
+        raise InvalidSetting(f"{name} must be finite, got {float(np.max(array))!r}")
+    return array
+
+
 def probability(values: ArrayLike, name: str) -> Array:
     """An array of numbers in [0, 1].
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.special import entr, lambertw, ndtr
 
 from veridical.arrays import Array
-from veridical.limits.checks import non_negative, positive_float
+from veridical.limits.checks import finite_non_negative, non_negative, positive_float
 
 _LN4 = 2.0 * math.log(2.0)
 
@@ -31,7 +31,7 @@ def gaussian_transport_cost(
 ) -> Array:
     """``W = s2 (1 + u - 2 sqrt(u v))``: from the estimate to a sample of the source ([T] eq. 65)."""
     R, Rc = non_negative(rate_bits, "rate_bits"), non_negative(common_bits, "common_bits")
-    s2 = non_negative(variance, "variance")
+    s2 = finite_non_negative(variance, "variance")
     root_u, root_v = np.sqrt(_explained(R)), np.sqrt(_explained(R + Rc))
     # (1 - sqrt u)^2 + 2 sqrt u (1 - sqrt v) keeps its digits at high rate; 1 - sqrt v likewise.
     miss_u = np.exp2(-2.0 * R) / (1.0 + root_u)
@@ -56,7 +56,7 @@ def gaussian_distortion(
     Raises:
         InvalidSetting: a negative argument or NaN.
     """
-    R, s2 = non_negative(rate_bits, "rate_bits"), non_negative(variance, "variance")
+    R, s2 = non_negative(rate_bits, "rate_bits"), finite_non_negative(variance, "variance")
     P = non_negative(perception, "perception")
     cost = gaussian_transport_cost(R, common_bits, s2)
     return s2 * np.exp2(-2.0 * R) + np.maximum(np.sqrt(cost) - np.sqrt(P), 0.0) ** 2
@@ -74,7 +74,7 @@ def gaussian_rate_bits(
         InvalidSetting: a negative argument or NaN.
     """
     D, P = non_negative(distortion, "distortion"), non_negative(perception, "perception")
-    s2 = non_negative(variance, "variance")
+    s2 = finite_non_negative(variance, "variance")
     b = np.sqrt(s2) - np.sqrt(P)
     with np.errstate(divide="ignore", invalid="ignore"):
         radius = np.maximum((s2 + b**2 - D) / (2.0 * b), 0.0)
@@ -108,7 +108,7 @@ def gaussian_distortion_kl(
     Raises:
         InvalidSetting: a negative argument or NaN.
     """
-    R, s2 = non_negative(rate_bits, "rate_bits"), non_negative(variance, "variance")
+    R, s2 = non_negative(rate_bits, "rate_bits"), finite_non_negative(variance, "variance")
     P = non_negative(perception_nats, "perception_nats")
     v = _share_of_variance(P)
     gap = np.maximum(np.sqrt(v) - np.sqrt(_explained(R)), 0.0)

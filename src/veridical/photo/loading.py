@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -113,6 +114,18 @@ def claimed_pixels(path: Path, max_pixels: int) -> int:
         return pixels if pixels <= max_pixels else 0
     except Exception:  # noqa: BLE001 (what cannot be read is told by whoever decodes it)
         return 0
+
+
+def size_of(file: IO[bytes], format_name: str) -> tuple[int, int] | None:
+    """Width and height that a file says it has, in a format of Pillow's; None where Pillow does not read it."""
+    if format_name not in OPENED:
+        return None
+    with _pillow(1 << 62):
+        try:
+            with Image.open(file, formats=[format_name]) as im:
+                return im.size
+        except Exception:  # noqa: BLE001 (as above)
+            return None
 
 
 def _jxl_pixels(data: bytes, name: str) -> int:

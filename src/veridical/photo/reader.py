@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 import numpy as np
 from PIL import Image
 
-from veridical.arrays import is_tensor, read_whole, to_numpy
+from veridical.arrays import as_path, is_tensor, read_whole, to_numpy
 from veridical.errors import DamagedFile, InvalidSetting, MissingFile, NotAnImage, VeridicalError
 from veridical.notices import Notice, silent
 from veridical.photo.avif_boxes import is_avif, read_avif_item
@@ -49,7 +48,7 @@ def picture_of(source: Any, notice: Notice) -> Image.Image:
     Raises:
         InvalidSetting: Another shape or kind of number, or what is no number.
     """
-    x = to_numpy(source)
+    x = np.asarray(to_numpy(source))  # what a mask hides is looked at, too
     if is_tensor(source) and x.ndim == 3:
         x = np.moveaxis(x, 0, -1)
     if x.ndim not in (2, 3) or (x.ndim == 3 and not 1 <= x.shape[2] <= 4) or 0 in x.shape:
@@ -67,7 +66,7 @@ def _levels(x: np.ndarray, notice: Notice) -> np.ndarray:
     """Eight-bit levels."""
     if x.dtype == np.uint8:
         return x
-    if x.dtype == np.uint16:
+    if x.dtype.kind == "u" and x.dtype.itemsize == 2:  # in either order of bytes
         notice("16-bit samples are converted to 8 bits")
         return (x / np.float32(257) + np.float32(0.5)).astype(np.uint8)
     if x.dtype.kind != "f":
@@ -89,7 +88,7 @@ def _levels(x: np.ndarray, notice: Notice) -> np.ndarray:
 def name_of(source: object) -> str:
     """What messages call a file or a picture."""
     if isinstance(source, str | PathLike):
-        return str(source)
+        return str(as_path("the source", source))
     if isinstance(source, bytes | bytearray | memoryview):
         return "the given data"
     name = getattr(source, "name", None)
@@ -110,7 +109,7 @@ def read_bytes(source: Source) -> bytes:
     elif not isinstance(source, str | PathLike):
         data = _read_open(source)
     else:
-        path = Path(source)
+        path = as_path("the source", source)
         try:
             if not (path.is_file() or path.is_dir()) and path.exists():
                 raise MissingFile(f"{name} is a pipe or a device; copy what it gives to a file")
@@ -190,6 +189,7 @@ def open_source(
             im = _as_grey(im)
     if im is source and getattr(im, "is_animated", False):
         notice("the picture has several frames; only the current one is taken")
+    _load(im, name_of(source))
     info = metadata_of(im, notice)
     try:
         im = _eight_bits(im, notice)
@@ -204,6 +204,22 @@ def open_source(
     out.info.clear()
     out.info.update(info)
     return out
+
+
+def _load(im: Image.Image, name: str) -> None:
+    """Read a picture of Pillow, which may have read no more than its header, to its end.
+
+    Raises:
+        DamagedFile: Its file is damaged, or it was closed.
+    """
+    try:
+        im.load()
+    except MemoryError:
+        raise
+    except Exception as cause:  # Pillow's readers raise almost anything on hostile files
+        raise DamagedFile(
+            f"{name} cannot be decoded ({cause}); is the file complete, and the picture still open?"
+        ) from cause
 
 
 def _eight_bits(im: Image.Image, notice: Notice) -> Image.Image:

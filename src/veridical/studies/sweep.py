@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from veridical.arrays import whole_number
 from veridical.block.design import design
 from veridical.block.transform import TransformCodec
 from veridical.errors import InvalidSetting
@@ -65,6 +66,7 @@ def designed(job: DesignJob) -> tuple[SampleCodec | TransformCodec, dict[str, An
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or len(x) < 4:
         raise InvalidSetting(f"a design needs a table of 4 samples or more, got shape {x.shape}")
+    whole_number(job.seed, "seed", 0, (1 << 64) - 1)
     order = np.random.default_rng(job.seed).permutation(len(x))
     train, other = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
     rng = np.random.default_rng([job.seed, 1])

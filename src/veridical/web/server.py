@@ -11,6 +11,7 @@ import io
 import json
 import sys
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -28,6 +29,11 @@ from veridical.web.site import content_type, site_files
 
 HOST = "127.0.0.1"
 MOST_BYTES = 256 * 2**20
+_PATIENCE = 60.0
+"""Seconds that may pass in silence, and in which a file is sent."""
+
+_UNSAID = 80
+"""The port that browsers leave out of a host's name (RFC 9110, 4.2.1)."""
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -117,7 +123,10 @@ class PageServer(ThreadingHTTPServer):
             raise SystemFault(
                 f"cannot listen on {HOST}:{port} ({cause.strerror or cause}); name another port (--port N)"
             ) from cause
-        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        names = (HOST, "localhost")
+        self.hosts = {f"{name}:{self.server_port}" for name in names}
+        if self.server_port == _UNSAID:
+            self.hosts |= set(names)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing of whoever hung up or fell silent; anything else is printed."""
@@ -138,12 +147,23 @@ def _parsed(address: str) -> SplitResult:
         return urlsplit("/no-address")
 
 
+def _decoded(data: bytes, realism: str | None) -> tuple[HTTPStatus, bytes, str]:
+    """Status, content and kind of the answer to a file."""
+    try:
+        if realism is None:
+            return HTTPStatus.OK, pictures(data), "application/octet-stream"
+        return HTTPStatus.OK, picture_at(data, float(realism)), "image/png"
+    except (VeridicalError, ValueError, MemoryError) as cause:
+        said = f"{cause or 'there is not enough memory'}\n".encode()
+        return HTTPStatus.UNPROCESSABLE_ENTITY, said, "text/plain; charset=utf-8"
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: PageServer  # type: ignore[assignment]
     protocol_version = "HTTP/1.1"
     server_version = "veridical"
     sys_version = ""
-    timeout = 60
+    timeout = _PATIENCE
 
     def do_GET(self) -> None:
         """A file of the page."""
@@ -180,21 +200,26 @@ class _Handler(BaseHTTPRequestHandler):
             said = f"a file has at most {MOST_BYTES:,} bytes; use the command: veridical decode\n"
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said.encode(), "text/plain")
         else:
+            data = self._body(int(length))
+            if data is None:
+                self._answer(
+                    HTTPStatus.REQUEST_TIMEOUT, b"the file came too slowly\n", "text/plain"
+                )
+                return
             realism = parse_qs(asked.query).get("realism", [None])[0]
-            with self.server.turn:  # one at a time: each takes memory and all cores
-                self._decode(self.rfile.read(int(length)), realism)
+            # One at a time: each takes memory and all cores. Who sends or reads slowly keeps nobody waiting.
+            with self.server.turn:
+                answer = _decoded(data, realism)
+            self._answer(*answer)
 
-    def _decode(self, data: bytes, realism: str | None) -> None:
-        try:
-            if realism is None:
-                body, kind = pictures(data), "application/octet-stream"
-            else:
-                body, kind = picture_at(data, float(realism)), "image/png"
-        except (VeridicalError, ValueError, MemoryError) as cause:
-            said = f"{cause or 'there is not enough memory'}\n".encode()
-            self._answer(HTTPStatus.UNPROCESSABLE_ENTITY, said, "text/plain; charset=utf-8")
-        else:
-            self._answer(HTTPStatus.OK, body, kind)
+    def _body(self, length: int) -> bytes | None:
+        """What is sent, which may be less than was said; None if it takes longer than a silence may."""
+        end, data = time.monotonic() + _PATIENCE, bytearray()
+        while len(data) < length and (part := self.rfile.read1(min(1 << 20, length - len(data)))):
+            data += part
+            if time.monotonic() > end:
+                return None
+        return bytes(data)
 
     def _is_for_us(self) -> bool:
         named = self.headers.get_all("Host", [])

@@ -152,9 +152,9 @@ def open_image(
         UnsupportedFormat: A picture, but of no format that holds something to restore.
     """
     check_callable(notice=notice)
+    o = DecodeOptions.of(options, settings)
     if hasattr(source, "window"):
         return cast("CodedImage", source)
-    o = DecodeOptions.of(options, settings)
     source = cast("Source", source)
     data, name = read_bytes(source), name_of(source)
     for one in FORMATS.values():
