@@ -67,7 +67,7 @@ class CodecPreset:
     generator_patch: int = 128
     generator_batch: int = 8
     validation_side: int = 512
-    prices_side: int = 160
+    prices_side: int = 384
     drawings: int = 60
     mixed_precision: str = "no"
 
