@@ -157,7 +157,8 @@ def _save_picture(picture: Any, target: Path, format_name: str, notice: Notice) 
             ) from cause
         file.seek(0)
         found = size_of(file, format_name)
-        if found is not None and found != picture.size:
+        # TIFF counts the orientation into its size.
+        if found is not None and sorted(found) != sorted(picture.size):
             raise UnwritableOutput(
                 f"{format_name} would hold this picture of {picture.width} x {picture.height} pixels with "
                 f"{found[0]} x {found[1]}; try .png"
