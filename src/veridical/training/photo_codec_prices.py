@@ -121,7 +121,7 @@ def measure_generator(
     pictures = centre_crops(validation, side)
     qualities = _anchors(model)
     trained = hashlib.sha256(network_path(path, "generator").read_bytes()).hexdigest()
-    measured = MeasuredRows(log, f"{model.digest} {trained}")
+    measured = MeasuredRows(log, f"{model.digest} {trained} {side}")
     known = {(r["quantizer"], r["picture"]): r["costs"] for r in measured.rows}
     prices, figures = {}, {}
     for number, name in enumerate(QUANTIZERS):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,6 +84,7 @@ def run_codec(
         TrainingData: No usable pictures, or a checkpoint of other sizes.
     """
     sizes = chosen(preset, CODEC_PRESETS)
+    sizes = replace(sizes, generator=sizes.generator.of_format("VDC"))
     deadline = deadline_after(minutes)
     if start is not None:
         load_model(start)  # damaged ones are refused here
@@ -98,7 +100,7 @@ def run_codec(
         return run_stages(stages, run, accelerator, deadline=deadline, progress=progress, say=say)
 
     command = ("photo-codec", *pictures_named(data, camera, validation))
-    recipe = origin(command, preset, sources, start) | taken
+    recipe = origin(command, preset, sources, start) | taken | {"preset": asdict(sizes)}
     path = run / "vdc.npz"
     if start is None and not _train_codec(path, sizes, sources, accelerator, recipe, go):
         return None
@@ -106,7 +108,7 @@ def run_codec(
     config, synthesis = load_synthesis(path, model.n_latents)
     torch.manual_seed(5)  # initial weights only; nothing else reads the global generator
     side = config.widths[0]
-    own, least = sizes.generator.of_format("VDC"), sizes.generator.least_squares(sizes.refinement)
+    own, least = sizes.generator, sizes.generator.least_squares(sizes.refinement)
     spread, refinement, generator = LatentSpread(side), least.network(side), own.network(side)
 
     def batches(seed: int) -> Batches:
