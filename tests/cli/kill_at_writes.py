@@ -289,6 +289,7 @@ def main():
     import veridical.photo.encode
     import veridical.studies.catalogue
 
+    veridical.cli.main.application()  # imports every command
     jobs = json.loads(Path(sys.argv[1]).read_text())
     veridical.measure.photo.has_metrics = lambda: False  # large networks that only measure
     report = {}

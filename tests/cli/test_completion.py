@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -63,3 +64,31 @@ def test_installing_and_unknown_shells(run, monkeypatch, tmp_path):
     assert str(script) in out
     assert str(script) in (tmp_path / ".bashrc").read_text()
     assert "_VERIDICAL_COMPLETE" in script.read_text()
+
+
+def test_a_command_alone_is_that_of_the_whole(run):
+    """Oracle: the application with every command; what a command says of itself is equal to the byte."""
+    from typer.testing import CliRunner
+
+    from veridical.cli.main import COMMANDS, GROUPS, application
+
+    whole = application()
+    for name in (*COMMANDS, *GROUPS):
+        said = CliRunner().invoke(whole, [name, "--help"], prog_name="veridical").output
+        assert f"veridical {name}" in said
+        assert run(name, "--help")[1] == said
+
+
+def test_other_commands_are_not_imported():
+    """Oracle: the modules of a fresh interpreter after ``info --help``; of the commands' those that it needs."""
+    script = (
+        "import sys; from veridical.cli import main; sys.argv = ['veridical', 'info', '--help']\n"
+        "try: main.main()\n"
+        "except SystemExit: print(*(m for m in sys.modules if m.startswith('veridical.cli.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    there = {m.rsplit(".", 1)[1] for m in done.stdout.splitlines()[-1].split()}
+    assert "inspect" in there
+    assert not there & {"design", "demo", "limits", "samples", "serve", "study", "train", "view"}

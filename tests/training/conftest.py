@@ -39,7 +39,7 @@ def vdc_run(vdc_pictures, tmp_path_factory):
     """Folder of a whole run of the tiny preset by the command, and the weights file in it."""
     import torch
 
-    from veridical.cli.main import app
+    from veridical.cli.main import application
     from veridical.training import sources
 
     torch.set_num_threads(1)
@@ -47,7 +47,7 @@ def vdc_run(vdc_pictures, tmp_path_factory):
     patch.setattr(sources, "KINDS", ["flat"])  # others take long to draw
     run = tmp_path_factory.mktemp("run")
     words = ["train", "photo-codec", vdc_pictures, "--validation", vdc_pictures, "--run", run]
-    result = CliRunner().invoke(app, [*map(str, words), "--preset", "tiny"])
+    result = CliRunner().invoke(application(), [*map(str, words), "--preset", "tiny"])
     patch.undo()
     assert result.exit_code == 0, result.output
     return run, run / "vdc.npz"

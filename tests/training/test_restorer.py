@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import veridical
-from veridical.cli.main import app
+from veridical.cli.main import application
 from veridical.cli.train import _shipped
 from veridical.errors import BadWeights, InvalidSetting, TrainingData
 from veridical.photo.weights import SHIPPED
@@ -59,7 +59,7 @@ def weights(folder):
         quick = partial(fit_price_network, steps=100)  # its law has tests of its own
         patch.setattr(photo_prices, "fit_price_network", quick)
         for stop in ([], ["--minutes", "0"]):  # the second finds all done
-            result = CliRunner().invoke(app, [*map(str, words), *stop])
+            result = CliRunner().invoke(application(), [*map(str, words), *stop])
             assert result.exit_code == 0, result.output
     return folder / "run" / "mine.onnx"
 
@@ -155,7 +155,7 @@ def test_a_function_as_codec(folder, tmp_path, monkeypatch):
             ("own_codec:broken", TrainingData),
             ("own_codec:none", InvalidSetting),
         ):
-            result = CliRunner().invoke(app, [*words, "--codec", codec])
+            result = CliRunner().invoke(application(), [*words, "--codec", codec])
             assert isinstance(result.exception, cause)
     finally:
         sys.modules.pop("own_codec", None)

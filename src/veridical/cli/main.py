@@ -8,44 +8,49 @@ import os
 import signal
 import sys
 import warnings
+from importlib import import_module
 from typing import Annotated, Any, TextIO
 
 import typer
 
 from veridical import __version__
 from veridical.cli import terminal
-from veridical.cli.demo import demo
-from veridical.cli.design import design
-from veridical.cli.inspect import compare, info
-from veridical.cli.limits import limits_app
-from veridical.cli.models import models
-from veridical.cli.photo import decode, encode
 from veridical.cli.pipes import Quiet, Verbose, talkative
-from veridical.cli.samples import samples_app
-from veridical.cli.serve import serve
-from veridical.cli.study import study
-from veridical.cli.train import train_app
-from veridical.cli.view import view
 from veridical.errors import InvalidSetting, OutOfMemory, SomeFailed, SystemFault, VeridicalError
 from veridical.extras import missing
 
 UsageError: Any = typer.BadParameter.__base__
 """Of Typer's own copy of click, or of click where Typer is older."""
 
-app = typer.Typer(
-    name="veridical",
-    help="Lossy compression with a realism knob at decode time.",
-    epilog="Exit codes: 0 done, 1 a defect of veridical, 2 bad input or usage, 3 some of many files failed, "
-    "130 interrupted, 143 terminated. A file named - is standard input or output.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _command in (encode, decode, info, compare, view, serve, demo, models, design, study):
-    app.command()(talkative(_command))
-app.add_typer(limits_app, name="limits")
-app.add_typer(samples_app, name="samples")
-app.add_typer(train_app, name="train")
+COMMANDS = {
+    "encode": "photo", "decode": "photo", "info": "inspect", "compare": "inspect", "view": "view", "serve": "serve",
+    "demo": "demo", "models": "models", "design": "design", "study": "study",
+}  # fmt: skip
+"""Module of each command."""
+
+GROUPS = ("limits", "samples", "train")
+"""Of commands, a module each."""
+
+
+def application(only: str | None = None) -> typer.Typer:
+    """All commands, or the one or the group that is named: importing the others would take a tenth of a second."""
+    app = typer.Typer(
+        name="veridical",
+        help="Lossy compression with a realism knob at decode time.",
+        epilog="Exit codes: 0 done, 1 a defect of veridical, 2 bad input or usage, 3 some of many files failed, "
+        "130 interrupted, 143 terminated. A file named - is standard input or output.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in [*COMMANDS, *GROUPS] if only is None else [only]:
+        module = import_module(f"veridical.cli.{COMMANDS.get(name, name)}")
+        if name in GROUPS:
+            app.add_typer(getattr(module, f"{name}_app"), name=name)
+        else:
+            app.command()(talkative(getattr(module, name)))
+    return app
 
 
 def _version(value: bool) -> None:
@@ -54,7 +59,6 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -175,6 +179,8 @@ def _run(words: list[str]) -> int:
             completion(*words)
         else:
             # Under any other name, as that of ``python -m veridical``, completion would not know it.
+            named = next((word for word in words if not word.startswith("-")), None)
+            app = application(named if named in (*COMMANDS, *GROUPS) else None)
             code = app(prog_name="veridical", standalone_mode=False) or 0
     except UsageError as cause:
         context = cause.ctx

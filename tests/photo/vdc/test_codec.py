@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import veridical
 from veridical.bitstream.container import read, write
-from veridical.cli.main import app
+from veridical.cli.main import application
 from veridical.errors import (
     BadWeights,
     DamagedFile,
@@ -543,13 +543,13 @@ def test_the_command_line(weights, tmp_path):
     picture(60, 44).save(tmp_path / "a.png")
     coded, out = str(tmp_path / "a.vdc"), str(tmp_path / "b.png")
     w = ["--weights", str(weights)]
-    result = run(app, ["encode", str(tmp_path / "a.png"), coded, "--bpp", "4", *w])
+    result = run(application(), ["encode", str(tmp_path / "a.png"), coded, "--bpp", "4", *w])
     assert result.exit_code == 0, result.output
     assert "bytes" in result.output
-    assert run(app, ["decode", coded, out, "--realism", "0", *w]).exit_code == 0
+    assert run(application(), ["decode", coded, out, "--realism", "0", *w]).exit_code == 0
     with Image.open(out) as im:
         assert im.size == (60, 44)
-    shown = run(app, ["info", coded, *w]).output
+    shown = run(application(), ["info", coded, *w]).output
     for word in (
         "golden-1",
         "quantizer",
@@ -562,9 +562,11 @@ def test_the_command_line(weights, tmp_path):
     data = bytearray((tmp_path / "a.vdc").read_bytes())
     data[-30] ^= 1
     (tmp_path / "a.vdc").write_bytes(data)
-    assert isinstance(run(app, ["decode", coded, out, "-f", *w]).exception, DamagedFile)
-    assert run(app, ["decode", coded, out, "-f", "--allow-partial", *w]).exit_code == 0
-    wrong = run(app, ["encode", str(tmp_path / "a.png"), str(tmp_path / "a.avif"), "--seed", "3"])
+    assert isinstance(run(application(), ["decode", coded, out, "-f", *w]).exception, DamagedFile)
+    assert run(application(), ["decode", coded, out, "-f", "--allow-partial", *w]).exit_code == 0
+    wrong = run(
+        application(), ["encode", str(tmp_path / "a.png"), str(tmp_path / "a.avif"), "--seed", "3"]
+    )
     assert isinstance(wrong.exception, InvalidSetting)
 
 

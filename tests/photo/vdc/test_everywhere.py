@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import veridical
-from veridical.cli.main import app
+from veridical.cli.main import application
 from veridical.errors import BadWeights, InvalidSetting, UnsupportedFormat
 from veridical.measure.photo import compare
 from veridical.photo.options import DecodeOptions
@@ -51,7 +51,7 @@ def folder(tmp_path, weights):
 
 def run(*words):
     """The command line; its own errors are raised."""
-    result = CliRunner().invoke(app, [str(w) for w in words])
+    result = CliRunner().invoke(application(), [str(w) for w in words])
     if result.exception is not None:
         raise result.exception
     return result.output
