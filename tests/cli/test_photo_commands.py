@@ -200,3 +200,14 @@ def test_a_format_that_would_hold_another_picture_is_refused(run, folder):
     code, _, err = run("decode", folder / "photo.jpg", folder / "x.gif", "--realism", 0)
     assert code == 0
     assert "256 colours" in err
+
+
+def test_info_of_many_files_goes_on_after_a_bad_one(run, folder):
+    """Oracle: what is said of the good file alone; exit code 3 and a line for the bad one, 2 where it is the only one."""
+    (folder / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    alone = run("info", folder / "photo.jpg", "--json")[1]
+    code, out, err = run("info", folder / "a.jpg", folder / "photo.jpg", "--json")
+    assert (code, out) == (3, alone)
+    assert err.count("a.jpg") == 2
+    assert "1 of 2" in err
+    assert run("info", folder / "a.jpg")[0] == 2

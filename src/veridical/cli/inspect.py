@@ -17,7 +17,7 @@ from veridical.cli.many import EngineName, Jobs
 from veridical.cli.photo import Device, Force, MaxPixels, Seed, Weights
 from veridical.cli.photo_jobs import PhotoJob, compare_job
 from veridical.cli.pipes import STANDARD, AsJson, as_source, say_json
-from veridical.errors import InvalidSetting
+from veridical.errors import InvalidSetting, SomeFailed, VeridicalError
 from veridical.notices import silent
 from veridical.photo.options import DEFAULT_MAX_PIXELS, DecodeOptions
 
@@ -55,9 +55,16 @@ def info(
     found = expand(files, coded())
     check_plot(plot, found, force)
     options = DecodeOptions(weights=weights, max_pixels=max_pixels)
-    drawn = []
+    drawn, failed = [], []
     for path in found:
-        i = photo_info(as_source(path), options, notice=partial(_tell, path))
+        try:
+            i = photo_info(as_source(path), options, notice=partial(_tell, path))
+        except VeridicalError as cause:
+            if len(found) == 1:
+                raise
+            terminal.fail(terminal.about(str(path), str(cause)))
+            failed.append(path)
+            continue
         if as_json:
             say_json({"file": path} | _facts(i))
         else:
@@ -65,6 +72,9 @@ def info(
         if i.price is not None:
             drawn.append(Drawn(path.name, i.price))
     draw_prices(drawn, plot, as_json=as_json)
+    if failed:
+        names = "\n  ".join(map(str, failed))
+        raise SomeFailed(f"{len(failed)} of {len(found)} cannot be told:\n  {names}")
 
 
 def _tell(path: Path, message: str) -> None:
