@@ -155,3 +155,16 @@ def test_samples_that_repeat_are_planned_once():
 def test_points_that_do_not_fit_are_refused(call):
     with pytest.raises(InvalidSetting):
         call()
+
+
+@pytest.mark.parametrize("unit", [1e-140, 1e-60, 1e60, 1e140])
+def test_points_in_any_unit(unit):
+    # Oracle: the cost is squared units (1e-9 relative); beyond double precision the unit is refused instead.
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(20, 2)), rng.normal(size=(20, 2))
+    assert exact_plan(x * unit, y * unit).cost == pytest.approx(
+        exact_plan(x, y).cost * unit**2, rel=1e-9, abs=0
+    )
+    for power in (160, -160):
+        with pytest.raises(InvalidSetting, match="another unit"):
+            exact_plan(x * 10.0**power, y * 10.0**power)

@@ -116,14 +116,15 @@ def exact_cost(
     ot = require("ot")
 
     cost = ot.dist(x, y, metric=metric)
+    unit = float(np.max(cost)) or 1.0  # POT takes what is below 1e-14 or so for equal
     weights_x, weights_y = ot.unif(x.shape[0]), ot.unif(y.shape[0])
     result: Any = ot.emd2(
-        weights_x, weights_y, cost, numItermax=10_000_000, log=True, check_marginals=False
+        weights_x, weights_y, cost / unit, numItermax=10_000_000, log=True, check_marginals=False
     )
     value, log = result
     if log["warning"] is not None:
         raise NotConverged(f"exact transport stopped early ({log['warning']}); use fewer samples")
-    return float(value)
+    return unit * float(value)
 
 
 def _sorted_w2_squared(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

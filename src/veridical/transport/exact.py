@@ -56,6 +56,8 @@ def exact_plan(
 def _network_simplex(cost: Array, a: Array, b: Array) -> Plan:
     ot = require("ot")
 
+    unit = float(np.max(cost)) or 1.0  # POT takes what is below 1e-14 or so for equal
+    cost = cost / unit
     result: Any = ot.emd(a, b, cost, numItermax=100_000_000, log=True, check_marginals=False)
     matrix, log = result
     if log["warning"] is not None:
@@ -66,8 +68,8 @@ def _network_simplex(cost: Array, a: Array, b: Array) -> Plan:
     g = np.asarray(log["v"], dtype=np.float64)
     f = np.min(cost - g, axis=1)
     return Plan(
-        rows, columns, mass, cost.shape, float(mass @ cost[rows, columns]),
-        float(a @ f + b @ g), f, g,
+        rows, columns, mass, cost.shape, unit * float(mass @ cost[rows, columns]),
+        unit * float(a @ f + b @ g), unit * f, unit * g,
     )  # fmt: skip
 
 

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike
 from veridical.arrays import Array, Whole
 from veridical.errors import InvalidSetting
 
+_LARGEST = 1e145
+"""Of a coordinate, so that sums of squares of many are finite; its inverse is the least spread whose square is no zero."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -63,7 +66,7 @@ def weighted_points(
         name: what error messages call the points.
 
     Raises:
-        InvalidSetting: no points, a value that is not finite, or weights that are no law.
+        InvalidSetting: no points, a value that is not finite or whose square is not, or weights that are no law.
     """
     points = _real_numbers(values, name)
     points = points[:, None] if points.ndim == 1 else points
@@ -73,6 +76,12 @@ def weighted_points(
         )
     if not np.all(np.isfinite(points)):
         raise InvalidSetting(f"the {name} hold NaN or infinite values; remove them first")
+    largest, spread = np.max(np.abs(points)), np.max(np.abs(points - points[0]))
+    if largest > _LARGEST or 0 < spread < 1 / _LARGEST:
+        raise InvalidSetting(
+            f"the {name} reach {largest:.3g} and differ by {spread:.3g}: their squares are not to be had in double precision; "
+            "give them in another unit"
+        )
     n = points.shape[0]
     if weights is None:
         return points, np.full(n, 1.0 / n)
