@@ -35,8 +35,11 @@ from veridical.photo.weights import (
 WINDOW = 128
 """Side in pixels of a window that a price is read from."""
 
-MOST_WINDOWS = 32
-"""Pictures of at most this many windows' area are read as a whole."""
+MOST_WINDOWS = 64
+"""Of a picture. With half as many the price of 9 megapixels is 1.0 instead of 0.3 dB from that of 256 windows."""
+
+_AT_A_TIME = 32
+"""Windows; pictures of at most their area are read as a whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +244,12 @@ class RestorationDecoder:
         if prices is None:
             return None
         boxes = price_windows(*index.pixels.shape[:2])
-        (predicted,) = prices(**self.run_estimator(_cut(index.pixels, boxes)))
+        predicted = np.concatenate(
+            [
+                prices(**self.run_estimator(_cut(index.pixels, boxes[k : k + _AT_A_TIME])))[0]
+                for k in range(0, len(boxes), _AT_A_TIME)
+            ]
+        )
         cells = index.cells
         price = calibration_of(
             predicted, np.array([cells.certain(b) if cells else 0.0 for b in boxes])
@@ -260,7 +268,7 @@ def error_in_levels(state: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def price_windows(height: int, width: int) -> list[Box]:
     """Where a price is read: the whole picture, or windows of equal size at even distances, the same for the same picture."""
-    if height * width <= MOST_WINDOWS * WINDOW**2:
+    if height * width <= _AT_A_TIME * WINDOW**2:
         return [Box(0, height, 0, width)]
     high, wide = min(height, WINDOW), min(width, WINDOW)
     columns = max(1, round(math.sqrt(MOST_WINDOWS * width / height)))

@@ -24,13 +24,13 @@ export function tiles(height, width, side, margin = MARGIN) {
     })));
 }
 
-const WINDOW = 128, MOST_WINDOWS = 32;
+const WINDOW = 128, WHOLE = 32, MOST_WINDOWS = 64;
 
 /** A side as the networks take it. */
 export const grown = side => Math.ceil(side / GRID) * GRID;
 
 export function priceWindows(height, width) {
-  if (height * width <= MOST_WINDOWS * WINDOW ** 2) return [box(0, grown(height), 0, grown(width))];
+  if (height * width <= WHOLE * WINDOW ** 2) return [box(0, grown(height), 0, grown(width))];
   const high = Math.min(height, WINDOW), wide = Math.min(width, WINDOW);
   const columns = Math.min(Math.max(1, Math.round(Math.sqrt(MOST_WINDOWS * width / height))), MOST_WINDOWS, Math.floor(width / wide));
   const rows = Math.max(1, Math.min(Math.floor(MOST_WINDOWS / columns), Math.floor(height / high)));
