@@ -102,6 +102,11 @@ def without_grid(x: Tensor, largest: Tensor) -> Tensor:
     return x
 
 
+def _within(moved: Tensor, most: Tensor) -> Tensor:
+    """A change bounded smoothly."""
+    return most * torch.tanh(moved / most)
+
+
 class FilterGenerator(nn.Module):
     """``forward(x_mmse, size, seen, features, scale)`` gives ``x_real``; shapes as in :class:`~veridical.training.estimator.BlockEstimator`.
 
@@ -150,12 +155,10 @@ class FilterGenerator(nn.Module):
         moved = torch.cat(change, 1)
         moved = moved if self.training else limits.strength * moved
         if limits.farthest:
-            most = limits.farthest * error
-            moved = most * torch.tanh(moved / most)
+            moved = _within(moved, limits.farthest * error)
         if limits.beyond and not self.training:
             corrected = along_colours(x_mmse - seen).square()
-            most = limits.beyond * (local_mean(corrected, 9) + 1e-9).sqrt()
-            moved = most * torch.tanh(moved / most)
+            moved = _within(moved, limits.beyond * (local_mean(corrected, 9) + 1e-9).sqrt())
         return x_mmse + from_colours(moved)
 
 
