@@ -114,3 +114,13 @@ def test_unusable_samples_are_refused(x, y, splits):
 def test_a_single_direction_is_refused():
     with pytest.raises(InvalidSetting, match="directions"):
         sliced_w2_squared(np.zeros((20, 2)), np.zeros((20, 2)), 1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("unit", "origin"), [(1e-60, 0.0), (1e-8, 0.0), (1e60, 0.0), (1.0, 1e8)])
+def test_any_unit_and_origin(unit, origin):
+    # Oracle: squared units, whatever the origin; 1e-9 relative, 1e-6 where coordinates have eight digits left.
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 2)) + 0.5
+    expected = exact_w2_squared(x, y, splits=2).value
+    found = exact_w2_squared(x * unit + origin, y * unit + origin, splits=2).value
+    assert found == pytest.approx(expected * unit**2, rel=1e-6 if origin else 1e-9, abs=0)
