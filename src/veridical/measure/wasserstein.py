@@ -10,7 +10,7 @@ beside the same estimate for two halves of the reference.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -106,7 +106,9 @@ def two_samples(
 
 
 def exact_cost(
-    x: NDArray[np.float64], y: NDArray[np.float64], metric: str = "sqeuclidean"
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    metric: Literal["sqeuclidean", "euclidean"] = "sqeuclidean",
 ) -> float:
     """Least mean cost of a coupling of two sets, by POT's network simplex.
 
