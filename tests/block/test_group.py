@@ -12,7 +12,7 @@ from veridical.block.letters import design_letters, information_bits
 from veridical.errors import DamagedFile, InvalidSetting
 from veridical.limits import bernoulli_distortion, least_distortion
 from veridical.quantize.group import NestedChain
-from veridical.sources.alphabet import bernoulli, quantized_gaussian
+from veridical.sources.alphabet import Alphabet, bernoulli, quantized_gaussian
 
 SMALL = Effort(blocks=6, calibration_blocks=40, weights=(0.5, 1.0), rounds=1, virtual_rounds=6)
 BITS = np.array([0.0, 1.0])
@@ -208,6 +208,18 @@ def test_letters_of_a_perfect_code():
     assert np.sum(bernoulli(0.3).law[:, None] * flat.channel * flat.distortion) > D + 0.005
     some = design_letters(bernoulli(0.3), 2, 0.5, shaping_bits=0.1, fixed=BITS)
     assert 0.09 < 1 - some.entropy_bits <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("unit", "origin"), [(2.0**-27, 0.0), (2.0**-200, 0.0), (2.0**200, 0.0), (1.0, 2.0**20)]
+)
+def test_letters_do_not_depend_on_unit_or_origin(unit, origin):
+    # Oracle: the letters of the same law in unit 1 about 0; powers of two scale exactly, and moving by
+    # 2^20 rounds the points to 1e-10: error of 1e-6.
+    source = quantized_gaussian(40)
+    one = design_letters(source, 5, 1.3)
+    other = design_letters(Alphabet(unit * (source.points + origin), source.law), 5, 1.3)
+    np.testing.assert_allclose(other.values / unit - origin, one.values, rtol=0, atol=1e-6)
 
 
 def test_letters_that_stand_for_the_same_number():

@@ -122,6 +122,7 @@ def _alternate(
     y, law = values.copy(), np.full(values.size, 1.0 / values.size)
     distortion = np.square(source.points[:, None] - y)
     channel = np.zeros_like(distortion)
+    centre, spread = source.law @ source.points, math.sqrt(source.variance)
     for _ in range(200):
         exponent = np.log(law) - beta * distortion
         channel = np.exp(exponent - exponent.max(axis=1, keepdims=True))
@@ -133,6 +134,7 @@ def _alternate(
         if fixed is None:
             y = source.points @ joint / mass
             distortion = np.square(source.points[:, None] - y)
-        if np.allclose(before[0], y, rtol=1e-9) and np.allclose(before[1], law, rtol=1e-9):
+        still = np.abs(y - before[0]) <= 1e-8 * spread + 1e-9 * np.abs(y - centre)
+        if np.all(still) and np.allclose(before[1], law, rtol=1e-9):
             break
     return Letters(y, law, beta, distortion, channel)
