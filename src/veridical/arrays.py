@@ -30,6 +30,9 @@ MOST_FILE_BYTES = 2 << 30
 
 _MOST_ENTRIES = 10_000
 
+_LARGEST = 1e145
+"""Of a coordinate, so that sums of squares of many are finite; its inverse is the least spread whose square is no zero."""
+
 
 def is_tensor(x: object) -> bool:
     """Whether it is a torch tensor."""
@@ -71,6 +74,20 @@ def real_numbers(values: Any, name: str) -> Array:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as cause:
         raise InvalidSetting(f"{name} must be numbers: {cause}") from cause
+
+
+def check_spread(points: Array, name: str) -> None:
+    """Refuse points whose squared distances leave double precision.
+
+    Raises:
+        InvalidSetting: a coordinate beyond 1e145, or all differences below 1e-145 and one not 0.
+    """
+    largest, spread = np.max(np.abs(points)), np.max(np.abs(points - points[0]))
+    if largest > _LARGEST or 0 < spread < 1 / _LARGEST:
+        raise InvalidSetting(
+            f"the {name} reach {largest:.3g} and differ by {spread:.3g}: their squares are not to be had in double precision; "
+            "give them in another unit"
+        )
 
 
 def check_flag(**flags: object) -> None:

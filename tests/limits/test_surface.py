@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from veridical.errors import InvalidSetting
-from veridical.limits import FiniteSource, TotalVariation, bernoulli_rate_bits, surface
+from veridical.limits import (
+    FiniteSource,
+    SquaredWasserstein,
+    TotalVariation,
+    bernoulli_rate_bits,
+    surface,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +39,23 @@ def test_level_sets_bracket_the_closed_form(bernoulli_surface):
     assert np.all(bernoulli_rate_bits(0.1, low, P) >= 0.2 - 1e-9)
     assert np.all(bernoulli_rate_bits(0.1, high, P) <= 0.2 + 1e-9)
     assert np.all(high - low < 0.01)
+
+
+def test_the_plane_in_any_unit():
+    # Oracle: the surface in unit 1; powers of two scale exactly, and units to the fourth power leave double
+    # precision here. The rate is equal but for 1e-12.
+    points = np.arange(3.0)
+    found = []
+    for unit in (1.0, 2.0**-320, 2.0**320):
+        d = np.square(unit * (points[:, None] - points))
+        plane = surface(
+            FiniteSource([0.5, 0.3, 0.2], d), (0.05 * unit**2, unit**2), (0.01 * unit**2, 0.5 * unit**2),
+            divergence=SquaredWasserstein(d), tolerance_bits=0.1,
+        )  # fmt: skip
+        found.append(
+            [f(0.3 * unit**2, 0.1 * unit**2) for f in (plane.lower_bits, plane.upper_bits)]
+        )
+    np.testing.assert_allclose(found[1:], found[:1] * 2, rtol=1e-12)
 
 
 def test_a_rectangle_without_area_is_refused():

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import laplace
 
 from veridical.errors import InvalidSetting
-from veridical.sources.alphabet import Alphabet, bernoulli, quantized_gaussian
+from veridical.sources.alphabet import Alphabet, bernoulli, discretise, quantized_gaussian
 
 
 @settings(max_examples=30, deadline=None)
@@ -37,6 +38,33 @@ def test_alphabet_of_the_gaussian():
     assert source.variance == pytest.approx(1 + w * w / 12 - clipped, abs=1e-4)
     rows = source.sample(3, 5, np.random.default_rng(0))
     assert rows.shape == (3, 5)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-8, 1e-60, 1e8, 1e60])
+def test_symbols_in_any_unit(unit):
+    # Oracle: points themselves have symbols; a number a tenth of a step away is none, far from 0 as well.
+    for points in (np.arange(3.0), 1e10 + np.arange(3.0)):
+        source = Alphabet(unit * points, np.full(3, 1 / 3))
+        assert source.symbols(unit * points).tolist() == [0, 1, 2]
+        with pytest.raises(InvalidSetting, match="not in the alphabet"):
+            source.symbols(unit * (points + 0.3))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-8, 1e-60, 1e8, 1e60])
+def test_error_of_discretising_in_any_unit(unit):
+    # Oracle: the tails of Laplace's law beyond c have E(X - c)+^2 = exp(-c) each, half cells are 1/16; 2e-8 relative.
+    found = discretise(laplace(scale=unit), 64, -4 * unit, 4 * unit)
+    exact = math.sqrt(0.0625**2 + 2 * math.exp(-3.9375))
+    assert found.root_error / unit == pytest.approx(exact, rel=2e-8)
+    assert found.root_error / unit >= exact
+
+
+def test_where_double_precision_ends():
+    for unit in (1e-170, 1e170):
+        with pytest.raises(InvalidSetting, match="another unit"):
+            discretise(laplace(scale=unit), 64, -4 * unit, 4 * unit)
+        with pytest.raises(InvalidSetting, match="another unit"):
+            Alphabet(np.array([0.0, unit]), np.array([0.5, 0.5]))
 
 
 def test_bad_alphabets():

@@ -64,8 +64,8 @@ def checked_law(
     least, most = rates
     if not is_number(rate_bits) or not least <= rate_bits <= most:
         raise InvalidSetting(f"rate_bits runs from {least} to {most}, got {rate_bits!r}")
-    if not is_number(variance) or not 0 < variance < math.inf:
-        raise InvalidSetting(f"variance must be a positive number, got {variance!r}")
+    if not is_number(variance) or not 1e-290 <= variance <= 1e290:
+        raise InvalidSetting(f"variance must be a number from 1e-290 to 1e290, got {variance!r}")
     return float(rate_bits), math.sqrt(variance)
 
 

@@ -106,9 +106,9 @@ def _at_rate(
     start = source.points[places] + 1e-3 * spread * (np.arange(p) - 0.5 * (p - 1))
     values = start if fixed is None else np.array(fixed, dtype=np.float64)
     low, high = 1e-3 / source.variance, 1e5 / source.variance
-    found = _alternate(source, values, math.sqrt(low * high), tau, fixed)
+    found = _alternate(source, values, math.sqrt(low) * math.sqrt(high), tau, fixed)
     for _ in range(26):
-        beta = math.sqrt(low * high)
+        beta = math.sqrt(low) * math.sqrt(high)
         # At a small slope all letters fall together, and would never part again.
         found = _alternate(source, values, beta, tau, fixed)
         joint = source.law[:, None] * found.channel

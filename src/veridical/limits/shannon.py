@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from veridical.arrays import Array
+from veridical.arrays import Array, check_spread
 from veridical.errors import InvalidSetting
 from veridical.limits.checks import constraint, law
 from veridical.limits.coupling import information
@@ -43,6 +43,7 @@ def points_of(values: ArrayLike, n: int) -> Array:
         raise InvalidSetting(
             f"reproductions are searched in one or two dimensions, got {array.shape[1]}; project the points"
         )
+    check_spread(array, "points")
     return array
 
 

@@ -63,8 +63,13 @@ class Surface:
         corners = np.array(
             [[b.distortion, _inner(self.divergence, b.perception)] for b in self.points]
         )
-        x, y = np.minimum(D, np.max(corners[:, 0])), _inner(self.divergence, P)
-        y = np.minimum(y, np.max(corners[:, 1]))
+        # In a unit that costs no digit: products of two differences are a unit to the fourth.
+        unit = 2.0 ** np.frexp(np.max(corners, axis=0))[1].astype(np.float64)
+        corners /= unit
+        x, y = D / unit[0], _inner(self.divergence, P) / unit[1]
+        x, y = (
+            np.minimum(v, most) for v, most in zip((x, y), np.max(corners, axis=0), strict=True)
+        )
         values = np.array([b.upper_bits for b in self.points])
         out = np.full(x.shape, np.inf)
         for triangle in self.triangles:

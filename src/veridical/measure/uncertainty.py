@@ -36,8 +36,7 @@ def mean_with_error(values: ArrayLike) -> Measured:
         InvalidSetting: fewer than two values, or one that is not finite.
     """
     sample = _finite_sample(values)
-    deviation = float(np.std(sample, ddof=1))
-    return Measured(float(np.mean(sample)), deviation / math.sqrt(sample.size))
+    return Measured(float(np.mean(sample)), _deviation(sample) / math.sqrt(sample.size))
 
 
 def jackknife_error(left_out: Sequence[float] | ArrayLike) -> float:
@@ -53,9 +52,9 @@ def jackknife_error(left_out: Sequence[float] | ArrayLike) -> float:
         InvalidSetting: fewer than two values, or one that is not finite.
     """
     sample = _finite_sample(left_out)
-    n = sample.size
-    spread = float(np.sum(np.square(sample - np.mean(sample))))
-    return math.sqrt((n - 1) / n * spread)
+    n, unit = sample.size, _power_of_two(sample)
+    spread = float(np.sum(np.square((sample - np.mean(sample)) / unit)))
+    return unit * math.sqrt((n - 1) / n * spread)
 
 
 def split_error(
@@ -66,7 +65,17 @@ def split_error(
 ) -> float:
     """``sd / sqrt(splits)`` of a statistic of two samples over disjoint, interleaved parts of them."""
     parts = [statistic(x[i::splits], y[i::splits]) for i in range(splits)]
-    return float(np.std(parts, ddof=1)) / math.sqrt(splits)
+    return _deviation(np.array(parts)) / math.sqrt(splits)
+
+
+def _power_of_two(values: NDArray[np.float64]) -> float:
+    """A unit of values that costs no digit: squares of squared distances would leave double precision."""
+    return 2.0 ** float(np.frexp(np.max(np.abs(values)))[1])
+
+
+def _deviation(values: NDArray[np.float64]) -> float:
+    unit = _power_of_two(values)
+    return unit * float(np.std(values / unit, ddof=1))
 
 
 def _finite_sample(values: ArrayLike) -> np.ndarray:

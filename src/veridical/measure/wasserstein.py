@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veridical.arrays import check_spread
 from veridical.errors import InvalidSetting, NotConverged
 from veridical.extras import require
 from veridical.measure.uncertainty import Measured, split_error
@@ -96,6 +97,8 @@ def two_samples(
         )
     if not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))):
         raise InvalidSetting("the samples hold NaN or infinite values; remove them first")
+    check_spread(left, "samples")
+    check_spread(right, "samples")
     fewest = min(left.shape[0], right.shape[0])
     if splits < 2 or fewest < 2 * splits:
         raise InvalidSetting(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veridical.arrays import Array, Whole, real_numbers, whole_number
+from veridical.arrays import Array, Whole, check_spread, real_numbers, whole_number
 from veridical.errors import InvalidSetting
 
 __all__ = [
@@ -40,6 +41,7 @@ class Alphabet:
             raise InvalidSetting(f"an alphabet has 2 to 4096 points, got {x.shape} and {p.shape}")
         if not np.all(np.isfinite(x)) or np.any(np.diff(x) <= 0):
             raise InvalidSetting("the points of an alphabet are finite and rise")
+        check_spread(x, "points of an alphabet")
         if not (np.all(p > 0) and abs(float(np.sum(p)) - 1) <= 1e-9):
             raise InvalidSetting("the law of an alphabet is positive and sums to 1")
 
@@ -60,7 +62,7 @@ class Alphabet:
         """
         values = real_numbers(x, "values of a source")
         place = self._nearest(values)
-        room = 1e-9 * max(1.0, float(np.max(np.abs(self.points))))
+        room = min(1e-9 * np.max(np.abs(self.points)), 0.25 * np.min(np.diff(self.points)))
         strange = ~(np.abs(self.points[place] - values) <= room)
         if np.any(strange):
             raise InvalidSetting(
@@ -162,6 +164,7 @@ def discretise(law: ContinuousLaw, n: int, low: float, high: float) -> Discretis
         raise InvalidSetting(
             f"the interval must have finite ends that rise, got {low!r} and {high!r}"
         )
+    check_spread(np.array([low, high]), "ends of the interval")
     edges = np.linspace(low, high, n + 1)
     points = 0.5 * (edges[1:] + edges[:-1])
     inner = np.asarray(law.cdf(edges[1:-1]), dtype=np.float64)
@@ -170,10 +173,19 @@ def discretise(law: ContinuousLaw, n: int, low: float, high: float) -> Discretis
     upper = points > 0.5 * (low + high)
     beyond = np.concatenate([[1.0], np.asarray(law.sf(edges[1:-1]), dtype=np.float64), [0.0]])
     mass = np.where(upper, -np.diff(beyond), mass)
-    above = quad(lambda t: 2.0 * t * float(law.sf(points[-1] + t)), 0.0, math.inf)[0]
-    below = quad(lambda t: 2.0 * t * float(law.cdf(points[0] - t)), 0.0, math.inf)[0]
+    width = high - low
+
+    def overshoot(beyond: Callable[[float], Any]) -> float:
+        # In widths of the interval and to a relative error: what quad takes for small has no unit.
+        inside = quad(
+            lambda s: s * float(beyond(s * width)), 0.0, math.inf, epsabs=0.0, epsrel=1e-8
+        )
+        return 2.0 * width**2 * inside[0]
+
+    above = overshoot(lambda t: law.sf(points[-1] + t))
+    below = overshoot(lambda t: law.cdf(points[0] - t))
     squared = (0.5 * (edges[1] - edges[0])) ** 2 + above + below
-    if not math.isfinite(squared):
+    if not 0 <= squared < math.inf:
         raise InvalidSetting("the law has no second moment; cut its tails off first")
     on = mass > 0
     return Discretised(

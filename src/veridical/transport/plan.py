@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veridical.arrays import Array, Whole
+from veridical.arrays import Array, Whole, check_spread
 from veridical.errors import InvalidSetting
-
-_LARGEST = 1e145
-"""Of a coordinate, so that sums of squares of many are finite; its inverse is the least spread whose square is no zero."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +73,7 @@ def weighted_points(
         )
     if not np.all(np.isfinite(points)):
         raise InvalidSetting(f"the {name} hold NaN or infinite values; remove them first")
-    largest, spread = np.max(np.abs(points)), np.max(np.abs(points - points[0]))
-    if largest > _LARGEST or 0 < spread < 1 / _LARGEST:
-        raise InvalidSetting(
-            f"the {name} reach {largest:.3g} and differ by {spread:.3g}: their squares are not to be had in double precision; "
-            "give them in another unit"
-        )
+    check_spread(points, name)
     n = points.shape[0]
     if weights is None:
         return points, np.full(n, 1.0 / n)
