@@ -61,3 +61,12 @@ def test_a_flat_potential_ends_the_exchange(monkeypatch):
     assert len(rounds) <= 12
     exact = float(circle_block_distortion(2.0, math.inf, 0.0))
     assert exact - 0.01 < lower <= exact + 1e-6
+
+
+def test_points_far_from_the_origin():
+    # Oracle: the bracket of the same points about 0; 2^34 is added without rounding; 1e-9 relative.
+    points, law = np.array([-1.5, 0.25, 1.0, 2.0]), [0.1, 0.2, 0.3, 0.4]
+    near = least_distortion(points, law, 0.7, 0.1, 0.5)
+    far = least_distortion(points + 2.0**34, law, 0.7, 0.1, 0.5)
+    assert far.lower_distortion == pytest.approx(near.lower_distortion, rel=1e-9)
+    assert far.upper_distortion == pytest.approx(near.upper_distortion, rel=1e-9)

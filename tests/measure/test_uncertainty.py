@@ -34,3 +34,14 @@ def test_mean_with_error_by_hand():
 def test_too_few_or_infinite_values_are_refused(values):
     with pytest.raises(InvalidSetting, match="two or more finite"):
         mean_with_error(values)
+
+
+@pytest.mark.parametrize("unit", [2.0**-900, 2.0**900])
+def test_errors_of_values_whose_squares_leave_double_precision(unit):
+    # Oracle: the same values in unit 1; powers of two scale exactly.
+    values = np.array([1.0, 2.0, 4.0])
+    assert (
+        mean_with_error(unit * values).standard_error
+        == unit * mean_with_error(values).standard_error
+    )
+    assert jackknife_error(unit * values) == unit * jackknife_error(values)

@@ -7,6 +7,7 @@ import pytest
 
 import veridical
 from veridical.errors import InvalidSetting
+from veridical.oneshot.joint import Search
 
 
 @pytest.mark.statistical
@@ -177,3 +178,19 @@ def test_heavy_tails_are_warned_of():
         veridical.design(rng.standard_cauchy(3000), rate_bits=1, rng=rng)
     for x in (rng.normal(size=3000), rng.laplace(size=3000)):
         veridical.design(x, rate_bits=2, rng=rng)
+
+
+@pytest.mark.parametrize("variable_length", [False, True])
+def test_samples_far_from_the_origin(variable_length):
+    # Oracle: the prices of the same samples about 0; 2^27 is added without rounding. Means of cells have eight
+    # digits left: 1e-6 relative, where an expanded square would have none.
+    x = np.round(np.random.default_rng(3).normal(size=(120, 2)) * 2**12) / 2**12
+    near, far = (
+        veridical.design(
+            x + origin, rate_bits=1, seeds=2, perception=0.1, variable_length=variable_length,
+            rng=np.random.default_rng(5), search_settings=Search(starts=2),
+        ).calibration
+        for origin in (0.0, 2.0**27)
+    )  # fmt: skip
+    assert far.mmse == pytest.approx(near.mmse, rel=1e-6)
+    assert far.transport_cost == pytest.approx(near.transport_cost, rel=1e-6)

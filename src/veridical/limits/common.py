@@ -96,6 +96,7 @@ def least_distortion(
     p = law(source)
     x = points_of(points, p.size)
     p, x = p[p > 0], x[p > 0]
+    x = x - p @ x  # Squared means of points far from the origin would hide the variances.
     R, P = constraint(rate_bits, "rate_bits"), constraint(perception, "perception")
     Rc = constraint(common_bits, "common_bits")
     if math.isinf(R):

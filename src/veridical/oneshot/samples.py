@@ -86,29 +86,42 @@ def design(
     whole_number(plan_samples, "plan_samples", 2)
     _warn_of_heavy_tails(x, a, outputs)
     settings = Search() if search_settings is None else search_settings
+    origin = _origin(x)
     if variable_length:
         encoders = candidates_at_rate(
-            _subset(x, a, plan_samples, rng), rate_bits, min(outputs, a.size), seeds, perception,
+            _subset(x - origin, a, plan_samples, rng), rate_bits, min(outputs, a.size), seeds, perception,
             rng=rng, settings=settings, progress=progress,
         )  # fmt: skip
-        return _at_rate([composed(x, a, e, rng) for e in encoders], rate_bits, perception)
-    book = lloyd(x, outputs, rng=rng, weights=a)
+        return _at_rate(
+            [composed(x, a, _moved(e, origin), rng) for e in encoders], rate_bits, perception
+        )
+    book = lloyd(x - origin, outputs, rng=rng, weights=a)
     same = CodebookEncoder(
         np.repeat(book.points[None], seeds, axis=0), np.repeat(book.offsets[None], seeds, axis=0)
     )
     if seeds == 1 or book.mmse == 0.0 or len(book.points) == 1:
-        return composed(x, a, same, rng)
+        return composed(x, a, _moved(same, origin), rng)
     objective = Objective(perception)
-    problem = _subset(x, a, plan_samples, rng)
+    problem = _subset(x - origin, a, plan_samples, rng)
     small = Problem(problem.plan_x, problem.plan_weights, problem.plan_x, problem.plan_weights)
     best, raw = search(
         small, book.points, seeds, objective, rng=rng, settings=settings, progress=progress
     )
     polished = descend(best.encoder, problem, objective, steps=settings.steps)
     return min(
-        (composed(x, a, e, rng) for e in (polished.encoder, raw.encoder)),
+        (composed(x, a, _moved(e, origin), rng) for e in (polished.encoder, raw.encoder)),
         key=lambda o: _price(o, perception),
     )
+
+
+def _origin(x: Array) -> Array:
+    """Zero, or the first sample where all are so far from zero that squares hide their differences."""
+    far = np.max(np.abs(x)) > 1024 * np.max(np.abs(x - x[0]))
+    return x[0] if far else np.zeros_like(x[0])
+
+
+def _moved(encoder: CodebookEncoder, origin: Array) -> CodebookEncoder:
+    return CodebookEncoder(encoder.sites + origin, encoder.offsets)
 
 
 def _price(codec: SampleCodec, perception: float | None) -> float:
