@@ -13,7 +13,7 @@ WORKDIR /app
 # Without what only building needs and other packages' tests, a tenth of the image; with the byte code of what is imported.
 RUN rm -rf bin hatchling* editables* pathspec* pluggy* tomlkit* trove_classifiers* \
     && find scipy onnxruntime -type d -name tests -prune -exec rm -rf {} + \
-    && PYTHONPATH=/app python -c "import veridical.cli.main, scipy.optimize, scipy.spatial, onnxruntime"
+    && PYTHONPATH=/app python -c "import scipy.optimize, scipy.spatial, onnxruntime, veridical.cli.main; veridical.cli.main.application()"
 
 FROM gcr.io/distroless/python3-debian12:nonroot
 COPY --from=build /app /app
