@@ -77,7 +77,7 @@ def real_numbers(values: Any, name: str) -> Array:
 
 
 def check_spread(points: Array, name: str) -> None:
-    """Refuse points whose squared distances leave double precision.
+    """Refuse points, shape ``(n,)`` or ``(n, d)``, whose squared distances leave double precision.
 
     Raises:
         InvalidSetting: a coordinate beyond 1e145, or all differences below 1e-145 and one not 0.
@@ -85,7 +85,7 @@ def check_spread(points: Array, name: str) -> None:
     largest, spread = np.max(np.abs(points)), np.max(np.abs(points - points[0]))
     if largest > _LARGEST or 0 < spread < 1 / _LARGEST:
         raise InvalidSetting(
-            f"the {name} reach {largest:.3g} and differ by {spread:.3g}: their squares are not to be had in double precision; "
+            f"the {name} reach {largest:.3g} and differ by {spread:.3g}: their squares leave double precision; "
             "give them in another unit"
         )
 

@@ -74,7 +74,7 @@ def info(
     draw_prices(drawn, plot, as_json=as_json)
     if failed:
         names = "\n  ".join(map(str, failed))
-        raise SomeFailed(f"{len(failed)} of {len(found)} cannot be told:\n  {names}")
+        raise SomeFailed(f"{len(failed)} of {len(found)} cannot be read:\n  {names}")
 
 
 def _tell(path: Path, message: str) -> None:

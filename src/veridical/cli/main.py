@@ -178,9 +178,9 @@ def _run(words: list[str]) -> int:
         if asks_for_completion(words):
             completion(*words)
         else:
-            # Under any other name, as that of ``python -m veridical``, completion would not know it.
             named = next((word for word in words if not word.startswith("-")), None)
             app = application(named if named in (*COMMANDS, *GROUPS) else None)
+            # Under any other name, as that of ``python -m veridical``, completion would not know it.
             code = app(prog_name="veridical", standalone_mode=False) or 0
     except UsageError as cause:
         context = cause.ctx
