@@ -47,6 +47,7 @@ def talk(*, quiet: bool | None = None, verbose: bool | None = None) -> None:
     if quiet is None and verbose is None:
         _quiet = False
         logger.removeHandler(_log)
+        logger.setLevel(logging.NOTSET)
     _quiet = _quiet or bool(quiet)
     if verbose:
         logger.setLevel(logging.INFO)
